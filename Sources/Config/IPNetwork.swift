@@ -1,0 +1,117 @@
+/// An IPv4 or IPv6 address as its bytes; an IPv4-mapped IPv6 address is the IPv4 address it carries.
+package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
+    /// 4 or 16 bytes in network order.
+    package let bytes: [UInt8]
+
+    /// Takes raw network-order bytes: 4 or 16 of them.
+    package init?(bytes: [UInt8]) {
+        switch bytes.count {
+        case 4:
+            self.bytes = bytes
+        case 16:
+            let mapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
+            self.bytes = mapped ? Array(bytes[12...]) : bytes
+        default:
+            return nil
+        }
+    }
+
+    /// Reads a literal address, `10.0.0.1` or `2001:db8::1`; never a name.
+    package init?(_ text: some StringProtocol) {
+        if text.contains(":") {
+            guard let bytes = IPAddress.ipv6Bytes(text) else { return nil }
+            self.init(bytes: bytes)
+        } else {
+            guard let bytes = IPAddress.ipv4Bytes(text) else { return nil }
+            self.init(bytes: bytes)
+        }
+    }
+
+    package var isIPv4: Bool { bytes.count == 4 }
+
+    package var description: String {
+        if isIPv4 { return bytes.map(String.init).joined(separator: ".") }
+        return stride(from: 0, to: 16, by: 2)
+            .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
+            .joined(separator: ":")
+    }
+
+    private static func ipv4Bytes(_ text: some StringProtocol) -> [UInt8]? {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 4 else { return nil }
+        var bytes: [UInt8] = []
+        for part in parts {
+            let plain = part.allSatisfy { $0.isASCII && $0.isNumber } && (part.count == 1 || !part.hasPrefix("0"))
+            guard plain, let byte = UInt8(part) else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    /// RFC 4291 §2.2: eight groups, one `::`, an optional dotted IPv4 tail.
+    private static func ipv6Bytes(_ text: some StringProtocol) -> [UInt8]? {
+        let halves = String(text).split(separator: "::", maxSplits: 2, omittingEmptySubsequences: false)
+        guard halves.count <= 2 else { return nil }
+        var groups: [[UInt8]] = []
+        for half in halves {
+            guard let bytes = ipv6Groups(half) else { return nil }
+            groups.append(bytes)
+        }
+        if groups.count == 1 { return groups[0].count == 16 ? groups[0] : nil }
+        let missing = 16 - groups[0].count - groups[1].count
+        guard missing >= 2 else { return nil }
+        return groups[0] + [UInt8](repeating: 0, count: missing) + groups[1]
+    }
+
+    private static func ipv6Groups(_ text: Substring) -> [UInt8]? {
+        if text.isEmpty { return [] }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        var bytes: [UInt8] = []
+        for (index, part) in parts.enumerated() {
+            if part.contains("."), index == parts.count - 1 {
+                guard let tail = ipv4Bytes(part) else { return nil }
+                bytes += tail
+                continue
+            }
+            guard (1...4).contains(part.count), part.allSatisfy(\.isHexDigit), let group = UInt16(part, radix: 16)
+            else { return nil }
+            bytes += [UInt8(group >> 8), UInt8(group & 0xff)]
+        }
+        return bytes.count <= 16 ? bytes : nil
+    }
+}
+
+/// A network in CIDR notation: `10.0.0.0/8`, `2001:db8::/32`; a bare address is that one host.
+package struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
+    package let address: IPAddress
+    package let prefixLength: Int
+
+    /// Nil when the text is neither an address nor `address/length` with a length that fits.
+    package init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard let first = parts.first, parts.count <= 2, let address = IPAddress(first) else { return nil }
+        let width = address.bytes.count * 8
+        guard parts.count == 2 else {
+            self.address = address
+            self.prefixLength = width
+            return
+        }
+        guard let length = Int(parts[1]), (0...width).contains(length), parts[1].allSatisfy(\.isNumber) else {
+            return nil
+        }
+        self.address = address
+        self.prefixLength = length
+    }
+
+    package func contains(_ other: IPAddress) -> Bool {
+        guard other.bytes.count == address.bytes.count else { return false }
+        let whole = prefixLength / 8
+        guard other.bytes[..<whole] == address.bytes[..<whole] else { return false }
+        let rest = prefixLength % 8
+        guard rest > 0 else { return true }
+        let mask = UInt8(truncatingIfNeeded: 0xff << (8 - rest))
+        return other.bytes[whole] & mask == address.bytes[whole] & mask
+    }
+
+    package var description: String { "\(address)/\(prefixLength)" }
+}

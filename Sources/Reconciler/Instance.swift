@@ -1,0 +1,96 @@
+package import Config
+package import Tunnel
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// One instance as everybody outside the reconciler sees it: desired, actual and recorded state in one value.
+package struct Instance: Sendable, Hashable {
+    package let id: InstanceID
+    /// The manifest's name; nil for an instance that was created through the API.
+    package var name: String?
+    package var origin: Origin
+    /// Where the declaration stands; nil for API-created ones.
+    package var source: SourceLocation?
+    /// As it was sent (byte for byte, inherited parameters appended), or the canonical form of a declaration.
+    package var url: String
+    /// `url` with every default filled in, sorted by name.
+    package var config: String
+    package var spec: TunnelSpec
+    package var labels: TunnelLabels
+    /// NodePass's `restart` flag: start again with the daemon.
+    package var autostart: Bool
+    /// Whether it should run now.
+    package var shouldRun: Bool
+    /// Revision of the declaration (or of the mutation) that is applied.
+    package var revision: String
+    package var override: Override?
+    /// Nil before the first pass has handed it to the engine.
+    package var status: TunnelStatus?
+    /// Totals over all runs of the daemon, since the last reset.
+    package var traffic: Traffic
+
+    package enum Origin: String, Sendable, Hashable {
+        case manifest
+        case api
+    }
+
+    package var phase: TunnelPhase { status?.phase ?? (shouldRun ? .starting : .stopped) }
+}
+
+/// A REST mutation of a declared tunnel, standing over its declaration until released, expired or edited away.
+package struct Override: Sendable, Hashable {
+    /// Nil where the declaration's value stands.
+    package var running: Bool?
+    package var url: String?
+    package var alias: String?
+    package var tags: [String: String]?
+    package var peer: PeerLabel?
+    package var autostart: Bool?
+    package var deleted: Bool
+    package var since: Date
+    package var until: Date?
+    /// Who did it: the remote address of the request, or `socket`.
+    package var by: String
+    /// The revision of the declaration it was made against; another one ends the override.
+    package var revision: String
+
+    package init(since: Date, until: Date?, by: String, revision: String) {
+        self.deleted = false
+        self.since = since
+        self.until = until
+        self.by = by
+        self.revision = revision
+    }
+}
+
+/// One line of the instance event stream.
+///
+/// What a subscriber has seen is already in the store.
+package struct InstanceEvent: Sendable, Hashable {
+    package enum Kind: String, Sendable, Hashable {
+        case initial
+        case create
+        case update
+        case delete
+        case log
+        case shutdown
+    }
+
+    /// Grows by one from the first event of the store; nil for what is not stored (traffic reports, `initial`, `shutdown`).
+    package let id: Int64?
+    package let kind: Kind
+    package let instanceID: InstanceID?
+    /// The JSON of the SSE `data:` line, rendered once.
+    package let payload: String
+
+    package init(id: Int64?, kind: Kind, instanceID: InstanceID?, payload: String) {
+        self.id = id
+        self.kind = kind
+        self.instanceID = instanceID
+        self.payload = payload
+    }
+}

@@ -1,0 +1,27 @@
+package import Config
+package import Tunnel
+
+/// What the reconciler needs of the thing that runs tunnels: `TunnelEngine` in the daemon, a fake in tests.
+///
+/// Every call is idempotent and returns when the listeners are in their new state: bound, handed over or closed. A tunnel
+/// that can not run is no error here: it shows in its status, and the host itself retries what can be retried.
+package protocol InstanceHost: Sendable {
+    /// Every instance the host knows, stopped ones included.
+    func snapshot() -> [InstanceID: TunnelStatus]
+
+    /// Runs the instance with this spec, whether it is new, stopped, or running with another spec or generation.
+    ///
+    /// With the same generation the change is applied by class: live fields swap in place, a moved address is bound before
+    /// the old one is let go. With a new generation everything is closed first (`stopped` is passed through).
+    /// `releaseFirst`: the old address must be given up before the new one is bound (ports that are swapped).
+    func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async
+
+    /// Closes the listeners at once; established connections may finish, up to the spec's drain limit.
+    func stop(_ id: InstanceID) async
+
+    /// As `stop`, then forgets the instance. Connections that still drain go on without it.
+    func remove(_ id: InstanceID) async
+
+    /// One element each time some instance's status moved on; carries no data and may be coalesced.
+    var changes: AsyncStream<Void> { get }
+}
