@@ -31,9 +31,24 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String {
         if isIPv4 { return bytes.map(String.init).joined(separator: ".") }
-        return stride(from: 0, to: 16, by: 2)
-            .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
-            .joined(separator: ":")
+        let groups = stride(from: 0, to: 16, by: 2).map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) }
+        let hex = groups.map { String($0, radix: 16) }
+        guard let zeros = IPAddress.longestZeroRun(groups) else { return hex.joined(separator: ":") }
+        return hex[..<zeros.lowerBound].joined(separator: ":") + "::" + hex[zeros.upperBound...].joined(separator: ":")
+    }
+
+    /// What `::` stands for in the text: the first longest run of two or more zero groups (RFC 5952 §4.2).
+    private static func longestZeroRun(_ groups: [UInt16]) -> Range<Int>? {
+        var best: Range<Int>?
+        var start = 0
+        for index in groups.indices {
+            if groups[index] != 0 {
+                start = index + 1
+            } else if index + 1 - start > max(best?.count ?? 0, 1) {
+                best = start..<index + 1
+            }
+        }
+        return best
     }
 
     private static func ipv4Bytes(_ text: some StringProtocol) -> [UInt8]? {

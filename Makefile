@@ -1,0 +1,45 @@
+# Everything a newcomer needs is `make run` and `make test`; `make help` lists the rest.
+
+CONFIG ?= debug
+BIN = .build/$(CONFIG)/nodepass
+STATE ?= .nodepass
+# Libraries to build with, and the programs that `make run` and the tests call.
+PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
+TEST_PACKAGES = nodejs
+
+.PHONY: help deps test-deps build run test check format lint bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+deps: ## install the libraries the build needs (apt)
+	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:$$missing"; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$missing; \
+	fi
+
+test-deps: deps
+	@command -v node >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
+
+build: deps ## build the daemon (CONFIG=release for an optimised one)
+	swift build -c $(CONFIG) --product nodepass
+
+run: build ## start the daemon on examples/quickstart.yaml and say what to try
+	@STATE=$(STATE) BIN=$(BIN) sh examples/quickstart.sh
+
+test: test-deps ## build and run every test
+	swift build --build-tests
+	swift test --skip-build
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+format: ## bring all sources into the house style
+	swift format --in-place --recursive Package.swift Sources Tests
+
+check: lint test ## what must pass before a change is done
+
+clean:
+	rm -rf .build $(STATE)

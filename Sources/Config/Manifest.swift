@@ -1,0 +1,114 @@
+import Crypto
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What a manifest's author allows the outside world to do.
+package struct ManifestPolicy: Sendable, Hashable {
+    /// Whether REST may mutate a declared tunnel.
+    package var overridesAllowed = true
+    /// Overrides expire after this long; zero = only when released or edited away.
+    package var overrideTTL = Duration.zero
+    /// A tunnel that leaves the manifest is deleted.
+    package var prune = true
+
+    package init() {}
+}
+
+/// One entry under `tunnels`, checked.
+package struct TunnelDeclaration: Sendable, Hashable {
+    package let name: String
+    package let spec: TunnelSpec
+    package let labels: TunnelLabels
+    package let running: Bool
+    /// Where the name stands.
+    package let source: SourceLocation
+    /// Keys whose values came from a reference, and `key`: never to be shown.
+    package let secretPaths: Set<String>
+    /// Where each key that was given stands, defaults included.
+    package let fieldSources: [String: SourceLocation]
+    /// 12 hex digits that change exactly when what is declared changes, wherever it stands.
+    package let revision: String
+
+    package init(
+        name: String,
+        spec: TunnelSpec,
+        labels: TunnelLabels = TunnelLabels(),
+        running: Bool = true,
+        source: SourceLocation,
+        secretPaths: Set<String> = [],
+        fieldSources: [String: SourceLocation] = [:]
+    ) {
+        self.name = name
+        self.spec = spec
+        self.labels = labels
+        self.running = running
+        self.source = source
+        self.secretPaths = secretPaths
+        self.fieldSources = fieldSources
+        self.revision = TunnelDeclaration.revision(of: spec, labels, running: running)
+    }
+
+    private static func revision(of spec: TunnelSpec, _ labels: TunnelLabels, running: Bool) -> String {
+        let tags = labels.tags.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        let content: JSONValue = [
+            .string(spec.url), .string(labels.alias), .string(labels.peer.sid), .string(labels.peer.type),
+            .string(labels.peer.alias), .array(tags.map { [.string($0.key), .string($0.value)] }), .bool(running),
+        ]
+        return Revision.of(content.compactText)
+    }
+}
+
+/// Everything the files declare: the policy and the tunnels by name.
+package struct Manifest: Sendable, Hashable {
+    package let policy: ManifestPolicy
+    /// In file order.
+    package let tunnels: [TunnelDeclaration]
+    /// 12 hex digits over the policy and every tunnel.
+    package let revision: String
+
+    private let positions: [String: Int]
+
+    /// Names must be unique.
+    package init(policy: ManifestPolicy = ManifestPolicy(), tunnels: [TunnelDeclaration]) {
+        self.policy = policy
+        self.tunnels = tunnels
+        self.positions = Dictionary(zip(tunnels.map(\.name), tunnels.indices), uniquingKeysWith: { first, _ in first })
+        let words = "\(policy.overridesAllowed) \(policy.overrideTTL) \(policy.prune)"
+        let lines = tunnels.map { "\($0.name) \($0.revision)" }.sorted()
+        self.revision = Revision.of(([words] + lines).joined(separator: "\n"))
+    }
+
+    package subscript(name: String) -> TunnelDeclaration? {
+        positions[name].map { tunnels[$0] }
+    }
+}
+
+/// What reading the files came to.
+package struct ManifestReading: Sendable {
+    /// Nil when the manifest is rejected as a whole: whatever ran goes on.
+    package let manifest: Manifest?
+    /// Declared tunnels that have errors, and where; they keep their last good spec.
+    package let invalid: [String: SourceLocation]
+    /// All of them at once, in the order of the files.
+    package let diagnostics: [Diagnostic]
+    /// Absolute paths of everything whose change, appearance or removal must cause another reading.
+    package let watched: Set<String>
+
+    package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+}
+
+/// Short fingerprints of content.
+package enum Revision {
+    /// The first 12 hex digits of the text's SHA-256.
+    package static func of(_ text: String) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        let bytes = SHA256.hash(data: Array(text.utf8)).prefix(6).flatMap { byte in
+            [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,242 @@
+/// Gathers what one reading of files finds: tunnels, policy, problems, and the paths to watch.
+struct ManifestCollector {
+    private var reader: NodeReader
+    private var policy: (value: ManifestPolicy, source: SourceLocation)?
+    private var tunnels: [TunnelDeclaration] = []
+    private var invalid: [String: SourceLocation] = [:]
+    /// Where each name was declared first.
+    private var names: [String: SourceLocation] = [:]
+    private var watched: Set<String> = []
+    private var isRejected = false
+    /// Absolute paths of the files already read, with their place in the order of reading.
+    private var files: [String: Int] = [:]
+    /// As in `files`, by the name that messages use.
+    private var fileOrder: [String: Int] = [:]
+    /// Keys under `defaults` that hold in the file being read, outermost first.
+    private var defaults: [YAMLNode] = []
+    /// Files whose includes are being read.
+    private var stack: [String] = []
+
+    private let workingDirectory: String
+
+    init(_ reader: NodeReader, workingDirectory: String) {
+        self.reader = reader
+        self.workingDirectory = workingDirectory
+    }
+
+    mutating func readRoot(_ path: String, shownAs name: String) {
+        watched.insert(path)
+        guard TextFile.isDirectory(path) else {
+            readFile(path, shownAs: name)
+            return
+        }
+        guard let names = TextFile.names(in: path) else {
+            reject(.unreadable, SourceLocation(file: name, line: 1, column: 1), "", "the directory can not be read")
+            return
+        }
+        let manifests = names.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) }
+        if manifests.isEmpty {
+            let place = SourceLocation(file: name, line: 1, column: 1)
+            reject(.empty, place, "", "the directory holds no *.yaml or *.yml file")
+        }
+        let prefix = name.hasSuffix("/") ? name : name + "/"
+        for manifest in manifests { readFile(path + "/" + manifest, shownAs: prefix + manifest) }
+    }
+
+    mutating func readText(_ text: String, path: String, shownAs name: String) {
+        let order = files.count
+        files[path] = order
+        fileOrder[name] = order
+        let start = SourceLocation(file: name, line: 1, column: 1)
+        let tree = YAMLTree(text, file: name)
+        reader.prefix = ""
+        reader.directory = TextFile.directory(of: path)
+        reader.append(tree.diagnostics)
+        guard tree.diagnostics.isEmpty else {
+            isRejected = true
+            return
+        }
+        guard let root = tree.root, !root.isNull else {
+            reject(.empty, start, "", "the file is empty; write 'tunnels: {}' to declare that there are none")
+            return
+        }
+        guard root.entries != nil else {
+            reject(.notAMapping, root.location, "", "a manifest is a mapping of keys, not \(root.kindName)")
+            return
+        }
+        readDocument(root, path: path)
+    }
+
+    /// Everything gathered, with problems in the order of the files.
+    func reading(mayBindPrivilegedPorts: Bool) -> ManifestReading {
+        var reader = reader
+        ManifestLint.check(tunnels, mayBindPrivilegedPorts: mayBindPrivilegedPorts, &reader)
+        let manifest = Manifest(policy: policy?.value ?? ManifestPolicy(), tunnels: tunnels)
+        return ManifestReading(
+            manifest: isRejected ? nil : manifest,
+            invalid: invalid,
+            diagnostics: inFileOrder(reader.diagnostics),
+            watched: watched.union(reader.references.files)
+        )
+    }
+
+    mutating func reject(_ code: DiagnosticCode, _ place: SourceLocation?, _ path: String, _ message: String) {
+        isRejected = true
+        reader.prefix = ""
+        reader.fail(code, place, path, message)
+    }
+
+    private func inFileOrder(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+        let keyed = diagnostics.enumerated().map { offset, diagnostic in
+            let place = diagnostic.location
+            let file = place.flatMap { fileOrder[$0.file] } ?? Int.max
+            return (key: [file, place?.line ?? 0, place?.column ?? 0, offset], diagnostic: diagnostic)
+        }
+        return keyed.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.diagnostic)
+    }
+
+    private mutating func readFile(_ path: String, shownAs name: String) {
+        guard files[path] == nil else { return }
+        let start = SourceLocation(file: name, line: 1, column: 1)
+        guard files.count < ManifestReader.fileLimit else {
+            reject(.includeLimit, start, "", "the manifest has more than \(ManifestReader.fileLimit) files")
+            return
+        }
+        watched.insert(path)
+        do throws(TextFile.ReadError) {
+            let text = try TextFile.read(path, limitBytes: YAMLLimits().documentBytes)
+            readText(text, path: path, shownAs: name)
+        } catch {
+            fileOrder[name] = files.count
+            reject(.unreadable, start, "", "can not be read: \(error.problem)")
+        }
+    }
+
+    private mutating func readDocument(_ root: YAMLNode, path: String) {
+        let entries = root.entries ?? []
+        let known = ["version", "defaults", "include", "policy", "tunnels"]
+        for entry in entries where !known.contains(entry.key) && !entry.key.hasPrefix("x-") {
+            isRejected = true
+            reader.unknown(entry.key, at: entry.keyLocation, among: known, path: entry.key)
+        }
+        let given = Dictionary(entries.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        readVersion(given["version"], root)
+        if let entry = given["policy"], !entry.value.isNull { readPolicy(entry) }
+        let outer = defaults
+        if let entry = given["defaults"], !entry.value.isNull { readDefaults(entry) }
+        if let entry = given["tunnels"] {
+            readTunnels(entry)
+        } else {
+            reject(.tunnelsMissing, root.location, "tunnels", "is missing; write 'tunnels: {}' to declare none")
+        }
+        if let entry = given["include"], !entry.value.isNull { readIncludes(entry, from: path) }
+        defaults = outer
+    }
+
+    private mutating func readVersion(_ entry: YAMLEntry?, _ root: YAMLNode) {
+        guard let entry else {
+            if stack.isEmpty { reject(.version, root.location, "version", "is missing; write 'version: 1'") }
+            return
+        }
+        guard case .scalar(let scalar) = entry.value.content, scalar.text == "1", scalar.isPlain else {
+            reject(.version, entry.value.location, "version", "must be 1, the only version there is")
+            return
+        }
+    }
+
+    private mutating func readPolicy(_ entry: YAMLEntry) {
+        if let first = policy?.source {
+            isRejected = true
+            reader.add(
+                .error,
+                .policyTwice,
+                entry.keyLocation,
+                "policy",
+                "stands in two files; keep one",
+                related: first
+            )
+            return
+        }
+        guard stack.isEmpty else {
+            reject(.policyTwice, entry.keyLocation, "policy", "belongs into the file that includes this one")
+            return
+        }
+        let before = reader.diagnostics.count
+        policy = (PolicyField.read(entry.value, &reader), entry.keyLocation)
+        if reader.diagnostics.count > before { isRejected = true }
+    }
+
+    private mutating func readDefaults(_ entry: YAMLEntry) {
+        let before = reader.diagnostics.count
+        TunnelReading.checkDefaults(entry.value, &reader)
+        defaults.append(entry.value)
+        if reader.diagnostics.count > before { isRejected = true }
+    }
+
+    private mutating func readTunnels(_ entry: YAMLEntry) {
+        guard let entries = entry.value.entries else {
+            let advice = "takes tunnels by name, not \(entry.value.kindName); write 'tunnels: {}' to declare none"
+            reject(entry.value.isNull ? .tunnelsMissing : .notAMapping, entry.value.location, "tunnels", advice)
+            return
+        }
+        for tunnel in entries { readTunnel(tunnel) }
+    }
+
+    private mutating func readTunnel(_ entry: YAMLEntry) {
+        reader.prefix = "tunnels." + entry.key
+        defer { reader.prefix = "" }
+        if let first = names[entry.key] {
+            let message = "is declared twice; a name may stand once in all files together"
+            reader.add(.error, .duplicateName, entry.keyLocation, "", message, related: first)
+            tunnels.removeAll { $0.name == entry.key }
+            invalid[entry.key] = first
+            return
+        }
+        names[entry.key] = entry.keyLocation
+        var reading = TunnelReading(name: entry.key, source: entry.keyLocation, defaults: defaults)
+        if let declaration = reading.read(entry.value, &reader) {
+            tunnels.append(declaration)
+        } else {
+            invalid[entry.key] = entry.keyLocation
+        }
+        watched.formUnion(reading.files(from: workingDirectory))
+    }
+
+    private mutating func readIncludes(_ entry: YAMLEntry, from path: String) {
+        reader.prefix = ""
+        let before = reader.diagnostics.count
+        let patterns = (entry.value.items ?? [entry.value]).compactMap { node in
+            reader.text(node, "include", expected: "a path or a list of paths").map { ($0.value, node.location) }
+        }
+        if reader.diagnostics.count > before { isRejected = true }
+        guard stack.count < ManifestReader.includeDepthLimit else {
+            let message = "includes are nested deeper than \(ManifestReader.includeDepthLimit) levels"
+            reject(.includeLimit, entry.keyLocation, "include", message)
+            return
+        }
+        stack.append(path)
+        for (pattern, place) in patterns { include(pattern, at: place, from: path) }
+        stack.removeLast()
+    }
+
+    private mutating func include(_ pattern: String, at place: SourceLocation, from path: String) {
+        let directory = TextFile.directory(of: path)
+        let glob = Glob(TextFile.absolute(pattern, from: directory))
+        watched.formUnion(glob.directories)
+        if glob.matches.isEmpty, !glob.hasWildcard {
+            reject(.includeMissing, place, "include", "'\(pattern)' is not there")
+            return
+        }
+        let shownDirectory = place.file.lastIndex(of: "/").map { place.file[...$0] } ?? ""
+        for match in glob.matches {
+            guard !stack.contains(match) else {
+                reject(.includeCycle, place, "include", "'\(pattern)' leads back to a file that includes it")
+                continue
+            }
+            let isBelow = match.hasPrefix(directory + "/")
+            let shown = isBelow ? shownDirectory + match.dropFirst(directory.count + 1) : match[...]
+            readFile(match, shownAs: String(shown))
+        }
+        reader.directory = directory
+    }
+}

@@ -1,0 +1,88 @@
+/// Warnings about tunnels that are valid each by itself but probably not meant so.
+enum ManifestLint {
+    static func check(_ tunnels: [TunnelDeclaration], mayBindPrivilegedPorts: Bool, _ reader: inout NodeReader) {
+        var taken = TakenAddresses()
+        for tunnel in tunnels {
+            reader.prefix = "tunnels." + tunnel.name
+            checkKey(tunnel, &reader)
+            if TunnelListening.loops(tunnel.spec) {
+                reader.warn(.tunnelLoop, place(of: "target", tunnel), "target", TunnelListening.loopMessage)
+            }
+            let listeners = TunnelListening.listeners(of: tunnel.spec)
+            if !mayBindPrivilegedPorts { checkPorts(listeners, tunnel, &reader) }
+            if tunnel.running { checkAddresses(listeners, tunnel, &taken, &reader) }
+        }
+        reader.prefix = ""
+    }
+
+    private static func place(of path: String, _ tunnel: TunnelDeclaration) -> SourceLocation {
+        tunnel.fieldSources[path] ?? tunnel.source
+    }
+
+    private static func checkKey(_ tunnel: TunnelDeclaration, _ reader: inout NodeReader) {
+        let hasTwoEnds = tunnel.spec.role == .server || tunnel.spec.mode == .two
+        guard hasTwoEnds, tunnel.spec.key == nil else { return }
+        let message = "no tunnel key is set: anybody who knows the port can compute the default"
+        reader.warn(.noKey, tunnel.source, "key", message)
+    }
+
+    private static func checkPorts(
+        _ listeners: [TunnelListening.Listener],
+        _ tunnel: TunnelDeclaration,
+        _ reader: inout NodeReader
+    ) {
+        for path in ["tunnel", "target"] {
+            let low = listeners.contains { $0.path == path && (1..<1024).contains($0.endpoint.port) }
+            guard low else { continue }
+            let message = "a port below 1024 needs root or CAP_NET_BIND_SERVICE"
+            reader.warn(.privilegedPort, place(of: path, tunnel), path, message)
+        }
+    }
+
+    private static func checkAddresses(
+        _ listeners: [TunnelListening.Listener],
+        _ tunnel: TunnelDeclaration,
+        _ taken: inout TakenAddresses,
+        _ reader: inout NodeReader
+    ) {
+        var reported = Set<String>()
+        for listener in listeners {
+            guard let owner = taken.take(listener, for: tunnel), reported.insert(listener.path).inserted else {
+                continue
+            }
+            reader.add(
+                .warning,
+                .addressShared,
+                place(of: listener.path, tunnel),
+                listener.path,
+                "the tunnel '\(owner.name)' listens on this address too",
+                related: owner.source
+            )
+        }
+    }
+}
+
+/// Listening addresses by port, so that 5,000 tunnels are compared without 5,000² comparisons.
+private struct TakenAddresses {
+    private struct Port: Hashable {
+        let number: UInt16
+        let carried: TransportProtocol
+    }
+
+    private var hosts: [Port: [String: TunnelDeclaration]] = [:]
+
+    /// Records an address; returns another tunnel that has it already.
+    mutating func take(
+        _ listener: TunnelListening.Listener,
+        for tunnel: TunnelDeclaration
+    ) -> TunnelDeclaration? {
+        let endpoint = listener.endpoint
+        guard endpoint.port != 0 else { return nil }
+        let port = Port(number: endpoint.port, carried: listener.carried)
+        let host = endpoint.isUnspecified ? "" : endpoint.host
+        var owner = hosts[port]?[host] ?? hosts[port]?[""]
+        if owner == nil, host.isEmpty { owner = hosts[port]?.values.min { $0.name < $1.name } }
+        if hosts[port]?[host] == nil { hosts[port, default: [:]][host] = tunnel }
+        return owner?.name == tunnel.name ? nil : owner
+    }
+}

@@ -1,0 +1,106 @@
+/// Replaces `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` in the values of a manifest.
+package struct References: Sendable {
+    /// The largest file a reference may bring in; keys and addresses are far smaller.
+    package static let fileLimitBytes = 64 << 10
+
+    /// Why a reference could not be replaced; never holds the value of anything.
+    package struct Failure: Error, Hashable {
+        let code: DiagnosticCode
+        let problem: String
+    }
+
+    private let environment: [String: String]
+    /// Nil where a value comes from a request: there references are refused, since they would show local files.
+    private let isAllowed: Bool
+    /// Files already read, so that a default that names one costs one read for all tunnels.
+    private var contents: [String: Result<String, Failure>] = [:]
+    /// Absolute paths of every file that was asked for, found or not.
+    package private(set) var files: Set<String> = []
+
+    package init(environment: [String: String], isAllowed: Bool = true) {
+        self.environment = environment
+        self.isAllowed = isAllowed
+    }
+
+    /// The text with its references replaced; relative paths start at `directory`.
+    package mutating func resolve(_ text: String, directory: String) throws(Failure) -> String {
+        guard isAllowed else {
+            throw Failure(code: .referenceRefused, problem: "references are only for manifests; send the value itself")
+        }
+        var result = ""
+        var rest = Substring(text)
+        while let start = rest.firstRange(of: "${") {
+            result += rest[..<start.lowerBound]
+            guard let end = rest[start.upperBound...].firstIndex(of: "}") else {
+                throw Failure(code: .referenceSyntax, problem: "'${' is never closed by '}'")
+            }
+            result += try value(of: rest[start.upperBound..<end], directory: directory)
+            rest = rest[rest.index(after: end)...]
+        }
+        return result + rest
+    }
+
+    /// The references in a text without their defaults and without the text around them: fit to be shown.
+    package static func names(in text: String) -> String {
+        let parts = text.split(separator: "${").dropFirst(text.hasPrefix("${") ? 0 : 1)
+        let names = parts.compactMap { part -> String? in
+            let reference = part.prefix { $0 != "}" }
+            let end = reference.firstRange(of: ":-")?.lowerBound ?? reference.endIndex
+            return "${\(reference[..<end])}"
+        }
+        return names.joined(separator: " and ")
+    }
+
+    private mutating func value(of reference: Substring, directory: String) throws(Failure) -> String {
+        if reference.hasPrefix("env:") { return try variable(reference.dropFirst(4)) }
+        if reference.hasPrefix("file:"), reference.count > 5 {
+            return try content(of: TextFile.absolute(String(reference.dropFirst(5)), from: directory))
+        }
+        let forms = "${env:NAME}, ${env:NAME:-default} or ${file:PATH}"
+        throw Failure(code: .referenceSyntax, problem: "'${\(reference)}' is no reference; write \(forms)")
+    }
+
+    /// As in a shell, `:-` also stands in for a variable that is set but empty.
+    private func variable(_ reference: Substring) throws(Failure) -> String {
+        let separator = reference.firstRange(of: ":-")
+        let name = String(separator.map { reference[..<$0.lowerBound] } ?? reference)
+        let isName = name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+        guard !name.isEmpty, isName else {
+            throw Failure(code: .referenceSyntax, problem: "'\(name)' is no name of an environment variable")
+        }
+        if let separator {
+            let value = environment[name] ?? ""
+            return value.isEmpty ? String(reference[separator.upperBound...]) : value
+        }
+        guard let value = environment[name] else {
+            let advice = "set it or give a default: ${env:\(name):-…}"
+            throw Failure(code: .referenceUnset, problem: "the environment variable \(name) is not set; \(advice)")
+        }
+        return value
+    }
+
+    private mutating func content(of path: String) throws(Failure) -> String {
+        files.insert(path)
+        let known = contents[path] ?? load(path)
+        contents[path] = known
+        return try known.get()
+    }
+
+    private func load(_ path: String) -> Result<String, Failure> {
+        do throws(TextFile.ReadError) {
+            let text = try TextFile.read(path, limitBytes: References.fileLimitBytes)
+            return .success(text.trimmingBlanks)
+        } catch {
+            return .failure(Failure(code: .referenceFile, problem: "can not read \(path): \(error.problem)"))
+        }
+    }
+}
+
+extension StringProtocol {
+    /// The text without blanks and line ends around it.
+    var trimmingBlanks: String {
+        let start = drop { $0.isWhitespace }
+        let end = start.lastIndex { !$0.isWhitespace }
+        return end.map { String(start[...$0]) } ?? ""
+    }
+}

@@ -1,0 +1,240 @@
+/// Reads one entry under `tunnels`: defaults first, then the one-line form, then the keys beside it.
+struct TunnelReading {
+    let name: String
+    let source: SourceLocation
+    /// `defaults` mappings, outermost first; already checked.
+    let defaults: [YAMLNode]
+
+    private var content = TunnelContent(spec: .standard)
+    private var fieldSources: [String: SourceLocation] = [:]
+
+    init(name: String, source: SourceLocation, defaults: [YAMLNode]) {
+        self.name = name
+        self.source = source
+        self.defaults = defaults
+    }
+
+    /// The tunnel; nil after diagnostics when anything in it is wrong.
+    mutating func read(_ node: YAMLNode, _ reader: inout NodeReader) -> TunnelDeclaration? {
+        let firstProblem = reader.diagnostics.count
+        reader.referencedPaths = []
+        if !TunnelReading.isName(name) {
+            let rule = "a name has a-z, 0-9 and inner '-', at most 63 of them"
+            reader.fail(.tunnelName, source, "", "'\(name)' is no name for a tunnel; \(rule)")
+        }
+        if let entries = reader.entries(node, "") { readKeys(entries, node, &reader) }
+        guard !reader.diagnostics[firstProblem...].contains(where: { $0.severity == .error }) else { return nil }
+        return TunnelDeclaration(
+            name: name,
+            spec: content.spec,
+            labels: content.labels,
+            running: content.running,
+            source: source,
+            secretPaths: reader.referencedPaths.union(["key"]),
+            fieldSources: fieldSources
+        )
+    }
+
+    /// Files whose change matters to this tunnel although they are not manifests.
+    ///
+    /// Paths of `tls` are absolute already; those of a `url` start where the daemon does.
+    func files(from directory: String) -> [String] {
+        guard case .files(let certificate, let key) = content.spec.tls else { return [] }
+        return [certificate, key].map { TextFile.absolute($0, from: directory) }
+    }
+
+    /// The rule for names, which are also parts of URLs, file names and metric labels.
+    static func isName(_ text: String) -> Bool {
+        let letters = Array(text.utf8)
+        guard (1...63).contains(letters.count), letters.first != 45, letters.last != 45 else { return false }
+        return letters.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
+    }
+
+    /// Checks each default for the roles it can apply to, so that its problems are told once and not per tunnel.
+    static func checkDefaults(_ node: YAMLNode, _ reader: inout NodeReader) {
+        reader.prefix = "defaults"
+        defer { reader.prefix = "" }
+        for key in flattened(node, &reader) {
+            guard let field = key.field else {
+                reader.fail(.defaultsKey, key.location, key.path, "can not be a default; it belongs to one tunnel")
+                continue
+            }
+            var content = TunnelContent(spec: .standard)
+            let fits = field.roles.sorted { $0.rawValue < $1.rawValue }.contains { role in
+                content.spec.role = role
+                return reader.attempt { field.read(key.node, &$0, &content) }
+            }
+            if !fits { field.read(key.node, &reader, &content) }
+        }
+    }
+
+    /// A key with a value, found at the top level of a tunnel or in one of its groups.
+    private struct GivenKey {
+        let path: String
+        /// Nil for `url`.
+        let field: TunnelField?
+        let node: YAMLNode
+        let location: SourceLocation
+    }
+
+    /// The keys in file order without the absent ones; says which are unknown.
+    private static func flattened(_ node: YAMLNode, _ reader: inout NodeReader) -> [GivenKey] {
+        var keys: [GivenKey] = []
+        for entry in reader.entries(node, "") ?? [] where !entry.value.isNull || !isKnown(entry.key) {
+            if ManifestSchema.groups.contains(entry.key) {
+                keys += members(of: entry, &reader)
+            } else if let field = ManifestSchema.fieldsByPath[entry.key] {
+                keys.append(GivenKey(path: field.path, field: field, node: entry.value, location: entry.keyLocation))
+            } else if entry.key == ManifestSchema.urlKey {
+                keys.append(GivenKey(path: entry.key, field: nil, node: entry.value, location: entry.keyLocation))
+            } else {
+                let known = ManifestSchema.keys(in: nil)
+                reader.unknown(entry.key, at: entry.keyLocation, among: known, path: entry.key)
+            }
+        }
+        return keys
+    }
+
+    private static func isKnown(_ key: String) -> Bool {
+        ManifestSchema.groups.contains(key) || ManifestSchema.fieldsByPath[key] != nil || key == ManifestSchema.urlKey
+    }
+
+    private static func members(of group: YAMLEntry, _ reader: inout NodeReader) -> [GivenKey] {
+        var keys: [GivenKey] = []
+        for entry in reader.entries(group.value, group.key) ?? [] {
+            let path = group.key + "." + entry.key
+            if let field = ManifestSchema.fieldsByPath[path] {
+                guard !entry.value.isNull else { continue }
+                keys.append(GivenKey(path: path, field: field, node: entry.value, location: entry.keyLocation))
+            } else {
+                let known = ManifestSchema.keys(in: group.key)
+                reader.unknown(entry.key, at: entry.keyLocation, among: known, path: path)
+            }
+        }
+        return keys
+    }
+
+    private mutating func readKeys(_ entries: [YAMLEntry], _ node: YAMLNode, _ reader: inout NodeReader) {
+        let keys = TunnelReading.flattened(node, &reader)
+        let inherited = defaults.flatMap { TunnelReading.flattened($0, &reader) }
+        let urlParts = keys.first { $0.field == nil }.flatMap { readURL($0, &reader) }
+        let hasURL = keys.contains { $0.field == nil }
+        if let urlParts { content.spec.role = urlParts.role }
+        var isRoleKnown = urlParts != nil
+        if !isRoleKnown, let key = (keys + inherited.reversed()).first(where: { $0.path == "role" }) {
+            isRoleKnown = reader.attempt { key.field?.read(key.node, &$0, &content) }
+        }
+        for key in inherited { apply(default: key, &reader) }
+        if let urlParts { apply(urlParts, keys.first { $0.field == nil }, &reader) }
+        for key in keys where key.field != nil {
+            read(key, isRoleKnown: isRoleKnown, beside: urlParts, &reader)
+        }
+        if !hasURL { requirePlace(&reader) }
+        checkPool(&reader)
+        if hasURL || isRoleKnown { checkLength(&reader) }
+    }
+
+    private mutating func apply(default key: GivenKey, _ reader: inout NodeReader) {
+        guard let field = key.field, field.roles.contains(content.spec.role) else { return }
+        var changed = content
+        guard reader.attempt({ field.read(key.node, &$0, &changed) }) else { return }
+        changed.spec.role = content.spec.role
+        content = changed
+        fieldSources[field.path] = key.location
+    }
+
+    private func readURL(_ key: GivenKey, _ reader: inout NodeReader) -> TunnelURLParts? {
+        guard let text = reader.text(key.node, "url", expected: "a URL") else { return nil }
+        do throws(TunnelURLError) {
+            return try TunnelURLParts(text.value)
+        } catch {
+            for problem in error.diagnostics {
+                let code = DiagnosticCode(rawValue: problem.code) ?? .urlSyntax
+                let part = problem.path == "url" ? "" : problem.path.dropFirst(4) + ": "
+                let isHidden = text.reference != nil
+                let message = isHidden ? "the value of the reference is not a tunnel's URL" : part + problem.message
+                reader.fail(code, key.node.location, "url", message)
+            }
+            return nil
+        }
+    }
+
+    private mutating func apply(_ parts: TunnelURLParts, _ key: GivenKey?, _ reader: inout NodeReader) {
+        guard let key else { return }
+        content.spec.tunnel = parts.tunnel
+        content.spec.targets = parts.targets
+        if let secret = parts.key { content.spec.key = secret }
+        let isReferenced = reader.referencedPaths.contains("url")
+        for finding in parts.apply(to: &content.spec) {
+            let severity: Diagnostic.Severity = finding.isErrorInManifest ? .error : .warning
+            let message = isReferenced ? "in the value of a reference: see the parameter's rules" : finding.message
+            reader.add(severity, finding.code, key.node.location, "url", "\(finding.part): \(message)")
+        }
+        fieldSources["url"] = key.location
+        for path in parts.givenPaths {
+            fieldSources[path] = key.location
+            if isReferenced { reader.referencedPaths.insert(path) }
+        }
+    }
+
+    private mutating func read(
+        _ key: GivenKey,
+        isRoleKnown: Bool,
+        beside url: TunnelURLParts?,
+        _ reader: inout NodeReader
+    ) {
+        guard let field = key.field, isRoleKnown || field.path != "mode" else { return }
+        if isRoleKnown, !field.roles.contains(content.spec.role) {
+            refuse(field, key, &reader)
+            return
+        }
+        let before = content
+        field.read(key.node, &reader, &content)
+        if let url, url.givenPaths.contains(field.path), !field.isEqual(before, content) {
+            reader.fail(.urlConflict, key.location, key.path, "differs from what 'url' says; keep one of them")
+        }
+        fieldSources[key.path] = key.location
+    }
+
+    /// What only the other role has: an error where a reader could think it protects or decides something.
+    private func refuse(_ field: TunnelField, _ key: GivenKey, _ reader: inout NodeReader) {
+        let other = field.roles.map(\.rawValue).joined()
+        let message = "has no effect on a \(content.spec.role.rawValue); only a \(other) has it"
+        let isHarmless = ["sni", "pool.min", "pool.max"].contains(field.path)
+        if !isHarmless {
+            reader.fail(.roleKey, key.location, key.path, message)
+        } else if field.path == "sni" {
+            reader.warn(.roleKey, key.location, key.path, message)
+        }
+    }
+
+    private func requirePlace(_ reader: inout NodeReader) {
+        for path in ["role", "tunnel", "target"] where fieldSources[path] == nil {
+            reader.fail(.missingKey, source, path, "is missing; give it here or in a 'url'")
+        }
+    }
+
+    /// Compared only when both stand in the manifest: each side has just one of them.
+    private func checkPool(_ reader: inout NodeReader) {
+        guard fieldSources["pool.min"] != nil, fieldSources["pool.max"] != nil else { return }
+        guard content.spec.pool.min > content.spec.pool.max else { return }
+        let isSecret = reader.referencedPaths.contains("pool.max")
+        let limit = isSecret ? "" : " (\(content.spec.pool.max))"
+        reader.fail(.poolRange, fieldSources["pool.min"], "pool.min", "must be at most pool.max\(limit)")
+    }
+
+    private func checkLength(_ reader: inout NodeReader) {
+        guard content.spec.url.utf8.count > TunnelURL.lengthLimitBytes else { return }
+        let message = "its URL is longer than \(TunnelURL.lengthLimitBytes) bytes"
+        reader.fail(.urlLength, source, "", message)
+    }
+}
+
+extension TunnelURLParts {
+    /// The manifest keys this URL gives a value to.
+    var givenPaths: Set<String> {
+        let named = query.parameters.filter { !$0.value.isEmpty }
+        let paths = named.compactMap { ManifestSchema.fieldsByParameter[$0.name]?.path }
+        return Set(paths + ["role", "tunnel", "target"] + (key == nil ? [] : ["key"]))
+    }
+}

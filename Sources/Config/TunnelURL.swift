@@ -1,0 +1,131 @@
+/// The one-line form of a tunnel: `server://key@host:port/target,target?parameters`, as NodePass writes it.
+package enum TunnelURL {
+    /// Longer URLs are refused: an event that carries an instance has to stay below 64 KiB.
+    package static let lengthLimitBytes = 8192
+
+    /// Reads a URL as leniently as NodePass does.
+    ///
+    /// Values that NodePass ignores become warnings; only what can not be run, or would be dangerous to ignore, fails.
+    package static func parse(
+        _ text: String
+    ) throws(TunnelURLError) -> (spec: TunnelSpec, diagnostics: [Diagnostic]) {
+        let parts = try TunnelURLParts(text)
+        var spec = TunnelSpec(role: parts.role, tunnel: parts.tunnel, targets: parts.targets)
+        spec.key = parts.key
+        let findings = parts.apply(to: &spec)
+        let fatal = findings.filter(\.isFatal)
+        if !fatal.isEmpty { throw .invalid(fatal.map { $0.diagnostic(.error) }) }
+        let loops = TunnelListening.loops(spec) ? [URLFinding.loop] : []
+        return (spec, (findings + loops).map { $0.diagnostic(.warning) })
+    }
+
+    /// The URL with every default that is absent or empty, sorted by name: what NodePass calls `config`.
+    package static func config(of urlText: String, spec: TunnelSpec) -> String {
+        let (front, queryText, _) = split(urlText)
+        var query = URLQuery(queryText)
+        for (name, value) in defaults(for: spec.role) where query.value(name) == nil {
+            query.set(name, to: value)
+        }
+        return front + "?" + query.sortedText
+    }
+
+    /// The URL kept byte for byte, with those parameters at its end that it does not have.
+    package static func appending(_ parameters: [QueryParameter], to urlText: String) -> String {
+        let (front, queryText, fragment) = split(urlText)
+        let query = URLQuery(queryText)
+        let missing = parameters.filter { !query.contains($0.name) }.map(URLQuery.text)
+        guard !missing.isEmpty else { return urlText }
+        let separator = queryText.isEmpty || queryText.hasSuffix("&") ? "" : "&"
+        return front + "?" + queryText + separator + missing.joined(separator: "&") + fragment
+    }
+
+    /// Any text that should be a URL with whatever stands before the `@` masked; for logs.
+    ///
+    /// Masks too much rather than too little: a key may hold unescaped `/` or `?`.
+    package static func masked(_ urlText: String) -> String {
+        let start = urlText.firstRange(of: "://")?.upperBound ?? urlText.startIndex
+        let authority = urlText[start...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        guard let at = authority.lastIndex(of: "@") ?? urlText[start...].lastIndex(of: "@") else { return urlText }
+        return urlText[..<start] + Secret.mask + urlText[at...]
+    }
+
+    /// What `config` fills in (rest-api Part A §5); a server has no `tls` unless it is given.
+    private static func defaults(for role: TunnelRole) -> [(String, String)] {
+        let own =
+            switch role {
+            case .client: [("sni", "none"), ("min", "64")]
+            case .server: [("max", "1024"), ("type", "0")]
+            }
+        return own + [
+            ("dns", "5m0s"), ("mode", "0"), ("dial", "auto"), ("read", "0s"), ("rate", "0"), ("slot", "65536"),
+            ("proxy", "0"), ("block", "0"), ("notcp", "0"), ("noudp", "0"),
+        ]
+    }
+
+    /// Everything before the query, the query, and the fragment with its `#`.
+    static func split(_ text: String) -> (front: Substring, query: Substring, fragment: Substring) {
+        let hash = text.firstIndex(of: "#") ?? text.endIndex
+        let mark = text[..<hash].firstIndex(of: "?")
+        let front = text[..<(mark ?? hash)]
+        let query = mark.map { text[text.index(after: $0)..<hash] } ?? ""
+        return (front, query, text[hash...])
+    }
+}
+
+/// Why a text is not a tunnel's URL; the three cases have different answers in the API.
+package enum TunnelURLError: Error, Hashable {
+    /// Not of the form `scheme://host:port/…` at all.
+    case syntax(String)
+    /// A URL of another kind.
+    case scheme(String)
+    /// The form is right, the content can not be run.
+    case invalid([Diagnostic])
+
+    /// All cases as diagnostics; never shows the key.
+    package var diagnostics: [Diagnostic] {
+        switch self {
+        case .syntax(let problem):
+            [Diagnostic(.error, at: nil, path: "url", code: DiagnosticCode.urlSyntax.rawValue, problem)]
+        case .scheme(let scheme):
+            [
+                Diagnostic(
+                    .error,
+                    at: nil,
+                    path: "url",
+                    code: DiagnosticCode.urlScheme.rawValue,
+                    "the scheme '\(scheme)' is neither server nor client"
+                )
+            ]
+        case .invalid(let diagnostics): diagnostics
+        }
+    }
+}
+
+extension TunnelSpec {
+    /// The canonical one-line form: parameters that are not default, sorted by name, then escaped as Go does.
+    package var url: String { url(key: key.map { TunnelSpec.userInfo($0.value) }) }
+
+    /// The canonical form with the key masked, for logs.
+    package var displayURL: String { url(key: key == nil ? nil : Secret.mask) }
+
+    private func url(key: String?) -> String {
+        var text = role.rawValue + "://"
+        if let key { text += key + "@" }
+        text += tunnel.description + "/" + targets.map(\.description).joined(separator: ",")
+        let parameters = ManifestSchema.fields.flatMap { $0.writeQuery(self) } + unknownParameters
+        return parameters.isEmpty ? text : text + "?" + URLQuery(parameters).sortedText
+    }
+
+    /// Go's escaping of a user name.
+    private static func userInfo(_ key: String) -> String {
+        PercentCoding.encode(key, keeping: "-_.~$&+,;=")
+    }
+
+    /// The key both ends compute with: the one given, or NodePass's default, the FNV-1a hash of the port's digits.
+    package var effectiveKey: String {
+        if let key { return key.value }
+        let hash = String(tunnel.port).utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

@@ -1,0 +1,100 @@
+/// The query of a URL as an ordered list, escaped as Go's `net/url` does it.
+struct URLQuery {
+    private(set) var parameters: [QueryParameter]
+
+    /// Reads `a=1&b=2`; what is not a valid escape is taken literally.
+    init(_ text: some StringProtocol) {
+        parameters = Substring(text).split(separator: "&").map { part in
+            let equals = part.firstIndex(of: "=")
+            let name: Substring = equals.map { part[..<$0] } ?? part
+            let value: Substring = equals.map { part[part.index(after: $0)...] } ?? ""
+            return QueryParameter(name: URLQuery.decoded(name), value: URLQuery.decoded(value))
+        }
+    }
+
+    init(_ parameters: [QueryParameter]) {
+        self.parameters = parameters
+    }
+
+    /// The first value of a parameter, nil when there is none or it is empty.
+    func value(_ name: String) -> String? {
+        guard let first = parameters.first(where: { $0.name == name }), !first.value.isEmpty else { return nil }
+        return first.value
+    }
+
+    func contains(_ name: String) -> Bool {
+        parameters.contains { $0.name == name }
+    }
+
+    /// Replaces every value of a parameter by one.
+    mutating func set(_ name: String, to value: String) {
+        parameters.removeAll { $0.name == name }
+        parameters.append(QueryParameter(name: name, value: value))
+    }
+
+    /// Sorted by name, equal names in the order given: what Go's `Values.Encode` writes.
+    var sortedText: String {
+        let sorted = parameters.enumerated().sorted { a, b in
+            a.element.name == b.element.name
+                ? a.offset < b.offset : a.element.name.utf8.lexicographicallyPrecedes(b.element.name.utf8)
+        }
+        return sorted.map { URLQuery.text($0.element) }.joined(separator: "&")
+    }
+
+    static func text(_ parameter: QueryParameter) -> String {
+        escaped(parameter.name) + "=" + escaped(parameter.value)
+    }
+
+    private static func escaped(_ text: String) -> String {
+        PercentCoding.encode(text, keeping: "-_.~").replacing("%20", with: "+")
+    }
+
+    private static func decoded(_ text: Substring) -> String {
+        guard text.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "+") }) else {
+            return String(text)
+        }
+        let spaced = String(text).replacing("+", with: " ")
+        return PercentCoding.decode(spaced) ?? spaced
+    }
+}
+
+/// `%XX` escapes.
+enum PercentCoding {
+    /// Escapes all bytes but letters, digits and the given ones.
+    static func encode(_ text: String, keeping kept: String) -> String {
+        let plain = Set(kept.utf8)
+        return text.utf8.reduce(into: "") { result, byte in
+            let isAlphanumeric =
+                switch byte {
+                case 48...57, 65...90, 97...122: true
+                default: false
+                }
+            if isAlphanumeric || plain.contains(byte) {
+                result.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                result += byte < 16 ? "%0" : "%"
+                result += String(byte, radix: 16, uppercase: true)
+            }
+        }
+    }
+
+    /// Nil when an escape is broken or the bytes are not UTF-8.
+    static func decode(_ text: some StringProtocol) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+        var bytes: [UInt8] = []
+        var rest = Substring(String(text)).utf8
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            guard digits.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}

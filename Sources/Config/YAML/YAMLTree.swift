@@ -1,0 +1,253 @@
+/// Reads a text into one positioned tree, or says why not.
+package struct YAMLTree {
+    /// Nil when the document is empty or could not be read; then `diagnostics` says which.
+    package let root: YAMLNode?
+    package let diagnostics: [Diagnostic]
+
+    package init(_ text: String, file: String, limits: YAMLLimits = YAMLLimits()) {
+        var builder = YAMLTreeBuilder(text: text, file: file, limits: limits)
+        do {
+            root = try builder.document()
+        } catch {
+            builder.diagnostics.append(error.diagnostic)
+            root = nil
+        }
+        diagnostics = builder.diagnostics
+    }
+}
+
+/// An error after which the rest of the document can not be understood.
+private struct YAMLFailure: Error {
+    let diagnostic: Diagnostic
+}
+
+/// Turns libyaml's events into nodes.
+private struct YAMLTreeBuilder {
+    var diagnostics: [Diagnostic] = []
+
+    private let file: String
+    private let limits: YAMLLimits
+    private let textBytes: Int
+    private let stream: YAMLEventStream
+    private var anchors: [String: Built] = [:]
+    private var nodeCount = 0
+    /// Keys from the root to the node being read; joined only for a message.
+    private var path: [String] = []
+
+    /// A finished subtree with what it weighs, so that an alias to it can be charged without walking it.
+    private struct Built {
+        let node: YAMLNode
+        var nodes = 1
+        var height = 1
+    }
+
+    init(text: String, file: String, limits: YAMLLimits) {
+        self.file = file
+        self.limits = limits
+        self.textBytes = text.utf8.count
+        self.stream = YAMLEventStream(textBytes <= limits.documentBytes ? text : "")
+    }
+
+    mutating func document() throws(YAMLFailure) -> YAMLNode? {
+        guard textBytes <= limits.documentBytes else {
+            throw failure(.yamlLimit, YAMLPlace.start, "the document is larger than \(limits.documentBytes) bytes")
+        }
+        guard case .documentStart = try next().event else { return nil }
+        let first = try next()
+        let root = try value(of: first.event, at: first.place, depth: 1).node
+        _ = try next()
+        let after = try next()
+        guard case .streamEnd = after.event else {
+            throw failure(.yamlDocuments, after.place, "a second document starts here; write one document per file")
+        }
+        return root
+    }
+
+    private struct YAMLPlace {
+        let line: Int
+        let column: Int
+        static let start = YAMLPlace(line: 1, column: 1)
+    }
+
+    private mutating func next() throws(YAMLFailure) -> (event: YAMLEvent, place: YAMLPlace) {
+        do {
+            let (event, mark) = try stream.next()
+            return (event, YAMLPlace(line: mark.line, column: mark.column))
+        } catch {
+            let place = YAMLPlace(line: error.mark.line, column: error.mark.column)
+            throw failure(.yamlSyntax, place, error.problem)
+        }
+    }
+
+    private mutating func value(
+        of event: YAMLEvent,
+        at place: YAMLPlace,
+        depth: Int
+    ) throws(YAMLFailure) -> Built {
+        guard depth <= limits.depth else {
+            throw failure(.yamlLimit, place, "nested deeper than \(limits.depth) levels")
+        }
+        switch event {
+        case .alias(let name):
+            return try expansion(of: name, at: place, depth: depth)
+        case .scalar(let text, let isPlain, let anchor, let tag):
+            guard text.utf8.count <= limits.scalarBytes else {
+                throw failure(.yamlLimit, place, "a value is longer than \(limits.scalarBytes) bytes")
+            }
+            let isString = try isStringTag(tag, at: place)
+            let scalar = YAMLScalar(text: text, isPlain: isPlain && !isString)
+            return try finish(Built(node: YAMLNode(.scalar(scalar), at: location(place))), anchor, place)
+        case .sequenceStart(let anchor, let tag):
+            try refuse(tag, at: place)
+            return try finish(try sequence(from: place, depth: depth), anchor, place)
+        case .mappingStart(let anchor, let tag):
+            try refuse(tag, at: place)
+            return try finish(try mapping(from: place, depth: depth), anchor, place)
+        case .documentStart, .documentEnd, .streamEnd, .sequenceEnd, .mappingEnd:
+            throw failure(.yamlSyntax, place, "a value is missing here")
+        }
+    }
+
+    private mutating func finish(_ built: Built, _ anchor: String?, _ place: YAMLPlace) throws(YAMLFailure) -> Built {
+        try charge(1, at: place)
+        if let anchor { anchors[anchor] = built }
+        return built
+    }
+
+    private mutating func charge(_ nodes: Int, at place: YAMLPlace) throws(YAMLFailure) {
+        nodeCount += nodes
+        guard nodeCount <= limits.nodes else {
+            throw failure(.yamlLimit, place, "the document expands to more than \(limits.nodes) values")
+        }
+    }
+
+    private mutating func expansion(of name: String, at place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
+        guard let built = anchors[name] else {
+            throw failure(.yamlAlias, place, "no anchor '&\(name)' stands before this alias")
+        }
+        try charge(built.nodes, at: place)
+        guard depth + built.height - 1 <= limits.depth else {
+            throw failure(.yamlLimit, place, "nested deeper than \(limits.depth) levels")
+        }
+        return built
+    }
+
+    private mutating func sequence(from place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
+        var items: [YAMLNode] = []
+        var weight = (nodes: 1, height: 1)
+        while true {
+            let (event, itemPlace) = try next()
+            if case .sequenceEnd = event { break }
+            path.append("[\(items.count)]")
+            let item = try value(of: event, at: itemPlace, depth: depth + 1)
+            path.removeLast()
+            items.append(item.node)
+            weight = (weight.nodes + item.nodes, max(weight.height, item.height + 1))
+        }
+        let node = YAMLNode(.sequence(items), at: location(place))
+        return Built(node: node, nodes: weight.nodes, height: weight.height)
+    }
+
+    private mutating func mapping(from place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
+        var entries: [YAMLEntry] = []
+        var places: [String: Int] = [:]
+        var merged: [YAMLNode] = []
+        var weight = (nodes: 1, height: 1)
+        while true {
+            let (event, keyPlace) = try next()
+            if case .mappingEnd = event { break }
+            let key = try keyScalar(event, at: keyPlace, depth: depth)
+            let (valueEvent, valuePlace) = try next()
+            path.append(key.text)
+            let item = try value(of: valueEvent, at: valuePlace, depth: depth + 1)
+            weight = (weight.nodes + item.nodes + 1, max(weight.height, item.height + 1))
+            if key.isPlain && key.text == "<<" {
+                merged += try mergeSources(item.node, at: valuePlace)
+            } else if let first = places[key.text] {
+                report(duplicate: key.text, at: keyPlace, first: entries[first].keyLocation)
+            } else {
+                places[key.text] = entries.count
+                entries.append(YAMLEntry(key: key.text, keyLocation: location(keyPlace), value: item.node))
+            }
+            path.removeLast()
+        }
+        for source in merged {
+            for entry in source.entries ?? [] where places[entry.key] == nil {
+                places[entry.key] = entries.count
+                entries.append(entry)
+            }
+        }
+        let node = YAMLNode(.mapping(entries), at: location(place))
+        return Built(node: node, nodes: weight.nodes, height: weight.height)
+    }
+
+    private mutating func keyScalar(
+        _ event: YAMLEvent,
+        at place: YAMLPlace,
+        depth: Int
+    ) throws(YAMLFailure) -> YAMLScalar {
+        let key = try value(of: event, at: place, depth: depth + 1).node
+        guard case .scalar(let scalar) = key.content else {
+            throw failure(.yamlKey, place, "a key must be a single word, not \(key.kindName)")
+        }
+        return scalar
+    }
+
+    /// What `<<` brings in: one mapping or a list of them, earlier ones winning.
+    private func mergeSources(_ node: YAMLNode, at place: YAMLPlace) throws(YAMLFailure) -> [YAMLNode] {
+        let sources = node.items ?? [node]
+        guard sources.allSatisfy({ $0.entries != nil }) else {
+            throw failure(.yamlMerge, place, "'<<' takes a mapping or a list of mappings")
+        }
+        return sources
+    }
+
+    private mutating func report(duplicate key: String, at place: YAMLPlace, first: SourceLocation) {
+        diagnostics.append(
+            Diagnostic(
+                .error,
+                at: location(place),
+                path: joinedPath,
+                code: DiagnosticCode.duplicateKey.rawValue,
+                "the key '\(key)' stands here twice; keep one",
+                related: first
+            )
+        )
+    }
+
+    /// True for `!!str` and `!`, which say "this is text"; other tags of scalars have no meaning here.
+    private func isStringTag(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) -> Bool {
+        guard let tag else { return false }
+        if tag == "tag:yaml.org,2002:str" || tag == "!" { return true }
+        try refuse(tag, at: place)
+        return false
+    }
+
+    private func refuse(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) {
+        guard let tag, !["!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"].contains(tag) else { return }
+        throw failure(.yamlTag, place, "the tag '\(tag)' means nothing here; remove it")
+    }
+
+    private var joinedPath: String {
+        path.reduce(into: "") { text, part in
+            if !text.isEmpty, !part.hasPrefix("[") { text += "." }
+            text += part
+        }
+    }
+
+    private func location(_ place: YAMLPlace) -> SourceLocation {
+        SourceLocation(file: file, line: place.line, column: place.column)
+    }
+
+    private func failure(_ code: DiagnosticCode, _ place: YAMLPlace, _ message: String) -> YAMLFailure {
+        YAMLFailure(
+            diagnostic: Diagnostic(
+                .error,
+                at: location(place),
+                path: joinedPath,
+                code: code.rawValue,
+                message
+            )
+        )
+    }
+}

@@ -1,0 +1,70 @@
+import Synchronization
+
+/// Who this daemon is to its clients: the API key, the master's id and its alias.
+///
+/// Made once, on the first start; a change is on disk before it takes effect.
+package final class DaemonIdentity: Sendable {
+    private struct Values {
+        var apiKey: String
+        var masterAlias: String
+    }
+
+    private enum Name {
+        static let apiKey = "api_key"
+        static let masterID = "master_id"
+        static let masterAlias = "master_alias"
+    }
+
+    /// 16 lower-hex digits, present from the first start on.
+    package let masterID: String
+    /// True when this start made the key: the one time it is shown.
+    package let wasKeyCreated: Bool
+    private let store: StateStore
+    private let values: Mutex<Values>
+
+    package init(store: StateStore) throws(StateStoreError) {
+        let knownKey = try store.setting(Name.apiKey)
+        let knownID = try store.setting(Name.masterID)
+        let apiKey = knownKey ?? DaemonIdentity.hex(digits: 32)
+        masterID = knownID ?? DaemonIdentity.hex(digits: 16)
+        wasKeyCreated = knownKey == nil
+        self.store = store
+        values = Mutex(Values(apiKey: apiKey, masterAlias: try store.setting(Name.masterAlias) ?? ""))
+        if knownKey == nil || knownID == nil {
+            try store.setSettings([Name.apiKey: apiKey, Name.masterID: masterID])
+        }
+    }
+
+    /// 32 lower-hex digits.
+    package var apiKey: String { values.withLock { $0.apiKey } }
+    package var masterAlias: String { values.withLock { $0.masterAlias } }
+
+    /// Replaces the key; the old one is worthless when this returns.
+    @discardableResult
+    package func rotateKey() throws(StateStoreError) -> String {
+        try replaceKey(with: DaemonIdentity.hex(digits: 32))
+    }
+
+    /// Takes over a known key, as an import from another master does.
+    @discardableResult
+    package func replaceKey(with key: String) throws(StateStoreError) -> String {
+        try values.withLock { (values) throws(StateStoreError) in
+            try store.setSettings([Name.apiKey: key])
+            values.apiKey = key
+            return key
+        }
+    }
+
+    package func setMasterAlias(_ alias: String) throws(StateStoreError) {
+        try values.withLock { (values) throws(StateStoreError) in
+            try store.setSettings([Name.masterAlias: alias])
+            values.masterAlias = alias
+        }
+    }
+
+    /// From the system's cryptographic generator, four bits a digit.
+    private static func hex(digits: Int) -> String {
+        var generator = SystemRandomNumberGenerator()
+        return String((0..<digits).compactMap { _ in "0123456789abcdef".randomElement(using: &generator) })
+    }
+}

@@ -1,0 +1,152 @@
+package import Config
+package import Tunnel
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// What a reading of the manifest did to the records.
+package struct DeclareOutcome: Sendable {
+    /// Records that differ from before and want to be stored.
+    package var changed: [InstanceRecord] = []
+    package var adopted: [InstanceID] = []
+    /// Overrides that ended because their own declaration was edited.
+    package var overtaken: [InstanceID] = []
+    /// Declared tunnels that left and were deleted, or live on as API instances (`prune: false`).
+    package var pruned: [InstanceID] = []
+    package var orphaned: [InstanceID] = []
+    /// Names whose declaration does not hold: they keep their last good one, or stay absent.
+    package var invalid: [String] = []
+}
+
+extension DesiredState {
+    /// Swaps the declared layer for the one that was read; a rejected reading changes nothing.
+    ///
+    /// With `prune: false` a departed tunnel keeps running as an API instance with its id, its name and what its override
+    /// said; a later declaration of that name takes it back.
+    package mutating func declare(_ reading: ManifestReading, prune: Bool = true, now: Date) -> DeclareOutcome {
+        guard let manifest = reading.manifest else { return DeclareOutcome() }
+        var outcome = DeclareOutcome(invalid: reading.invalid.keys.sorted())
+        let before = records
+        policy = manifest.policy
+        manifestRevision = manifest.revision
+        depart(keeping: Set(manifest.tunnels.map(\.name)).union(reading.invalid.keys), prune: prune, into: &outcome)
+        var names = recordsByName
+        for declaration in manifest.tunnels.sorted(by: { $0.name < $1.name }) {
+            let record = records[names[declaration.name] ?? ""] ?? adoptable(by: declaration.name)
+            names[declaration.name] = apply(declaration, to: record, now: now, outcome: &outcome)
+        }
+        outcome.changed = records.values.filter { before[$0.id] != $0 }.sorted { $0.id < $1.id }
+        return outcome
+    }
+
+    /// With those on their way out: a tunnel that comes back at once is the same one.
+    private var recordsByName: [String: InstanceID] {
+        var names: [String: InstanceID] = [:]
+        for record in records.values {
+            if let name = record.name { names[name] = record.id }
+        }
+        return names
+    }
+
+    private mutating func depart(keeping names: Set<String>, prune: Bool, into outcome: inout DeclareOutcome) {
+        let departed = records.values.filter { record in
+            record.isLive && record.origin == .manifest && !(record.name.map(names.contains) ?? false)
+        }
+        for var record in departed.sorted(by: { $0.id < $1.id }) {
+            if policy.prune, prune {
+                record.departing = true
+                outcome.pruned.append(record.id)
+            } else if let kept = record.orphaned {
+                record = kept
+                outcome.orphaned.append(record.id)
+            } else {
+                record.departing = true
+            }
+            put(record)
+        }
+    }
+
+    /// The API instance a new declaration takes over: the one with its name as id, else the oldest one with it as alias.
+    private func adoptable(by name: String) -> InstanceRecord? {
+        if let record = records[name], record.isLive, record.origin == .api { return record }
+        return records.values
+            .filter { $0.isLive && $0.origin == .api && $0.labels.alias == name }
+            .min { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    }
+
+    private mutating func apply(
+        _ declaration: TunnelDeclaration,
+        to known: InstanceRecord?,
+        now: Date,
+        outcome: inout DeclareOutcome
+    ) -> InstanceID {
+        var record = known ?? declaration.record(id: id(forName: declaration.name), now: now)
+        if record.origin == .api { outcome.adopted.append(record.id) }
+        if let override = record.override, override.revision != declaration.revision {
+            record = record.withoutOverride
+            outcome.overtaken.append(record.id)
+        }
+        record.departing = false
+        record.name = declaration.name
+        record.origin = .manifest
+        record.source = declaration.source
+        record.url = declaration.spec.url
+        record.spec = declaration.spec
+        record.labels = declaration.visibleLabels
+        record.autostart = true
+        record.running = declaration.running
+        record.revision = declaration.revision
+        put(record)
+        return record.id
+    }
+}
+
+extension TunnelDeclaration {
+    /// A tunnel without an alias goes by its name, because dashboards show nothing else.
+    fileprivate var visibleLabels: TunnelLabels {
+        var visible = labels
+        if visible.alias.isEmpty { visible.alias = name }
+        return visible
+    }
+
+    fileprivate func record(id: InstanceID, now: Date) -> InstanceRecord {
+        InstanceRecord(
+            id: id,
+            name: name,
+            origin: .manifest,
+            source: source,
+            url: spec.url,
+            spec: spec,
+            labels: visibleLabels,
+            revision: revision,
+            createdAt: now
+        )
+    }
+}
+
+extension InstanceRecord {
+    /// The API instance a departed declaration leaves behind, or nil when an override had deleted it.
+    fileprivate var orphaned: InstanceRecord? {
+        guard let merged = DesiredInstance(self) else { return nil }
+        var record = withoutOverride
+        record.origin = .api
+        record.source = nil
+        record.url = merged.url
+        record.spec = merged.spec
+        record.labels = merged.labels
+        record.autostart = merged.autostart
+        record.running = merged.shouldRun
+        record.revision = record.contentRevision
+        return record
+    }
+
+    /// The revision of an API instance: a fingerprint of what mutations can change.
+    package var contentRevision: String {
+        InstanceIDs.fingerprint([
+            url, labels.alias, StoredText.json(labels.tags), StoredText.json(labels.peer), "\(autostart)",
+        ])
+    }
+}

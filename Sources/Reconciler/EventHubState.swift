@@ -1,0 +1,185 @@
+import DequeModule
+import Tunnel
+
+/// The hub's decisions, without locks and clocks.
+struct EventHubState {
+    struct Subscriber {
+        enum Source {
+            /// Gets what is published.
+            case live
+            /// Reads the store from after this id; `folding` because it was too slow, not because it asked to.
+            case store(after: Int64, folding: Bool)
+        }
+
+        var source: Source
+        var queue: Deque<InstanceEvent> = []
+        /// The newest report of each instance that waits behind the queue.
+        var reports: [InstanceID: InstanceEvent] = [:]
+        var reportOrder: Deque<InstanceID> = []
+        /// Id of the last numbered event that was handed out or skipped knowingly.
+        var cursor: Int64
+        var isEnding = false
+        var isCut = false
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    enum Step {
+        case event(InstanceEvent)
+        case fetch(after: Int64)
+        case wait
+        case end
+        case cut
+    }
+
+    private(set) var subscribers: [Int: Subscriber] = [:]
+    private(set) var lastID: Int64
+    private var nextNumber = 0
+
+    init(lastID: Int64) {
+        self.lastID = lastID
+    }
+
+    mutating func add(resumingAfter id: Int64?) throws(EventHub.TooManySubscribers) -> Int {
+        guard subscribers.count < EventHub.subscriberLimit else { throw EventHub.TooManySubscribers() }
+        nextNumber += 1
+        if let id {
+            subscribers[nextNumber] = Subscriber(source: .store(after: id, folding: false), cursor: id)
+        } else {
+            subscribers[nextNumber] = Subscriber(source: .live, cursor: lastID)
+        }
+        return nextNumber
+    }
+
+    mutating func remove(_ number: Int) -> CheckedContinuation<Void, Never>? {
+        subscribers.removeValue(forKey: number)?.waiter
+    }
+
+    mutating func publish(_ events: [InstanceEvent]) -> [CheckedContinuation<Void, Never>] {
+        lastID = events.last { $0.id != nil }?.id ?? lastID
+        return wakeAll { subscriber in
+            for event in events { subscriber.accept(event) }
+        }
+    }
+
+    mutating func shutdown(_ last: InstanceEvent) -> [CheckedContinuation<Void, Never>] {
+        wakeAll { subscriber in
+            subscriber.queue.append(last)
+            subscriber.source = .live
+            subscriber.isEnding = true
+        }
+    }
+
+    private mutating func wakeAll(_ change: (inout Subscriber) -> Void) -> [CheckedContinuation<Void, Never>] {
+        var waiters: [CheckedContinuation<Void, Never>] = []
+        for number in subscribers.keys {
+            subscribers[number].map { subscriber in
+                var subscriber = subscriber
+                subscribers[number] = nil
+                change(&subscriber)
+                if let waiter = subscriber.waiter { waiters.append(waiter) }
+                subscriber.waiter = nil
+                subscribers[number] = subscriber
+            }
+        }
+        return waiters
+    }
+
+    mutating func park(_ number: Int, _ waiter: CheckedContinuation<Void, Never>, isCancelled: Bool) -> Bool {
+        guard !isCancelled, let subscriber = subscribers[number], subscriber.isIdle(lastID: lastID) else { return true }
+        subscribers[number]?.waiter = waiter
+        return false
+    }
+
+    mutating func unpark(_ number: Int) -> CheckedContinuation<Void, Never>? {
+        defer { subscribers[number]?.waiter = nil }
+        return subscribers[number]?.waiter
+    }
+
+    mutating func take(_ number: Int) -> Step {
+        guard subscribers[number] != nil else { return .end }
+        return subscribers[number]?.take(lastID: lastID) ?? .end
+    }
+
+    /// Nil stands for a store that could not be read.
+    mutating func fill(_ number: Int, after id: Int64, with page: [InstanceEvent]?) {
+        subscribers[number]?.fill(after: id, with: page, lastID: lastID)
+    }
+}
+
+extension EventHubState.Subscriber {
+    mutating func accept(_ event: InstanceEvent) {
+        guard !isEnding, case .live = source else { return }
+        switch (event.id, event.kind, event.instanceID) {
+        case (nil, .update, let id?):
+            if reports.updateValue(event, forKey: id) == nil { reportOrder.append(id) }
+        case (nil, _, _):
+            if queue.count < EventHub.queueLimit { queue.append(event) }
+        case (_?, _, let instance):
+            // A report of before this event would show the past after the present.
+            if let instance { reports[instance] = nil }
+            queue.append(event)
+            if queue.count > EventHub.queueLimit { fallBehind() }
+        }
+    }
+
+    /// Gives up the queue and reads on from the store, which has every numbered event.
+    private mutating func fallBehind() {
+        queue.removeAll()
+        reports.removeAll()
+        reportOrder.removeAll()
+        source = .store(after: cursor, folding: true)
+    }
+
+    func isIdle(lastID: Int64) -> Bool {
+        guard queue.isEmpty, reportOrder.isEmpty, !isEnding, !isCut, case .live = source else { return false }
+        return true
+    }
+
+    mutating func take(lastID: Int64) -> EventHubState.Step {
+        if isCut { return .cut }
+        if let event = queue.popFirst() {
+            cursor = event.id ?? cursor
+            return .event(event)
+        }
+        if case .store(let after, _) = source {
+            if after < lastID { return .fetch(after: after) }
+            source = .live
+        }
+        while let instance = reportOrder.popFirst() {
+            if let report = reports.removeValue(forKey: instance) { return .event(report) }
+        }
+        return isEnding ? .end : .wait
+    }
+
+    mutating func fill(after id: Int64, with page: [InstanceEvent]?, lastID: Int64) {
+        guard case .store(let after, let folding) = source, after == id else { return }
+        // Ids have no gaps: where one is missing, the log was pruned past this reader.
+        guard let page, page.first?.id == id + 1, let newest = page.last?.id else {
+            isCut = true
+            return
+        }
+        queue.append(contentsOf: folding ? page.foldingUpdates : page)
+        source = .store(after: newest, folding: folding)
+    }
+}
+
+extension [InstanceEvent] {
+    /// Without every `update` that a later one of the same instance replaces; `create` and `delete` all stay.
+    var foldingUpdates: [InstanceEvent] {
+        var replaced: Set<InstanceID> = []
+        var kept: [InstanceEvent] = []
+        for event in reversed() {
+            guard let instance = event.instanceID else {
+                kept.append(event)
+                continue
+            }
+            if event.kind != .update {
+                replaced.remove(instance)
+            } else if !replaced.insert(instance).inserted {
+                continue
+            }
+            kept.append(event)
+        }
+        return kept.reversed()
+    }
+}

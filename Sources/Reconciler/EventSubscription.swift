@@ -1,0 +1,51 @@
+import Tunnel
+
+/// One subscriber's stream of events; it ends after a `shutdown` event, and the subscription with its last reference.
+package final class EventSubscription: AsyncSequence, Sendable {
+    package typealias Element = InstanceEvent
+
+    /// The subscriber was too slow for too long: drop the connection abruptly, so that the client resumes by id.
+    package struct Cut: Error, Hashable {}
+
+    /// True when the stream goes on after the id that was asked for; otherwise the client needs the initial batch.
+    package let isResumed: Bool
+    private let hub: EventHub
+    private let number: Int
+
+    init(hub: EventHub, number: Int, isResumed: Bool) {
+        self.hub = hub
+        self.number = number
+        self.isResumed = isResumed
+    }
+
+    deinit {
+        hub.end(number)
+    }
+
+    package func makeAsyncIterator() -> Iterator {
+        Iterator(subscription: self)
+    }
+
+    /// Ends the stream; a reader that waits gets nil.
+    package func end() {
+        hub.end(number)
+    }
+
+    package struct Iterator: AsyncIteratorProtocol {
+        private let subscription: EventSubscription
+
+        init(subscription: EventSubscription) {
+            self.subscription = subscription
+        }
+
+        package mutating func next() async throws(Cut) -> InstanceEvent? {
+            try await subscription.hub.next(for: subscription.number)
+        }
+
+        package mutating func next(
+            isolation actor: isolated (any Actor)?
+        ) async throws(Cut) -> InstanceEvent? {
+            try await subscription.hub.next(for: subscription.number)
+        }
+    }
+}

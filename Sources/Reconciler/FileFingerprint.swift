@@ -1,0 +1,107 @@
+import Crypto
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What tells one state of a path from another: the file it leads to, and its content.
+struct FileFingerprint: Sendable, Hashable {
+    /// Device, inode, size and modification time; nil where nothing is.
+    struct Entry: Sendable, Hashable {
+        let device: UInt64
+        let inode: UInt64
+        let size: Int64
+        let seconds: Int64
+        let nanoseconds: Int64
+        let isDirectory: Bool
+
+        /// Follows symbolic links, so that a swapped link is another file.
+        init?(path: String) {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            device = UInt64(status.st_dev)
+            inode = UInt64(status.st_ino)
+            size = Int64(status.st_size)
+            seconds = Int64(status.st_mtim.tv_sec)
+            nanoseconds = Int64(status.st_mtim.tv_nsec)
+            isDirectory = status.st_mode & S_IFMT == S_IFDIR
+        }
+    }
+
+    let entry: Entry?
+    /// SHA-256 of a file's bytes or of a directory's names; nil where there is nothing to read.
+    let content: [UInt8]?
+}
+
+/// The fingerprints of every path a manifest came from.
+///
+/// Metadata is looked at each time. Content is read again when the metadata moved, and otherwise a budget's worth per
+/// look, going round: an edit that leaves size and time alone is found, and a huge set of files costs no more than a
+/// small one.
+struct FingerprintSet: Sendable {
+    /// Bytes of unmoved files read per look.
+    static let contentBudgetBytes: Int64 = 4 << 20
+    /// Larger files are told apart by metadata alone; no manifest or certificate is that large.
+    static let fileLimitBytes: Int64 = 16 << 20
+
+    private(set) var paths: [String]
+    private var known: [String: FileFingerprint] = [:]
+    private var next = 0
+
+    init(paths: Set<String>) {
+        self.paths = paths.sorted()
+        for path in self.paths { known[path] = FingerprintSet.read(path, FileFingerprint.Entry(path: path)) }
+    }
+
+    /// Looks at everything again; true when something differs from the last look.
+    mutating func refresh() -> Bool {
+        var changed = false
+        for path in paths {
+            let entry = FileFingerprint.Entry(path: path)
+            guard entry != known[path]?.entry else { continue }
+            known[path] = FingerprintSet.read(path, entry)
+            changed = true
+        }
+        return rereadSome() || changed
+    }
+
+    private mutating func rereadSome() -> Bool {
+        var changed = false
+        var budget = FingerprintSet.contentBudgetBytes
+        for _ in paths.indices where budget > 0 {
+            next = (next + 1) % paths.count
+            let path = paths[next]
+            guard let entry = known[path]?.entry else { continue }
+            // A small file costs a read as well as its bytes.
+            budget -= max(entry.size, 4096)
+            let fresh = FingerprintSet.read(path, entry)
+            if fresh != known[path] {
+                known[path] = fresh
+                changed = true
+            }
+        }
+        return changed
+    }
+
+    private static func read(_ path: String, _ entry: FileFingerprint.Entry?) -> FileFingerprint {
+        guard let entry else { return FileFingerprint(entry: nil, content: nil) }
+        if entry.isDirectory {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? []
+            return FileFingerprint(entry: entry, content: digest(Array(names.joined(separator: "\n").utf8)))
+        }
+        guard entry.size <= fileLimitBytes else { return FileFingerprint(entry: entry, content: nil) }
+        return FileFingerprint(entry: entry, content: FileManager.default.contents(atPath: path).map { digest(Array($0)) })
+    }
+
+    private static func digest(_ bytes: [UInt8]) -> [UInt8] {
+        Array(SHA256.hash(data: bytes))
+    }
+}

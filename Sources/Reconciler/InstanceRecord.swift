@@ -1,0 +1,120 @@
+package import Config
+package import Tunnel
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// What the store keeps of one instance: the last good declaration or the created tunnel, and what stands over it.
+package struct InstanceRecord: Sendable, Hashable {
+    package let id: InstanceID
+    /// The manifest's name; kept when a departed declaration lives on as an API instance, so that it can come back.
+    package var name: String?
+    package var origin: Instance.Origin
+    package var source: SourceLocation?
+    /// As it was sent, or the canonical form of the last good declaration.
+    package var url: String
+    package var spec: TunnelSpec
+    package var labels: TunnelLabels
+    package var autostart = true
+    package var running = true
+    package var revision: String
+    /// Grows by one with each restart.
+    package var generation = 0
+    package var override: Override?
+    /// The checked form of `override.url`.
+    package var overrideSpec: TunnelSpec?
+    /// Totals folded in so far; what the engine counted since comes on top.
+    package var traffic = Traffic()
+    package var createdAt: Date
+    /// True once its `create` event is in the store.
+    package var announced = false
+    /// Deleted, and waiting for its tunnel to stop and its `delete` event to be stored.
+    package var departing = false
+
+    package init(
+        id: InstanceID,
+        name: String? = nil,
+        origin: Instance.Origin,
+        source: SourceLocation? = nil,
+        url: String,
+        spec: TunnelSpec,
+        labels: TunnelLabels,
+        revision: String,
+        createdAt: Date
+    ) {
+        self.id = id
+        self.name = name
+        self.origin = origin
+        self.source = source
+        self.url = url
+        self.spec = spec
+        self.labels = labels
+        self.revision = revision
+        self.createdAt = createdAt
+    }
+}
+
+/// One instance as it should be now: the declaration or creation with its override merged in.
+package struct DesiredInstance: Sendable, Hashable {
+    package let id: InstanceID
+    package let name: String?
+    package let origin: Instance.Origin
+    package let source: SourceLocation?
+    package let url: String
+    package let config: String
+    package let spec: TunnelSpec
+    package let labels: TunnelLabels
+    package let autostart: Bool
+    package let shouldRun: Bool
+    package let revision: String
+    package let override: Override?
+    package let generation: Int
+
+    /// Nil for a record that is to have no instance: deleted, or declared and hidden by an override.
+    ///
+    /// This is the one merge rule: an override's value wins where it has one.
+    package init?(_ record: InstanceRecord) {
+        let override = record.override
+        guard !record.departing, override?.deleted != true else { return nil }
+        id = record.id
+        name = record.name
+        origin = record.origin
+        source = record.source
+        url = override?.url ?? record.url
+        spec = record.overrideSpec ?? record.spec
+        config = TunnelURL.config(of: url, spec: spec)
+        labels = TunnelLabels(
+            alias: override?.alias ?? record.labels.alias,
+            tags: override?.tags ?? record.labels.tags,
+            peer: override?.peer ?? record.labels.peer
+        )
+        autostart = override?.autostart ?? record.autostart
+        shouldRun = override?.running ?? record.running
+        revision = record.revision
+        self.override = override
+        generation = record.generation
+    }
+
+    /// The view of it with what the engine reports; `traffic` are the totals.
+    package func instance(status: TunnelStatus?, traffic: Traffic) -> Instance {
+        Instance(
+            id: id,
+            name: name,
+            origin: origin,
+            source: source,
+            url: url,
+            config: config,
+            spec: spec,
+            labels: labels,
+            autostart: autostart,
+            shouldRun: shouldRun,
+            revision: revision,
+            override: override,
+            status: status,
+            traffic: traffic
+        )
+    }
+}

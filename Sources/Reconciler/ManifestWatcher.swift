@@ -1,0 +1,134 @@
+package import Config
+import Dispatch
+package import Logging
+import ServiceLifecycle
+import Synchronization
+
+/// Reads the manifest again whenever a file it came from may have changed, and hands each reading on.
+///
+/// Directory notifications say when to look at once; a poll of every watched path is what can be relied on, whatever the
+/// file system. A change is read after it has been quiet for a moment, so that a save in several steps is one reading.
+package final class ManifestWatcher: Service {
+    /// Looks one burst of changes may put off its reading by.
+    private static let debounceLimit = 50
+    /// Readings in a row that may each name other files before one is taken as it is.
+    private static let rereadLimit = 4
+
+    private let read: @Sendable () -> ManifestReading
+    private let deliver: @Sendable (ManifestReading) async -> Void
+    private let initial: ManifestReading?
+    private let clock: any Clock<Duration>
+    private let pollInterval: Duration
+    private let debounce: Duration
+    private let logger: Logger
+    private let queue = DispatchQueue(label: "nodepass.manifest")
+    private let isNudged = Mutex(false)
+    private let looks: AsyncStream<Void>
+    private let look: AsyncStream<Void>.Continuation
+
+    /// `initial` is a reading that has been delivered already; without one `run` begins with a reading.
+    package init(
+        read: @escaping @Sendable () -> ManifestReading,
+        initial: ManifestReading? = nil,
+        pollInterval: Duration = .seconds(2),
+        debounce: Duration = .milliseconds(100),
+        clock: any Clock<Duration> = ContinuousClock(),
+        logger: Logger,
+        deliver: @escaping @Sendable (ManifestReading) async -> Void
+    ) {
+        self.read = read
+        self.deliver = deliver
+        self.initial = initial
+        self.clock = clock
+        self.pollInterval = pollInterval
+        self.debounce = debounce
+        self.logger = logger
+        (looks, look) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Reads and delivers now, whether or not anything looks changed: what SIGHUP asks for.
+    package func nudge() {
+        isNudged.withLock { $0 = true }
+        look.yield()
+    }
+
+    package func run() async throws {
+        let notifier = DirectoryNotifier { [look] in look.yield() }
+        if notifier == nil { logger.warning("no file notifications, polling alone") }
+        await withTaskCancellationOrGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.poll() }
+                await self.follow(notifier)
+                group.cancelAll()
+            }
+        } onCancelOrGracefulShutdown: { [look] in
+            look.finish()
+        }
+    }
+
+    private func poll() async {
+        while (try? await clock.sleep(for: pollInterval)) != nil { look.yield() }
+    }
+
+    private func follow(_ notifier: DirectoryNotifier?) async {
+        var prints = FingerprintSet(paths: [])
+        if let initial {
+            prints = await fingerprints(of: initial.watched)
+            notifier?.watch(initial.watched)
+        }
+        // Also after an initial reading: the files may have changed since.
+        await step(&prints, notifier)
+        for await _ in looks {
+            let nudged = isNudged.withLock { flag in
+                defer { flag = false }
+                return flag
+            }
+            if nudged {
+                await step(&prints, notifier)
+            } else if await refresh(&prints) {
+                await settle(&prints)
+                await step(&prints, notifier)
+            }
+        }
+    }
+
+    /// Waits until one debounce interval passes without a change.
+    private func settle(_ prints: inout FingerprintSet) async {
+        for _ in 0..<ManifestWatcher.debounceLimit {
+            guard (try? await clock.sleep(for: debounce)) != nil, await refresh(&prints) else { return }
+        }
+    }
+
+    /// One reading, of files whose fingerprints were taken before it: a change during it is one to the next look.
+    private func step(_ prints: inout FingerprintSet, _ notifier: DirectoryNotifier?) async {
+        var reading = await offPool { self.read() }
+        for _ in 0..<ManifestWatcher.rereadLimit where Set(prints.paths) != reading.watched {
+            notifier?.watch(reading.watched)
+            prints = await fingerprints(of: reading.watched)
+            reading = await offPool { self.read() }
+        }
+        await deliver(reading)
+    }
+
+    private func fingerprints(of paths: Set<String>) async -> FingerprintSet {
+        await offPool { FingerprintSet(paths: paths) }
+    }
+
+    private func refresh(_ prints: inout FingerprintSet) async -> Bool {
+        let present = prints
+        let (fresh, changed) = await offPool {
+            var fresh = present
+            let changed = fresh.refresh()
+            return (fresh, changed)
+        }
+        prints = fresh
+        return changed
+    }
+
+    /// Runs blocking file work on its own queue instead of a thread of the shared pool.
+    private func offPool<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: work()) }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package import Config
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// How far reconciling has come.
+package struct ReconcileStatus: Sendable, Hashable {
+    /// A manifest that changed nothing, because it could not be read.
+    package struct Rejection: Sendable, Hashable {
+        package let time: Date
+        package let diagnostics: [Diagnostic]
+    }
+
+    /// Revision of the last manifest that was read without rejection; empty before.
+    package var observedRevision = ""
+    /// Revision whose plan has been applied by a pass and stored.
+    package var appliedRevision = ""
+    package var lastPass: Date?
+    package var passes = 0
+    /// Steps of all plans so far; stands still in a settled world.
+    package var actions = 0
+    /// The present rejection; nil once a good manifest was read.
+    package var rejection: Rejection?
+    /// Rejections since the start, for metrics.
+    package var rejections = 0
+    /// What the last good reading had to say: warnings, and errors of invalid tunnels.
+    package var diagnostics: [Diagnostic] = []
+    /// Names whose declaration is invalid and keeps its last good form (or stays absent).
+    package var invalid: [String] = []
+    /// Set while the store refuses writes; events wait until it takes them again.
+    package var storageProblem: StateStoreError?
+}

@@ -1,0 +1,62 @@
+import GRDB
+
+extension StateStore {
+    /// One step per released shape of the database; never edit a step, add one.
+    static let migrator: DatabaseMigrator = {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1: instances, overrides, settings, events") { database in
+            try database.execute(sql: firstSchema)
+        }
+        return migrator
+    }()
+
+    private static let firstSchema = """
+        CREATE TABLE setting (
+            name TEXT PRIMARY KEY NOT NULL,
+            value TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE instance (
+            id TEXT PRIMARY KEY NOT NULL,
+            name TEXT UNIQUE,
+            origin TEXT NOT NULL,
+            url TEXT NOT NULL,
+            spec_url TEXT NOT NULL,
+            alias TEXT NOT NULL,
+            tags TEXT NOT NULL,
+            peer TEXT NOT NULL,
+            autostart BOOLEAN NOT NULL,
+            running BOOLEAN NOT NULL,
+            generation INTEGER NOT NULL,
+            revision TEXT NOT NULL,
+            source TEXT,
+            tcp_rx INTEGER NOT NULL,
+            tcp_tx INTEGER NOT NULL,
+            udp_rx INTEGER NOT NULL,
+            udp_tx INTEGER NOT NULL,
+            created_at DATETIME NOT NULL,
+            announced BOOLEAN NOT NULL,
+            departing BOOLEAN NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE override (
+            instance_id TEXT PRIMARY KEY NOT NULL REFERENCES instance(id) ON DELETE CASCADE,
+            running BOOLEAN,
+            url TEXT,
+            alias TEXT,
+            tags TEXT,
+            peer TEXT,
+            autostart BOOLEAN,
+            deleted BOOLEAN NOT NULL,
+            since DATETIME NOT NULL,
+            until DATETIME,
+            by TEXT NOT NULL,
+            revision TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            time DATETIME NOT NULL,
+            kind TEXT NOT NULL,
+            instance_id TEXT,
+            payload TEXT NOT NULL
+        );
+        """
+}

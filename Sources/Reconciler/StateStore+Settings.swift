@@ -1,0 +1,20 @@
+import GRDB
+
+extension StateStore {
+    package func setting(_ name: String) throws(StateStoreError) -> String? {
+        try read { database in
+            try String.fetchOne(database, sql: "SELECT value FROM setting WHERE name = ?", arguments: [name])
+        }
+    }
+
+    package func setSettings(_ values: [String: String]) throws(StateStoreError) {
+        try write { database in
+            for (name, value) in values {
+                try database.execute(
+                    sql: "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    arguments: [name, value]
+                )
+            }
+        }
+    }
+}

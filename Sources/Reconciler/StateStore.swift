@@ -1,0 +1,133 @@
+import GRDB
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// Everything the daemon must not forget, in one SQLite file: instances, overrides, settings and events.
+///
+/// Writes are synchronous and durable when they return (`synchronous=FULL` on a write-ahead log), so that an answered
+/// request survives a power cut. Open it with `sqlite3` to look around: every column is meant to be read by people.
+///
+/// `StateStore+Schema` is the migrations, `+Instances`, `+Settings` and `+Events` the statements.
+package final class StateStore: Sendable {
+    /// Events kept for clients that resume; older ones are pruned.
+    package static let eventLimit = 10_000
+    /// Events written between two prunes, so that pruning costs little.
+    package static let pruneInterval = 1_000
+    /// How long a writer waits for another process (someone with `sqlite3` open) before it gives up.
+    static let busyTimeoutSeconds = 5.0
+
+    package let directory: String
+    let path: String
+    let database: DatabaseQueue
+    private let lock: DirectoryLock
+
+    private init(directory: StateDirectory, database: DatabaseQueue, lock: DirectoryLock) {
+        self.directory = directory.path
+        self.path = directory.database
+        self.database = database
+        self.lock = lock
+    }
+
+    /// Opens the state of one daemon, creating it where none is.
+    ///
+    /// A database that can not be read is moved aside and the call fails; it fails again until a backup is put back or
+    /// `reset` says to begin fresh. State is never replaced silently.
+    package static func open(
+        directory path: String,
+        reset: Bool = false,
+        now: Date = Date()
+    ) throws(StateStoreError) -> StateStore {
+        let directory = StateDirectory(path: path)
+        try directory.prepare()
+        let lock = try directory.lock()
+        if !directory.hasDatabase, !reset, let unreadable = directory.unreadable {
+            throw .refused(unreadable: unreadable)
+        }
+        let queue: DatabaseQueue
+        do throws(StateStoreError) {
+            queue = try connect(directory, lock)
+        } catch {
+            guard case .failed(_, let problem) = error else { throw error }
+            let moved = try directory.moveAside(now: now)
+            guard reset else { throw .unreadable(movedTo: moved, problem: problem) }
+            lock.mark(false)
+            queue = try connect(directory, lock)
+        }
+        return StateStore(directory: directory, database: queue, lock: lock)
+    }
+
+    /// `.failed` means the file itself is at fault; everything else is the machine's.
+    private static func connect(_ directory: StateDirectory, _ lock: DirectoryLock) throws(StateStoreError) -> DatabaseQueue {
+        if directory.isEmptied(lock) { throw .failed(path: directory.database, problem: "it is empty") }
+        try directory.protectDatabase()
+        do {
+            let queue = try DatabaseQueue(path: directory.database, configuration: configuration)
+            try queue.inDatabase { database in
+                let verdict = try String.fetchOne(database, sql: "PRAGMA quick_check(1)") ?? "no answer"
+                guard verdict == "ok" else { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: verdict) }
+            }
+            guard try !queue.read(migrator.hasBeenSuperseded) else {
+                throw DatabaseError(message: "written by a later version of nodepass")
+            }
+            try migrator.migrate(queue)
+            lock.mark(true)
+            return queue
+        } catch {
+            throw translate(error, path: directory.database)
+        }
+    }
+
+    private static var configuration: Configuration {
+        var configuration = Configuration()
+        configuration.label = "nodepass.state"
+        configuration.journalMode = .wal
+        configuration.busyMode = .timeout(busyTimeoutSeconds)
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+        }
+        return configuration
+    }
+
+    /// Runs one transaction: all of it is on disk when this returns, or nothing of it is.
+    func write<Value>(_ body: (Database) throws -> Value) throws(StateStoreError) -> Value {
+        do {
+            return try database.write(body)
+        } catch {
+            throw StateStore.translate(error, path: path)
+        }
+    }
+
+    func read<Value>(_ body: (Database) throws -> Value) throws(StateStoreError) -> Value {
+        do {
+            return try database.read(body)
+        } catch {
+            throw StateStore.translate(error, path: path)
+        }
+    }
+
+    /// As `read`, but waits without holding a thread of the caller's.
+    func readAsync<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(StateStoreError) -> Value {
+        do {
+            return try await database.read(body)
+        } catch {
+            throw StateStore.translate(error, path: path)
+        }
+    }
+
+    private static func translate(_ error: any Error, path: String) -> StateStoreError {
+        guard let error = error as? DatabaseError else { return .failed(path: path, problem: String(describing: error)) }
+        let problem = error.message ?? "result code \(error.extendedResultCode.rawValue)"
+        return switch error.resultCode {
+        case .SQLITE_FULL: .full(path: path)
+        case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_IOERR, .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_NOMEM:
+            .notWritable(path: path, problem: problem)
+        default: .failed(path: path, problem: problem)
+        }
+    }
+}

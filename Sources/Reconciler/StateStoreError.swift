@@ -1,0 +1,31 @@
+/// Why the state directory could not be opened, read or written; each message says what to try.
+package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The database is damaged, is no database, or was written by a later version; it now stands aside at this path.
+    case unreadable(movedTo: String, problem: String)
+    /// A database that was moved aside earlier still waits for a decision.
+    case refused(unreadable: String)
+    /// Another daemon holds this state directory.
+    case locked(directory: String)
+    case full(path: String)
+    case notWritable(path: String, problem: String)
+    case failed(path: String, problem: String)
+
+    package var description: String {
+        switch self {
+        case .unreadable(let movedTo, let problem):
+            "the state database can not be read (\(problem)); it was moved to \(movedTo); "
+                + "restore a backup, or start with --reset-state to begin fresh"
+        case .refused(let unreadable):
+            "the state database is gone and an unreadable one waits at \(unreadable); "
+                + "restore a backup, or start with --reset-state to begin fresh"
+        case .locked(let directory):
+            "another nodepass uses the state directory \(directory); stop it, or choose another with --state-dir"
+        case .full(let path):
+            "no space left to write \(path); free some and try again"
+        case .notWritable(let path, let problem):
+            "can not write \(path): \(problem); check its owner, its mode and that the disk is not read-only"
+        case .failed(let path, let problem):
+            "the state database \(path) failed: \(problem)"
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import Config
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The small values that stand in one column each, as text a person can read.
+enum StoredText {
+    static func json(_ tags: [String: String]) -> String {
+        JSONValue.object(tags.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) }).compactText
+    }
+
+    static func json(_ peer: PeerLabel) -> String {
+        JSONValue.object(["sid": .string(peer.sid), "type": .string(peer.type), "alias": .string(peer.alias)]).compactText
+    }
+
+    static func tags(_ text: String) -> [String: String] {
+        (try? JSONDecoder().decode([String: String].self, from: Data(text.utf8))) ?? [:]
+    }
+
+    static func peer(_ text: String) -> PeerLabel {
+        let members = tags(text)
+        return PeerLabel(sid: members["sid"] ?? "", type: members["type"] ?? "", alias: members["alias"] ?? "")
+    }
+
+    static func text(_ location: SourceLocation) -> String {
+        location.description
+    }
+
+    /// Reads `file:line:column`; the file itself may hold colons.
+    static func location(_ text: String) -> SourceLocation? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count >= 3, let line = Int(parts[parts.count - 2]), let column = Int(parts[parts.count - 1]) else {
+            return nil
+        }
+        return SourceLocation(file: parts.dropLast(2).joined(separator: ":"), line: line, column: column)
+    }
+}

@@ -1,0 +1,176 @@
+import Config
+import Logging
+import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What the world has been told of one instance: the last step of its life, and the values a client can compare.
+struct ToldInstance: Sendable {
+    struct View: Sendable, Hashable {
+        let name: String?
+        let origin: Instance.Origin
+        let url: String
+        let labels: TunnelLabels
+        let autostart: Bool
+        let revision: String
+        let override: Override?
+
+        init(_ desired: DesiredInstance) {
+            name = desired.name
+            origin = desired.origin
+            url = desired.url
+            labels = desired.labels
+            autostart = desired.autostart
+            revision = desired.revision
+            override = desired.override
+        }
+    }
+
+    /// Sequence of the last transition that was told; nil before the host has shown one.
+    var cursor: Int?
+    var phase = TunnelPhase.stopped
+    var view: View?
+    /// The last form it had, for the event of its end.
+    var last: DesiredInstance?
+
+    init() {}
+
+    /// As a former run of the daemon left it.
+    init(record: InstanceRecord) {
+        last = DesiredInstance(record) ?? DesiredInstance(record.withoutOverride)
+        view = DesiredInstance(record).map(View.init)
+    }
+}
+
+/// The events and records one pass stores together.
+private struct Settlement {
+    var drafts: [EventDraft] = []
+    var records: [InstanceID: InstanceRecord] = [:]
+    var removed: [InstanceID] = []
+    var told: [InstanceID: ToldInstance]
+}
+
+extension TunnelReconciler {
+    /// Stores changed records and unseen events in one transaction, then publishes; false when the store refused.
+    ///
+    /// When it does, nothing counts as told: the next pass tries again with everything that has come up by then.
+    func settle() -> Bool {
+        let actual = host.snapshot()
+        var settlement = Settlement(told: told)
+        for id in unsaved { settlement.records[id] = state.records[id] }
+        for desired in state.ordered { tell(desired, actual[desired.id], into: &settlement) }
+        for id in told.keys.sorted() where state.desired[id] == nil && actual[id] == nil {
+            tellEnd(of: id, into: &settlement)
+        }
+        for record in state.records.values where record.departing && actual[record.id] == nil {
+            settlement.records[record.id] = nil
+            settlement.removed.append(record.id)
+        }
+        return save(settlement)
+    }
+
+    private func save(_ settlement: Settlement) -> Bool {
+        let events: [InstanceEvent]
+        do throws(StateStoreError) {
+            events = try store.save(
+                settlement.records.values.sorted { $0.id < $1.id },
+                removing: settlement.removed,
+                events: settlement.drafts
+            )
+        } catch {
+            if progress.storageProblem != error {
+                logger.error("state not stored, trying again", metadata: ["reason": "\(error)"])
+            }
+            progress.storageProblem = error
+            return false
+        }
+        progress.storageProblem = nil
+        for record in settlement.records.values { state.put(record) }
+        for id in settlement.removed {
+            state.forget(id)
+            folded[id] = nil
+            reported[id] = nil
+        }
+        told = settlement.told
+        unsaved = []
+        owesUpdate = []
+        hub.publish(events)
+        return true
+    }
+
+    private func tell(_ desired: DesiredInstance, _ status: TunnelStatus?, into settlement: inout Settlement) {
+        let id = desired.id
+        var known = settlement.told[id] ?? ToldInstance()
+        if settlement.told[id] == nil {
+            settlement.drafts.append(draft(.create, desired.stoppedInstance(traffic: total(id, status))))
+            var record = settlement.records[id] ?? state.records[id]
+            record?.announced = true
+            settlement.records[id] = record
+            known.view = ToldInstance.View(desired)
+        }
+        let view = ToldInstance.View(desired)
+        let steps = status?.transitions.filter { $0.sequence > known.cursor ?? Int.min } ?? []
+        for (index, step) in steps.enumerated() {
+            var past = status
+            past?.transitions.removeLast(steps.count - 1 - index)
+            settlement.drafts.append(update(desired, past, at: step.time))
+            log(step, id)
+        }
+        if steps.isEmpty, known.view != view || owesUpdate.contains(id) {
+            settlement.drafts.append(update(desired, status, at: now()))
+        }
+        known.cursor = steps.last?.sequence ?? known.cursor
+        known.phase = steps.last?.phase ?? known.phase
+        known.view = view
+        known.last = desired
+        settlement.told[id] = known
+    }
+
+    /// The host has forgotten it: one `update` to stopped if the world thinks it runs, then `delete`.
+    private func tellEnd(of id: InstanceID, into settlement: inout Settlement) {
+        guard let known = settlement.told.removeValue(forKey: id), let last = known.last else { return }
+        let instance = last.stoppedInstance(traffic: state.records[id]?.traffic ?? Traffic())
+        if known.phase != .stopped { settlement.drafts.append(draft(.update, instance)) }
+        settlement.drafts.append(draft(.delete, instance))
+        if var record = settlement.records[id] ?? state.records[id] {
+            record.announced = false
+            settlement.records[id] = record
+        }
+    }
+
+    private func update(_ desired: DesiredInstance, _ status: TunnelStatus?, at time: Date) -> EventDraft {
+        let instance = desired.instance(status: status, traffic: total(desired.id, status))
+        let payload = render(.update, time, instance, "")
+        return EventDraft(kind: .update, time: time, instanceID: desired.id, payload: payload)
+    }
+
+    private func draft(_ kind: InstanceEvent.Kind, _ instance: Instance) -> EventDraft {
+        let time = now()
+        return EventDraft(kind: kind, time: time, instanceID: instance.id, payload: render(kind, time, instance, ""))
+    }
+
+    private func log(_ step: PhaseTransition, _ id: InstanceID) {
+        let level: Logger.Level = step.phase == .failed || step.phase == .backoff ? .warning : .info
+        logger.log(
+            level: level,
+            "tunnel phase",
+            metadata: [
+                "tunnel": "\(label(id))", "phase": "\(step.phase.rawValue)",
+                "reason": "\(step.reason?.rawValue ?? "")", "detail": "\(step.message)",
+            ]
+        )
+    }
+}
+
+extension DesiredInstance {
+    /// As it looks before it is started and after it has ended.
+    fileprivate func stoppedInstance(traffic: Traffic) -> Instance {
+        var instance = instance(status: nil, traffic: traffic)
+        instance.shouldRun = false
+        return instance
+    }
+}

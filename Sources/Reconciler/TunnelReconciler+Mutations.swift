@@ -1,0 +1,94 @@
+import Config
+import Logging
+package import Tunnel
+
+/// Requests: checked completely, on disk when they return, acted on by the pass they wake.
+extension TunnelReconciler {
+    /// The answer has no status yet: the next pass starts it.
+    package func create(_ request: CreateRequest) throws(MutationError) -> Instance {
+        var generator = SystemRandomNumberGenerator()
+        let record = try state.created(request, defaults: defaults, now: now(), using: &generator)
+        return try commit(record, "instance created", by: request.by, dryRun: request.dryRun)
+    }
+
+    /// Alias, action, autostart, peer and tags: all of them are checked before any is applied.
+    package func patch(
+        _ id: InstanceID,
+        _ patch: InstancePatch,
+        _ context: MutationContext
+    ) throws(MutationError) -> Instance {
+        let status = host.snapshot()[id]
+        let isFailing = status?.phase == .backoff || status?.phase == .failed
+        var record = try state.patched(id, patch, context, isFailing: isFailing, now: now())
+        let resets = patch.action == .reset
+        if resets { record.traffic = Traffic() }
+        if resets, !context.dryRun {
+            // Saved first: a reset that is not on disk has not happened.
+            try save(record)
+            folded[id] = status?.traffic
+            owesUpdate.insert(id)
+        }
+        return try commit(record, "instance changed", by: context.by, dryRun: context.dryRun)
+    }
+
+    /// A new URL: the tunnel moves over to it by class, and runs.
+    package func replace(
+        _ id: InstanceID,
+        url: String,
+        _ context: MutationContext
+    ) throws(MutationError) -> Instance {
+        let record = try state.replaced(id, url: url, defaults: defaults, context, now: now())
+        return try commit(record, "instance URL replaced", by: context.by, dryRun: context.dryRun)
+    }
+
+    /// Returns what was deleted; it stops in the pass that follows.
+    @discardableResult
+    package func delete(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> Instance {
+        guard let last = instance(id) else { throw .notFound }
+        let record = try state.deleted(id, context, now: now())
+        guard !context.dryRun else { return last }
+        try save(record)
+        keep(record, "instance deleted", by: context.by)
+        return last
+    }
+
+    /// Ends the override of a declared tunnel; without one nothing happens.
+    package func release(
+        _ id: InstanceID,
+        _ context: MutationContext
+    ) throws(MutationError) -> Instance {
+        let record = try state.released(id)
+        return try commit(record, "override released", by: context.by, dryRun: context.dryRun)
+    }
+
+    private func commit(
+        _ record: InstanceRecord,
+        _ message: Logger.Message,
+        by author: String,
+        dryRun: Bool
+    ) throws(MutationError) -> Instance {
+        if !dryRun, state.records[record.id] != record {
+            try save(record)
+            keep(record, message, by: author)
+        }
+        let status = host.snapshot()[record.id]
+        guard let desired = DesiredInstance(record) else { throw .notFound }
+        let traffic = dryRun ? record.traffic : total(record.id, status)
+        return desired.instance(status: status, traffic: traffic)
+    }
+
+    private func save(_ record: InstanceRecord) throws(MutationError) {
+        do throws(StateStoreError) {
+            try store.save([record])
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    private func keep(_ record: InstanceRecord, _ message: Logger.Message, by author: String) {
+        state.put(record)
+        unsaved.remove(record.id)
+        logger.info(message, metadata: ["tunnel": "\(label(record.id))", "peer": "\(author)"])
+        wake()
+    }
+}

@@ -1,0 +1,240 @@
+package import Config
+package import Logging
+import ServiceLifecycle
+import Synchronization
+package import Tunnel
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// Renders the JSON of one event: its kind, time, the instance it speaks of, and a log line or "".
+package typealias EventRenderer = @Sendable (InstanceEvent.Kind, Date, Instance?, _ log: String) -> String
+
+/// Makes the world as it should be: the one place that changes instances, and the only one that tells the host to.
+///
+/// `run` is a level loop: a wake-up carries no data; each pass compares desired and actual, applies the plan, stores what
+/// came of it, and publishes it. Requests (`+Mutations`) are checked and stored before they return; a pass does the rest.
+/// `+Pass` is one pass, `+Events` what it tells the world, `+Reports` counters and log lines.
+package actor TunnelReconciler: Service {
+    private let executor = SerialQueueExecutor(label: "nodepass.reconciler")
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    let store: StateStore
+    package nonisolated let identity: DaemonIdentity
+    let host: any InstanceHost
+    package nonisolated let hub: EventHub
+    let defaults: MasterDefaults
+    let render: EventRenderer
+    let logger: Logger
+    let reportInterval: Duration
+    let clock: any Clock<Duration>
+    let now: @Sendable () -> Date
+    /// False keeps tunnels that leave the manifest, whatever its policy says (`--no-prune`).
+    let prune: Bool
+    let expectsManifest: Bool
+
+    var state: DesiredState
+    /// What the world has been told of each instance.
+    var told: [InstanceID: ToldInstance] = [:]
+    /// The engine's counters at the moment they were last folded into a record.
+    var folded: [InstanceID: Traffic] = [:]
+    /// Records that changed in memory (a manifest, an expiry) and go to the store with the next pass.
+    var unsaved: Set<InstanceID> = []
+    /// Instances whose next pass owes an `update` though nothing a client compares has changed (a reset).
+    var owesUpdate: Set<InstanceID> = []
+    /// The last report of each running instance: when, and with which counters.
+    var reported: [InstanceID: ReportedInstance] = [:]
+    var progress = ReconcileStatus()
+    var hasDeclared = false
+    var isReportDue = false
+    /// When an expiry sleep that is under way will end.
+    var expiryArmed: Date?
+
+    private nonisolated let ready = Atomic<Bool>(false)
+    private nonisolated let wakeUps: AsyncStream<Void>
+    private nonisolated let wakeUp: AsyncStream<Void>.Continuation
+
+    package init(
+        store: StateStore,
+        identity: DaemonIdentity,
+        host: any InstanceHost,
+        hub: EventHub,
+        defaults: MasterDefaults = MasterDefaults(),
+        renderer: @escaping EventRenderer,
+        logger: Logger,
+        expectsManifest: Bool,
+        prune: Bool = true,
+        reportInterval: Duration = .seconds(5),
+        clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) throws(StateStoreError) {
+        let stored = try store.instances()
+        self.store = store
+        self.identity = identity
+        self.host = host
+        self.hub = hub
+        self.defaults = defaults
+        self.render = renderer
+        self.logger = logger
+        self.expectsManifest = expectsManifest
+        self.prune = prune
+        self.reportInterval = reportInterval
+        self.clock = clock
+        self.now = now
+        var state = DesiredState(records: stored.records)
+        try store.save(state.daemonStarted())
+        self.state = state
+        (wakeUps, wakeUp) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        for record in stored.records where record.announced {
+            told[record.id] = ToldInstance(record: state.records[record.id] ?? record)
+        }
+        for (id, problem) in stored.unusable.sorted(by: { $0.key < $1.key }) {
+            logger.error("stored instance left aside", metadata: ["tunnel": "\(id)", "reason": "\(problem)"])
+        }
+        wakeUp.yield()
+    }
+
+    // MARK: Loop
+
+    /// Reconciles until graceful shutdown or cancellation, then says goodbye to subscribers and keeps the counters.
+    package func run() async throws {
+        await withTaskCancellationOrGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                group.addTask { [host] in
+                    for await _ in host.changes { self.wake() }
+                }
+                group.addTask { await self.tick() }
+                for await _ in wakeUps {
+                    await pass()
+                    if let expiry = nextExpiryToArm() {
+                        group.addTask { await self.sleep(until: expiry) }
+                    }
+                }
+                group.cancelAll()
+            }
+        } onCancelOrGracefulShutdown: { [wakeUp] in
+            wakeUp.finish()
+        }
+        finish()
+    }
+
+    /// Asks for a pass; any number of calls before it starts are one.
+    package nonisolated func wake() {
+        wakeUp.yield()
+    }
+
+    /// True once the first pass is done, with a manifest (good or rejected) where one is expected.
+    package nonisolated var isReady: Bool { ready.load(ordering: .acquiring) }
+
+    func becomeReady() {
+        ready.store(true, ordering: .releasing)
+    }
+
+    private nonisolated func tick() async {
+        while (try? await clock.sleep(for: reportInterval)) != nil {
+            await reportDue()
+        }
+    }
+
+    private func reportDue() {
+        isReportDue = true
+        wake()
+    }
+
+    /// The next expiry, when no sleep under way ends in time for it.
+    private func nextExpiryToArm() -> Date? {
+        guard let next = state.nextExpiry else { return nil }
+        if let armed = expiryArmed, armed <= next, armed > now() { return nil }
+        expiryArmed = next
+        return next
+    }
+
+    private nonisolated func sleep(until expiry: Date) async {
+        let left = max(0, expiry.timeIntervalSince(now()))
+        if (try? await clock.sleep(for: .seconds(left))) != nil { wake() }
+    }
+
+    private func finish() {
+        foldTraffic(host.snapshot())
+        hub.shutdown(payload: render(.shutdown, now(), nil, ""))
+        logger.info("reconciler stopped")
+    }
+
+    // MARK: Reading
+
+    /// Declared instances by name, then created ones by id; those an override has deleted are not there.
+    package func instances() -> [Instance] {
+        let actual = host.snapshot()
+        return state.ordered.map { $0.instance(status: actual[$0.id], traffic: total($0.id, actual[$0.id])) }
+    }
+
+    package func instance(_ id: InstanceID) -> Instance? {
+        guard let desired = state.desired[id] else { return nil }
+        let status = host.snapshot()[id]
+        return desired.instance(status: status, traffic: total(id, status))
+    }
+
+    /// Declared tunnels an override keeps away: what `plan` shows and `release` brings back.
+    package func hiddenInstances() -> [Instance] {
+        state.records.values
+            .filter { $0.override?.deleted == true && !$0.departing }
+            .compactMap { record in
+                var instance = DesiredInstance(record.withoutOverride)?.instance(status: nil, traffic: record.traffic)
+                instance?.override = record.override
+                instance?.shouldRun = false
+                return instance
+            }
+            .sorted { ($0.name ?? "", $0.id) < ($1.name ?? "", $1.id) }
+    }
+
+    package func status() -> ReconcileStatus { progress }
+
+    /// The whole desired state as a value: `plan` declares a reading into a copy of it and compares.
+    package func desiredState() -> DesiredState { state }
+
+    // MARK: Declaring
+
+    /// Takes a reading of the manifest; one that was rejected changes nothing but the status.
+    package func declare(_ reading: ManifestReading) {
+        hasDeclared = true
+        guard let manifest = reading.manifest else {
+            progress.rejections += 1
+            progress.rejection = ReconcileStatus.Rejection(time: now(), diagnostics: reading.diagnostics)
+            logger.error(
+                "manifest rejected, the last good one stays",
+                metadata: ["reason": "\(reading.diagnostics.first { $0.severity == .error }?.description ?? "")"]
+            )
+            return wake()
+        }
+        let outcome = state.declare(reading, prune: prune, now: now())
+        unsaved.formUnion(outcome.changed.map(\.id))
+        progress.rejection = nil
+        progress.diagnostics = reading.diagnostics
+        progress.invalid = outcome.invalid
+        progress.observedRevision = manifest.revision
+        log(outcome, revision: manifest.revision)
+        wake()
+    }
+
+    private func log(_ outcome: DeclareOutcome, revision: String) {
+        logger.info("manifest read", metadata: ["revision": "\(revision)", "changed": "\(outcome.changed.count)"])
+        for id in outcome.overtaken {
+            logger.info("override ended, its declaration was edited", metadata: ["tunnel": "\(label(id))"])
+        }
+        for id in outcome.adopted { logger.info("instance adopted", metadata: ["tunnel": "\(label(id))"]) }
+        for id in outcome.orphaned {
+            logger.info("declaration gone, tunnel kept", metadata: ["tunnel": "\(label(id))"])
+        }
+        for name in outcome.invalid {
+            logger.error("declaration invalid, the last good one stays", metadata: ["tunnel": "\(name)"])
+        }
+    }
+
+    /// How logs call an instance: its name, or its id.
+    func label(_ id: InstanceID) -> String {
+        state.records[id]?.name ?? id
+    }
+}

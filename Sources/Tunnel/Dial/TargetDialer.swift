@@ -1,0 +1,132 @@
+import Config
+import NIOCore
+import NIOPosix
+
+/// Connects to a tunnel's targets: every target in rotation order, every address of each, until one answers.
+struct TargetDialer: Sendable {
+    let resolver: TargetResolver
+    let timeout: TimeAmount
+
+    /// A TCP connection with reads off, on `loop`, and the address it reached.
+    struct Connection: Sendable {
+        let channel: any Channel
+        let address: SocketAddress
+        let milliseconds: Int
+    }
+
+    /// Fails with `TunnelError` (`TargetUnreachable`, `NameNotResolved`) that names every target tried.
+    func connect(_ plan: ForwardingPlan, on loop: any EventLoop) -> EventLoopFuture<Connection> {
+        tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
+            self.connectTCP(address, plan, on: loop)
+        }
+    }
+
+    /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on to the next target.
+    func connectDatagram(
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop,
+        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) -> EventLoopFuture<any Channel> {
+        tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
+            let bootstrap = DatagramBootstrap(group: loop)
+                .channelOption(.recvAllocator, value: .datagrams)
+                .channelOption(.maxMessagesPerRead, value: TunnelLimits.datagramsPerRead)
+                .channelInitializer(initializer)
+            guard let source = plan.source(for: address) else { return bootstrap.connect(to: address) }
+            return bootstrap.bind(to: source).flatMap { channel in channel.connect(to: address).map { channel } }
+        }
+    }
+
+    private func tryTargets<Reached: Sendable>(
+        _ order: ArraySlice<Int>,
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop,
+        problems: [String],
+        reach: @escaping @Sendable (SocketAddress) -> EventLoopFuture<Reached>
+    ) -> EventLoopFuture<Reached> {
+        guard let index = order.first else {
+            return loop.makeFailedFuture(TunnelError(.targetUnreachable, problems.joined(separator: "; ")))
+        }
+        let target = plan.rotation.targets[index]
+        return resolver.resolve(target, ttl: plan.dnsTTL, on: loop)
+            .flatMap { self.tryAddresses($0[...], on: loop, reach: reach) }
+            .map { reached in
+                plan.rotation.succeeded(index)
+                return reached
+            }
+            .flatMapError { error in
+                plan.rotation.failed(index)
+                let problem = "\(target): \(Self.problem(of: error))"
+                return self.tryTargets(order.dropFirst(), plan, on: loop, problems: problems + [problem], reach: reach)
+            }
+    }
+
+    private func tryAddresses<Reached: Sendable>(
+        _ addresses: ArraySlice<SocketAddress>,
+        on loop: any EventLoop,
+        reach: @escaping @Sendable (SocketAddress) -> EventLoopFuture<Reached>
+    ) -> EventLoopFuture<Reached> {
+        guard let address = addresses.first else {
+            return loop.makeFailedFuture(TunnelError(.nameNotResolved, "no address"))
+        }
+        return reach(address).flatMapError { error in
+            let rest = addresses.dropFirst()
+            return rest.isEmpty ? loop.makeFailedFuture(error) : self.tryAddresses(rest, on: loop, reach: reach)
+        }
+    }
+
+    private func connectTCP(
+        _ address: SocketAddress,
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<Connection> {
+        let start = NIODeadline.now()
+        var bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.writeBufferWaterMark, value: .relay)
+            .channelOption(.recvAllocator, value: .relay(isLimited: plan.rates != nil))
+        if let source = plan.source(for: address) { bootstrap = bootstrap.bind(to: source) }
+        return bootstrap.connect(to: address).map { channel in
+            let milliseconds = (NIODeadline.now() - start).nanoseconds / 1_000_000
+            return Connection(channel: channel, address: address, milliseconds: Int(milliseconds))
+        }
+    }
+
+    private static func problem(of error: any Error) -> String {
+        switch error {
+        case let error as TunnelError: error.message
+        case let error as IOError: "\(error.description)"
+        case is ChannelError: "no answer in time"
+        default: "\(error)"
+        }
+    }
+}
+
+extension ForwardingPlan {
+    /// `dial`'s address where its family fits; a target of the other family is dialled from what the system chooses.
+    fileprivate func source(for target: SocketAddress) -> SocketAddress? {
+        dialFrom.flatMap { $0.protocol == target.protocol ? $0 : nil }
+    }
+}
+
+extension ChannelOptions.Types.WriteBufferWaterMark {
+    static let relay = Self(low: TunnelLimits.writeBufferLowBytes, high: TunnelLimits.writeBufferHighBytes)
+}
+
+extension RecvByteBufferAllocator where Self == AdaptiveRecvByteBufferAllocator {
+    /// Small for quiet connections, growing for busy ones; small throughout under a rate limit, where evenness matters.
+    static func relay(isLimited: Bool) -> Self {
+        AdaptiveRecvByteBufferAllocator(
+            minimum: 1024,
+            initial: TunnelLimits.readBufferInitialBytes,
+            maximum: isLimited ? TunnelLimits.readBufferMaxBytesWhenLimited : TunnelLimits.readBufferMaxBytes
+        )
+    }
+}
+
+extension RecvByteBufferAllocator where Self == FixedSizeRecvByteBufferAllocator {
+    static var datagrams: Self { FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.datagramBufferBytes) }
+}

@@ -1,0 +1,269 @@
+import Config
+import NIOCore
+import NIOPosix
+
+/// A UDP listener of a single-end tunnel: one session for each user address, each with a connected socket to a target.
+///
+/// Listener and sessions live on one event loop. Datagrams are passed on whole or dropped, never queued beyond the named
+/// limits: UDP's users expect loss, not delay.
+final class DatagramListenerHandler: ChannelDuplexHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    typealias OutboundIn = AddressedEnvelope<ByteBuffer>
+    typealias OutboundOut = AddressedEnvelope<ByteBuffer>
+
+    private let tunnel: TunnelContext
+    private var sessions: [SocketAddress: DatagramSession] = [:]
+    private var toFlush: [DatagramSession] = []
+    private var sweep: Scheduled<Void>?
+    private let gate = RateGate()
+    private var refusals = 0
+
+    init(tunnel: TunnelContext) {
+        self.tunnel = tunnel
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let envelope = Self.unwrapInboundIn(data)
+        let session: DatagramSession
+        if let known = sessions[envelope.remoteAddress] {
+            session = known
+        } else {
+            guard let new = open(envelope.remoteAddress, context) else { return }
+            session = new
+        }
+        gate.bytes += envelope.data.readableBytes
+        tunnel.counters.countUDP(envelope.data.readableBytes, .fromUser)
+        if session.send(envelope.data) { toFlush.append(session) }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        for session in toFlush { session.flush() }
+        toFlush.removeAll(keepingCapacity: true)
+        gate.account(tunnel.admission().plan.rates?.fromUser, context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        gate.read(context)
+    }
+
+    private func open(_ user: SocketAddress, _ context: ChannelHandlerContext) -> DatagramSession? {
+        let (plan, group) = tunnel.admission()
+        guard plan.admits(user) else { return refuse("access denied", user) }
+        guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
+            return refuse("connection limit \(plan.connectionLimit) reached", user)
+        }
+        let session = DatagramSession(user: user, plan: plan, tunnel: tunnel, listener: self, context: context)
+        sessions[user] = session
+        session.connect(group)
+        if sweep == nil { scheduleSweep(context.eventLoop) }
+        return session
+    }
+
+    /// Logs the first refusal and then each doubling, so that a flood does not flood the log.
+    private func refuse(_ why: String, _ user: SocketAddress) -> DatagramSession? {
+        refusals += 1
+        if refusals & (refusals - 1) == 0 {
+            tunnel.log.write(.warn, "Datagram from \(user) refused: \(why) (\(refusals) refused so far)")
+        }
+        return nil
+    }
+
+    fileprivate func ended(_ session: DatagramSession) {
+        guard sessions[session.user] === session else { return }
+        sessions[session.user] = nil
+        tunnel.counters.close(.udp)
+        if sessions.isEmpty {
+            sweep?.cancel()
+            sweep = nil
+        }
+    }
+
+    /// One timer for all sessions, and none while there is no session.
+    private func scheduleSweep(_ loop: any EventLoop) {
+        let limit = TimeAmount(tunnel.environment.udpIdleTimeout)
+        let interval = TimeAmount.nanoseconds(max(limit.nanoseconds / 4, 1_000_000))
+        sweep = loop.assumeIsolated().scheduleTask(in: interval) {
+            let horizon = NIODeadline.now() - limit
+            for session in self.sessions.values where session.lastActivity < horizon { session.close() }
+            if !self.sessions.isEmpty { self.scheduleSweep(loop) }
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        for session in sessions.values { session.close() }
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // An ICMP error about some user's address; the listener serves the others.
+        tunnel.log.write(.debug, "UDP listener: \(error)")
+    }
+}
+
+/// One user of a UDP listener: the socket connected to the target, and what waits until it is.
+final class DatagramSession {
+    let user: SocketAddress
+    private(set) var lastActivity = NIODeadline.now()
+    private var needsFlush = false
+    private let plan: ForwardingPlan
+    private let tunnel: TunnelContext
+    private let listener: DatagramListenerHandler
+    private let listenerContext: ChannelHandlerContext
+    private var channel: (any Channel)?
+    private var waiting: [ByteBuffer] = []
+    private var isClosed = false
+
+    init(
+        user: SocketAddress,
+        plan: ForwardingPlan,
+        tunnel: TunnelContext,
+        listener: DatagramListenerHandler,
+        context: ChannelHandlerContext
+    ) {
+        self.user = user
+        self.plan = plan
+        self.tunnel = tunnel
+        self.listener = listener
+        self.listenerContext = context
+    }
+
+    func connect(_ group: ConnectionGroup) {
+        let loop = listenerContext.eventLoop
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        tunnel.dialer.connectDatagram(plan, on: loop) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(DatagramReplyHandler(session: bound.value))
+            }
+        }.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): self.connected(channel, group)
+            case .failure(let error):
+                self.tunnel.log.write(.error, "Target unreachable: \((error as? TunnelError)?.message ?? "\(error)")")
+                self.close()
+            }
+        }
+    }
+
+    private func connected(_ channel: any Channel, _ group: ConnectionGroup) {
+        guard !isClosed, group.add(channel) else {
+            channel.close(promise: nil)
+            return close()
+        }
+        channel.closeFuture.whenComplete { _ in group.remove(channel) }
+        self.channel = channel
+        for datagram in waiting { _ = write(datagram, to: channel) }
+        waiting = []
+        flush()
+    }
+
+    /// Writes the datagram, or keeps it while the target is being reached; true when the caller has to flush later.
+    func send(_ datagram: ByteBuffer) -> Bool {
+        lastActivity = .now()
+        if let channel { return write(datagram, to: channel) }
+        if waiting.count < TunnelLimits.datagramsWhileConnecting { waiting.append(datagram) }
+        return false
+    }
+
+    private func write(_ datagram: ByteBuffer, to channel: any Channel) -> Bool {
+        guard channel.isWritable else { return false }
+        channel.write(datagram, promise: nil)
+        defer { needsFlush = true }
+        return !needsFlush
+    }
+
+    func flush() {
+        needsFlush = false
+        channel?.flush()
+    }
+
+    /// Gives a target's datagram to the user; the caller flushes when it has given all it has.
+    fileprivate func reply(_ datagram: ByteBuffer) {
+        lastActivity = .now()
+        guard listenerContext.channel.isWritable else { return }
+        tunnel.counters.countUDP(datagram.readableBytes, .toUser)
+        let envelope = AddressedEnvelope(remoteAddress: user, data: datagram)
+        listenerContext.write(DatagramListenerHandler.wrapOutboundOut(envelope), promise: nil)
+    }
+
+    fileprivate func flushReplies() {
+        listenerContext.flush()
+    }
+
+    fileprivate var limiter: RateLimiter? { plan.rates?.toUser }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        waiting = []
+        channel?.close(promise: nil)
+        channel = nil
+        listener.ended(self)
+    }
+}
+
+/// Reads a session's target socket and hands what comes to the session's user.
+private final class DatagramReplyHandler: ChannelDuplexHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let session: DatagramSession
+    private let gate = RateGate()
+
+    init(session: DatagramSession) {
+        self.session = session
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let datagram = Self.unwrapInboundIn(data).data
+        gate.bytes += datagram.readableBytes
+        session.reply(datagram)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        session.flushReplies()
+        gate.account(session.limiter, context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        gate.read(context)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Mostly "connection refused" by ICMP: the next datagram of this user starts over, with the next target.
+        session.close()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        session.close()
+        context.fireChannelInactive()
+    }
+}
+
+/// Holds a datagram channel's reads back while its rate limit has to catch up; the kernel's buffer queues, then drops.
+private final class RateGate {
+    var bytes = 0
+    private var isPaused = false
+    private var isReadHeld = false
+
+    func account(_ limiter: RateLimiter?, _ context: ChannelHandlerContext) {
+        let taken = bytes
+        bytes = 0
+        guard taken > 0, let wait = limiter?.take(taken) else { return }
+        isPaused = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: wait) {
+            self.isPaused = false
+            guard self.isReadHeld else { return }
+            self.isReadHeld = false
+            context.read()
+        }
+    }
+
+    func read(_ context: ChannelHandlerContext) {
+        if isPaused {
+            isReadHeld = true
+        } else {
+            context.read()
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Config
+import NIOCore
+
+/// What new connections of a tunnel are to be treated by: the live part of its spec, made ready for the data plane.
+///
+/// Immutable; a live change puts a new one in its place, and connections keep the one they began with.
+final class ForwardingPlan: Sendable {
+    let rotation: TargetRotation
+    let connectionLimit: Int
+    let readTimeout: TimeAmount?
+    let dnsTTL: Duration
+    let dialFrom: SocketAddress?
+    let proxyProtocol: ProxyProtocol
+    let sniffer: ProtocolSniffer?
+    let access: AccessRules?
+    let rates: RatePair?
+    let log: LogLevel
+
+    /// Parts of `former` that did not change are carried over, so that rotation and the rate's clock go on where they were.
+    init(_ spec: TunnelSpec, following former: ForwardingPlan?) {
+        rotation = former.flatMap { $0.rotation.targets == spec.targets ? $0.rotation : nil }
+            ?? TargetRotation(targets: spec.targets)
+        connectionLimit = spec.connections
+        readTimeout = spec.readTimeout > .zero ? TimeAmount(spec.readTimeout) : nil
+        dnsTTL = spec.dnsTTL
+        dialFrom = spec.dialFrom.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
+        proxyProtocol = spec.proxyProtocol
+        sniffer = spec.block.isEmpty ? nil : ProtocolSniffer(blocked: spec.block)
+        access = spec.access.isEmpty ? nil : spec.access
+        rates = spec.rateBytesPerSecond.map { rate in
+            if let same = former?.rates, same.bytesPerSecond == rate { return same }
+            return RatePair(bytesPerSecond: rate)
+        }
+        log = spec.log
+    }
+
+    func admits(_ user: SocketAddress?) -> Bool {
+        guard let access else { return true }
+        guard let address = user.flatMap({ IPAddress($0) }) else { return false }
+        return access.admits(address)
+    }
+}

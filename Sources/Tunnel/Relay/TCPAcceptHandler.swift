@@ -1,0 +1,212 @@
+import Config
+import NIOCore
+
+/// The first handler of an accepted connection: decides whether it may come in, dials the target, and hands both to a relay.
+///
+/// Reads are off, so bytes wait in the kernel; only where protocols are blocked are the first ones looked at before.
+final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let tunnel: TunnelContext
+    private let plan: ForwardingPlan
+    private let group: ConnectionGroup
+    private var early: [ByteBuffer] = []
+    private var hasEnded = false
+    private var state = State.waiting
+    private var sniffDeadline: Scheduled<Void>?
+
+    private enum State {
+        /// Before `channelActive`.
+        case waiting
+        /// Looking at the first bytes; the target is not dialled yet.
+        case sniffing
+        case dialling
+        /// A relay has taken over, or the connection is gone.
+        case done
+    }
+
+    init(tunnel: TunnelContext) {
+        self.tunnel = tunnel
+        (plan, group) = tunnel.admission()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { begin(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        guard case .waiting = state else { return }
+        guard plan.admits(context.remoteAddress) else {
+            return refuse(context, "access denied", level: .warn)
+        }
+        guard tunnel.counters.open(.tcp, limit: plan.connectionLimit) else {
+            return refuse(context, "connection limit \(plan.connectionLimit) reached", level: .error)
+        }
+        releaseWhenClosed(context.channel)
+        guard group.add(context.channel) else { return context.close(promise: nil) }
+        if plan.sniffer == nil {
+            dial(context)
+        } else {
+            state = .sniffing
+            sniffDeadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.sniffWait)) {
+                if case .sniffing = self.state { self.dial(context) }
+            }
+            context.read()
+        }
+    }
+
+    private func releaseWhenClosed(_ channel: any Channel) {
+        channel.closeFuture.whenComplete { [tunnel, group] _ in
+            tunnel.counters.close(.tcp)
+            group.remove(channel)
+        }
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, _ why: String, level: LogLevel) {
+        state = .done
+        tunnel.log.write(level, "Connection from \(Self.name(context.remoteAddress)) refused: \(why)")
+        context.close(promise: nil)
+    }
+
+    // MARK: Before the relay
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        early.append(Self.unwrapInboundIn(data))
+        guard case .sniffing = state else { return }
+        // The guard in front has let these bytes through.
+        dial(context)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent {
+            hasEnded = true
+            if case .sniffing = state { dial(context) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        state = .done
+        sniffDeadline?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    // MARK: The target
+
+    private func dial(_ context: ChannelHandlerContext) {
+        state = .dialling
+        sniffDeadline?.cancel()
+        let loop = context.eventLoop
+        tunnel.dialer.connect(plan, on: loop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let connection): self.connected(connection, context)
+            case .failure(let error): self.failed(error, context)
+            }
+        }
+    }
+
+    private func failed(_ error: any Error, _ context: ChannelHandlerContext) {
+        guard case .dialling = state else { return }
+        state = .done
+        tunnel.log.write(.error, "Target unreachable: \((error as? TunnelError)?.message ?? "\(error)")")
+        context.close(promise: nil)
+    }
+
+    private func connected(_ connection: TargetDialer.Connection, _ context: ChannelHandlerContext) {
+        tunnel.counters.recordPing(milliseconds: connection.milliseconds)
+        // The user may have left while we dialled: nobody would ever close the target's side then.
+        guard case .dialling = state, context.channel.isActive else {
+            return connection.channel.close(promise: nil)
+        }
+        state = .done
+        sendProxyHeader(connection, context)
+        let names = tunnel.log.level == .debug
+            ? (Self.name(context.remoteAddress), Self.name(connection.address)) : ("", "")
+        tunnel.log.write(.debug, "Starting exchange: \(names.0) <-> \(names.1)")
+        let log = tunnel.log
+        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) {
+            log.write(.debug, "Exchange complete: \(names.0) <-> \(names.1)")
+        }
+        do {
+            try relay.install(user: context.channel, target: connection.channel, early: early, userEnded: hasEnded)
+            early = []
+            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        } catch {
+            connection.channel.close(promise: nil)
+            context.close(promise: nil)
+        }
+    }
+
+    private func sendProxyHeader(_ connection: TargetDialer.Connection, _ context: ChannelHandlerContext) {
+        guard
+            let user = context.remoteAddress,
+            let header = ProxyHeader.bytes(
+                plan.proxyProtocol,
+                user: user,
+                target: connection.address,
+                allocator: context.channel.allocator
+            )
+        else { return }
+        connection.channel.writeAndFlush(header, promise: nil)
+    }
+
+    private static func name(_ address: SocketAddress?) -> String {
+        guard let address, let port = address.port else { return "unknown" }
+        return Endpoint(host: address.ipAddress ?? "", port: UInt16(port)).description
+    }
+}
+
+/// Stands before everything else while a connection's first bytes may still show a blocked protocol.
+///
+/// It stays after the target has been dialled: a client that waits longer than the sniff wait is still judged.
+final class ProtocolGuardHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let sniffer: ProtocolSniffer
+    private let log: TunnelLog
+    private var held = ByteBuffer()
+
+    init(sniffer: ProtocolSniffer, log: TunnelLog) {
+        self.sniffer = sniffer
+        self.log = log
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = Self.unwrapInboundIn(data)
+        held.writeBuffer(&bytes)
+        switch sniffer.judge(held.readableBytesView) {
+        case .undecided:
+            // With reads on, the next one comes by itself; with reads off, it has to be asked for.
+            context.read()
+        case .allowed:
+            release(context)
+        case .blocked(let kind):
+            log.write(.warn, "Blocked \(kind) connection from \(context.remoteAddress?.description ?? "unknown")")
+            context.close(promise: nil)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // Nothing more will come: what is there is too little to be a blocked protocol.
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent, held.readableBytes > 0 { release(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func release(_ context: ChannelHandlerContext) {
+        let bytes = held
+        held = ByteBuffer()
+        context.fireChannelRead(Self.wrapInboundOut(bytes))
+        context.fireChannelReadComplete()
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+    }
+}

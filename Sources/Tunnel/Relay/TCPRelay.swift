@@ -1,0 +1,239 @@
+import NIOCore
+
+/// Two connected channels on one event loop, each giving the other what it reads, until both directions have ended.
+///
+/// Everything here runs on that loop: a relayed read is two method calls, without a lock, task, copy or log line.
+/// FIN travels as output close once everything before it has been written. A direction is read from only while the other
+/// channel takes writes and the rate allows, so that bytes wait in the kernel and the sender feels it.
+final class TCPRelay {
+    private let user: RelayHandler
+    private let target: RelayHandler
+    private let loop: any EventLoop
+    private let readTimeout: TimeAmount?
+    private var isHalfClosed = false
+    private var lastActivity = NIODeadline.now()
+    private var idleCheck: Scheduled<Void>?
+    private var openEnds = 2
+    private let whenClosed: () -> Void
+
+    /// Prepares both ends; `install` puts them to work.
+    init(
+        loop: any EventLoop,
+        plan: ForwardingPlan,
+        counters: TrafficCounters,
+        whenClosed: @escaping () -> Void
+    ) {
+        self.loop = loop
+        self.readTimeout = plan.readTimeout
+        self.whenClosed = whenClosed
+        user = RelayHandler(direction: .fromUser, limiter: plan.rates?.fromUser, counters: counters)
+        target = RelayHandler(direction: .toUser, limiter: plan.rates?.toUser, counters: counters)
+    }
+
+    /// Takes over both channels, which must be active on the relay's loop with reads off, and turns reads on.
+    ///
+    /// `early` was read from the user before the target was there; `userEnded` says that its FIN was seen too.
+    func install(user userChannel: any Channel, target targetChannel: any Channel, early: [ByteBuffer], userEnded: Bool) throws {
+        user.relay = self
+        target.relay = self
+        user.partner = target
+        target.partner = user
+        try userChannel.pipeline.syncOperations.addHandler(user)
+        try targetChannel.pipeline.syncOperations.addHandler(target)
+        scheduleIdleCheck()
+        user.forward(early)
+        if userEnded { user.inputEnded() }
+        try targetChannel.syncOptions?.setOption(.autoRead, value: true)
+        try userChannel.syncOptions?.setOption(.autoRead, value: true)
+    }
+
+    fileprivate func active() {
+        if idleCheck != nil { lastActivity = .now() }
+    }
+
+    fileprivate func halfClosed() {
+        isHalfClosed = true
+        lastActivity = .now()
+        if idleCheck == nil { scheduleIdleCheck() }
+    }
+
+    fileprivate func endClosed() {
+        openEnds -= 1
+        guard openEnds == 0 else { return }
+        idleCheck?.cancel()
+        idleCheck = nil
+        user.detach()
+        target.detach()
+        whenClosed()
+    }
+
+    private var idleLimit: TimeAmount? {
+        let halfClosed = isHalfClosed ? TimeAmount(TunnelLimits.halfClosedIdle) : nil
+        return [readTimeout, halfClosed].compactMap(\.self).min()
+    }
+
+    private func scheduleIdleCheck() {
+        guard let limit = idleLimit else { return }
+        idleCheck = loop.assumeIsolated().scheduleTask(deadline: lastActivity + limit) { self.checkIdle() }
+    }
+
+    private func checkIdle() {
+        guard let limit = idleLimit else { return }
+        guard NIODeadline.now() - lastActivity >= limit else { return scheduleIdleCheck() }
+        user.close()
+        target.close()
+    }
+}
+
+/// One end of a `TCPRelay`: reads its channel and writes to the other's.
+private final class RelayHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Both references make cycles on purpose: a relay lives until its two channels are closed, then `detach` ends them.
+    var relay: TCPRelay?
+    var partner: RelayHandler?
+    private let direction: TrafficCounters.Direction
+    private let limiter: RateLimiter?
+    private let counters: TrafficCounters
+    private var context: ChannelHandlerContext?
+    private var bytesThisCycle = 0
+    private var isReadHeld = false
+    private var isPausedByRate = false
+    private var hasInputEnded = false
+    private var isOutputEnding = false
+    private var linger: Scheduled<Void>?
+
+    init(direction: TrafficCounters.Direction, limiter: RateLimiter?, counters: TrafficCounters) {
+        self.direction = direction
+        self.limiter = limiter
+        self.counters = counters
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func detach() {
+        relay = nil
+        partner = nil
+    }
+
+    // MARK: Reading
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        bytesThisCycle += Self.unwrapInboundIn(data).readableBytes
+        partner?.context?.write(data, promise: nil)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        guard bytesThisCycle > 0 else { return }
+        partner?.context?.flush()
+        account()
+    }
+
+    /// Passes on bytes that were read before this handler was there.
+    func forward(_ buffers: [ByteBuffer]) {
+        guard let other = partner?.context, !buffers.isEmpty else { return }
+        for buffer in buffers {
+            bytesThisCycle += buffer.readableBytes
+            other.write(Self.wrapOutboundOut(buffer), promise: nil)
+        }
+        other.flush()
+        account()
+    }
+
+    private func account() {
+        let bytes = bytesThisCycle
+        bytesThisCycle = 0
+        counters.countTCP(bytes, direction)
+        relay?.active()
+        guard let limiter, let wait = limiter.take(bytes), let loop = context?.eventLoop else { return }
+        isPausedByRate = true
+        loop.assumeIsolated().scheduleTask(in: wait) {
+            self.isPausedByRate = false
+            self.resumeReading()
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if mayRead {
+            context.read()
+        } else {
+            isReadHeld = true
+        }
+    }
+
+    private var mayRead: Bool {
+        !isPausedByRate && partner?.context?.channel.isWritable ?? true
+    }
+
+    private func resumeReading() {
+        guard isReadHeld, mayRead else { return }
+        isReadHeld = false
+        context?.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { partner?.resumeReading() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: Ending
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { inputEnded() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// This side will send nothing more: the other side's output ends after what was read so far.
+    func inputEnded() {
+        guard !hasInputEnded else { return }
+        hasInputEnded = true
+        relay?.halfClosed()
+        partner?.endOutput(closing: .output)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let other = partner
+        relay?.endClosed()
+        other?.endOutput(closing: .all)
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A peer that resets is a normal end; what it sent before has been passed on already.
+        close()
+    }
+
+    /// Closes this channel's output, or all of it, once everything written has left.
+    ///
+    /// NIO turns an output close into a full close, dropping queued writes, when the input has ended already; an empty
+    /// write's promise tells when nothing is queued any more.
+    private func endOutput(closing mode: CloseMode) {
+        guard let context, !isOutputEnding || mode == .all else { return }
+        isOutputEnding = true
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer()), promise: written)
+        var isWritten = false
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            isWritten = true
+            self.linger?.cancel()
+            self.context?.close(mode: mode, promise: nil)
+        }
+        guard mode == .all, !isWritten else { return }
+        linger = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.lingerAfterReset)) {
+            self.close()
+        }
+    }
+
+    func close() {
+        context?.close(mode: .all, promise: nil)
+    }
+}

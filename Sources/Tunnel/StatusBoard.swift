@@ -1,0 +1,39 @@
+import Config
+import Synchronization
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Where one tunnel's task writes what it is doing, and everybody else reads it without waiting.
+final class StatusBoard: Sendable {
+    private let status: Mutex<TunnelStatus>
+    private let changed: AsyncStream<Void>.Continuation
+
+    init(spec: TunnelSpec, generation: Int, changed: AsyncStream<Void>.Continuation) {
+        let first = PhaseTransition(sequence: 0, phase: .stopped, reason: nil, message: "", time: Date())
+        status = Mutex(TunnelStatus(spec: spec, generation: generation, transitions: [first]))
+        self.changed = changed
+    }
+
+    var current: TunnelStatus { status.withLock { $0 } }
+
+    func update(_ change: (inout TunnelStatus) -> Void) {
+        status.withLock { change(&$0) }
+        changed.yield()
+    }
+
+    /// Notes a step of the tunnel's life; the same step twice in a row is one.
+    func move(to phase: TunnelPhase, _ reason: TunnelReason? = nil, _ message: String = "") {
+        update { status in
+            guard status.phase != phase || status.reason != reason || status.message != message else { return }
+            let sequence = (status.transitions.last?.sequence ?? 0) + 1
+            let step = PhaseTransition(sequence: sequence, phase: phase, reason: reason, message: message, time: Date())
+            status.transitions.append(step)
+            if status.transitions.count > TunnelStatus.transitionLimit { status.transitions.removeFirst() }
+            status.readySince = phase == .ready ? step.time : nil
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import Config
+import NIOCore
+import Synchronization
+
+/// What one tunnel's connections share, whatever run they belong to: its counters, its present plan, its log.
+///
+/// Listeners and connections hold this instead of the tunnel, so that a live change is one swap and a handed-over listener
+/// needs no rebinding.
+final class TunnelContext: Sendable {
+    let id: InstanceID
+    let counters = TrafficCounters()
+    let dialer: TargetDialer
+    let environment: TunnelEnvironment
+    let log: TunnelLog
+
+    private struct Current {
+        var plan: ForwardingPlan
+        var group = ConnectionGroup()
+    }
+
+    private let current: Mutex<Current>
+
+    init(id: InstanceID, spec: TunnelSpec, dialer: TargetDialer, environment: TunnelEnvironment, log: TunnelLog) {
+        self.id = id
+        self.dialer = dialer
+        self.environment = environment
+        self.log = log
+        current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
+    }
+
+    /// The plan and the group a connection accepted now belongs to.
+    func admission() -> (plan: ForwardingPlan, group: ConnectionGroup) {
+        current.withLock { ($0.plan, $0.group) }
+    }
+
+    /// Treats connections from now on by `spec`; those that exist are left alone.
+    func apply(_ spec: TunnelSpec) {
+        current.withLock { $0.plan = ForwardingPlan(spec, following: $0.plan) }
+        log.level = spec.log
+    }
+
+    /// Starts a new group and returns the one that held every connection so far.
+    func retireGroup() -> ConnectionGroup {
+        current.withLock { current in
+            let retired = current.group
+            current.group = ConnectionGroup()
+            return retired
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package import Config
+package import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Runs every tunnel of the process on one event-loop group: one task a tunnel for its life, event loops for its bytes.
+///
+/// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets, `TunnelContext` what its connections
+/// share. A byte goes `Listener` → `TCPAcceptHandler` → `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing
+/// on that way awaits, locks or hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
+package final class TunnelEngine: Sendable {
+    /// What every instance is built from.
+    struct Parts: Sendable {
+        let group: any EventLoopGroup
+        let dialer: TargetDialer
+        let environment: TunnelEnvironment
+        let changed: AsyncStream<Void>.Continuation
+        let logSink: AsyncStream<TunnelLogLine>.Continuation
+    }
+
+    /// One element each time some status moved on; carries nothing and is coalesced.
+    package let changes: AsyncStream<Void>
+    /// Lines of all tunnels' logs, for one reader; the oldest are dropped when it does not keep up.
+    package let logLines: AsyncStream<TunnelLogLine>
+    private let parts: Parts
+    private let newcomers: AsyncStream<TunnelInstance>
+    private let admission: AsyncStream<TunnelInstance>.Continuation
+    private let state = Mutex(State())
+
+    private struct State {
+        var instances: [InstanceID: TunnelInstance] = [:]
+        var isClosing = false
+    }
+
+    package init(group: any EventLoopGroup, environment: TunnelEnvironment) {
+        let changed: AsyncStream<Void>.Continuation
+        (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let logSink: AsyncStream<TunnelLogLine>.Continuation
+        (logLines, logSink) = AsyncStream.makeStream(
+            of: TunnelLogLine.self,
+            bufferingPolicy: .bufferingNewest(TunnelLimits.logLineBacklog)
+        )
+        (newcomers, admission) = AsyncStream.makeStream(of: TunnelInstance.self)
+        let dialer = TargetDialer(resolver: TargetResolver(), timeout: TimeAmount(environment.tcpDialTimeout))
+        parts = Parts(group: group, dialer: dialer, environment: environment, changed: changed, logSink: logSink)
+    }
+
+    /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has drained or been cut.
+    package func run() async {
+        await withDiscardingTaskGroup { tasks in
+            for await instance in newcomers {
+                tasks.addTask { await instance.run() }
+            }
+        }
+        parts.changed.finish()
+        parts.logSink.finish()
+    }
+
+    /// Stops accepting everywhere and lets established connections finish, each up to its tunnel's drain limit.
+    package func shutdown() async {
+        let instances = state.withLock { state in
+            state.isClosing = true
+            return Array(state.instances.values)
+        }
+        admission.finish()
+        await withDiscardingTaskGroup { tasks in
+            for instance in instances {
+                tasks.addTask { await instance.leave() }
+            }
+        }
+    }
+
+    package func snapshot() -> [InstanceID: TunnelStatus] {
+        state.withLock { $0.instances }.mapValues(\.status)
+    }
+
+    /// See `InstanceHost.run`: what the reconciler asks for, told apart here by what the instance already is.
+    package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
+        guard let instance = instance(id, spec: spec, generation: generation) else { return }
+        await instance.apply(spec, generation: generation, releaseFirst: releaseFirst)
+    }
+
+    package func stop(_ id: InstanceID) async {
+        await state.withLock { $0.instances[id] }?.stop()
+    }
+
+    package func remove(_ id: InstanceID) async {
+        await state.withLock { $0.instances.removeValue(forKey: id) }?.leave()
+    }
+
+    private func instance(_ id: InstanceID, spec: TunnelSpec, generation: Int) -> TunnelInstance? {
+        state.withLock { state in
+            if let known = state.instances[id] { return known }
+            guard !state.isClosing else { return nil }
+            let new = TunnelInstance(id: id, spec: spec, generation: generation, engine: parts)
+            state.instances[id] = new
+            admission.yield(new)
+            return new
+        }
+    }
+}

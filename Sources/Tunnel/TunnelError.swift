@@ -1,0 +1,49 @@
+import Config
+import NIOCore
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Why a tunnel can not run, in a word for programs and a sentence for people.
+package struct TunnelError: Error, Sendable, Hashable {
+    package let reason: TunnelReason
+    package let message: String
+
+    package init(_ reason: TunnelReason, _ message: String) {
+        self.reason = reason
+        self.message = message
+    }
+
+    /// Whether trying the same thing again can not help.
+    package var isTerminal: Bool {
+        switch reason {
+        case .noPermission, .certificateInvalid, .invalidSpec, .notSupportedYet: true
+        default: false
+        }
+    }
+
+    /// What went wrong while binding `endpoint`.
+    static func binding(_ endpoint: Endpoint, _ transport: TransportProtocol, _ error: any Error) -> TunnelError {
+        let place = "\(transport.rawValue) \(endpoint)"
+        guard let code = (error as? IOError)?.errnoCode else {
+            if let known = error as? TunnelError { return known }
+            return TunnelError(.internalError, "can not listen on \(place): \(error)")
+        }
+        switch code {
+        case EADDRINUSE:
+            return TunnelError(.portInUse, "\(place) is in use; find its owner with: ss -lnp 'sport = :\(endpoint.port)'")
+        case EACCES, EPERM:
+            return TunnelError(
+                .noPermission,
+                "no permission to listen on \(place); use a port above 1023 or give the binary CAP_NET_BIND_SERVICE"
+            )
+        case EADDRNOTAVAIL, EAFNOSUPPORT:
+            return TunnelError(.addressNotAvailable, "\(endpoint.host) is not an address of this machine (\(place))")
+        case EMFILE, ENFILE:
+            return TunnelError(.tooManyOpenFiles, "too many open files to listen on \(place); raise the limit (ulimit -n)")
+        default:
+            return TunnelError(.internalError, "can not listen on \(place): \(String(cString: strerror(code)))")
+        }
+    }
+}

@@ -1,0 +1,189 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOPosix
+import TestSupport
+
+/// The built binary, running on a manifest in a directory of its own; its API is reached over its Unix socket.
+///
+/// Nothing polls: the daemon says that it is ready by sd_notify, and everything after that is an event of its stream.
+final class Daemon: Sendable {
+    let directory: TemporaryDirectory
+    private let process: RunningProcess
+    private let client: HTTPClient
+
+    var manifestPath: String { directory.path + "/tunnels.yaml" }
+    var stateDirectory: String { directory.path + "/state" }
+    private var socketPath: String { stateDirectory + "/nodepass.sock" }
+
+    /// Starts the daemon on `manifest` and waits until its first pass is done.
+    static func start(
+        manifest: String,
+        in directory: TemporaryDirectory? = nil,
+        arguments: [String] = []
+    ) async throws -> Daemon {
+        let directory = try directory ?? TemporaryDirectory()
+        try manifest.write(toFile: directory.path + "/tunnels.yaml", atomically: true, encoding: .utf8)
+        return try await start(in: directory, arguments: arguments)
+    }
+
+    /// Starts the daemon on what is in the directory already.
+    static func start(in directory: TemporaryDirectory, arguments: [String] = []) async throws -> Daemon {
+        let notifications = try await NotifySocket.bind(directory.path + "/notify.sock")
+        let process = try RunningProcess.start(
+            ["run", "-f", directory.path + "/tunnels.yaml", "--listen", "127.0.0.1:0"]
+                + ["--state-dir", directory.path + "/state"] + arguments,
+            environment: ["NOTIFY_SOCKET": directory.path + "/notify.sock"]
+        )
+        let daemon = Daemon(directory: directory, process: process)
+        try await notifications.waitForReady(or: process)
+        return daemon
+    }
+
+    private init(directory: TemporaryDirectory, process: RunningProcess) {
+        self.directory = directory
+        self.process = process
+        client = HTTPClient(eventLoopGroupProvider: .singleton)
+    }
+
+    /// SIGTERM, and the exit code.
+    @discardableResult
+    func stop() async throws -> Int32 {
+        process.signal(SIGTERM)
+        let code = try await process.exitCode()
+        try await client.shutdown()
+        return code
+    }
+
+    func kill() async throws {
+        process.signal(SIGKILL)
+        _ = try await process.exitCode()
+        try await client.shutdown()
+    }
+
+    func signal(_ number: Int32) {
+        process.signal(number)
+    }
+
+    var residentKilobytes: Int {
+        get throws {
+            let status = try String(contentsOfFile: "/proc/\(process.id)/status", encoding: .utf8)
+            let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+            return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+        }
+    }
+
+    /// Replaces the manifest as an editor does: a new file renamed over the old one.
+    func edit(_ manifest: String) throws {
+        try manifest.write(toFile: manifestPath, atomically: true, encoding: .utf8)
+    }
+
+    // MARK: API
+
+    struct Answer: Sendable {
+        let status: UInt
+        let body: Data
+
+        func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
+            try JSONDecoder().decode(Value.self, from: body)
+        }
+
+        var text: String { String(decoding: body, as: UTF8.self) }
+    }
+
+    @discardableResult
+    func request(_ method: String, _ path: String, _ body: String? = nil) async throws -> Answer {
+        let response = try await client.execute(makeRequest(method, path, body), timeout: .seconds(20))
+        let buffer = try await response.body.collect(upTo: 64 << 20)
+        return Answer(status: response.status.code, body: Data(buffer.readableBytesView))
+    }
+
+    private func makeRequest(_ method: String, _ path: String, _ body: String?) -> HTTPClientRequest {
+        let host = socketPath.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+        var request = HTTPClientRequest(url: "http+unix://\(host)\(path)")
+        request.method = .init(rawValue: method)
+        if let body { request.body = .bytes(ByteBuffer(string: body)) }
+        return request
+    }
+
+    /// Every declared and created instance, without the API key's row.
+    func instances() async throws -> [InstanceView] {
+        try await request("GET", "/api/v1/instances").decode([InstanceView].self).filter { $0.id != "********" }
+    }
+
+    func instance(named name: String) async throws -> InstanceView? {
+        try await instances().first { $0.name == name }
+    }
+
+    func apiKey() async throws -> String? {
+        try await request("GET", "/api/v1/instances").decode([InstanceView].self).first { $0.id == "********" }?.url
+    }
+
+    /// The event stream from this moment on; the first elements are the `initial` batch.
+    func events() async throws -> EventStream {
+        let response = try await client.execute(makeRequest("GET", "/api/v1/events", nil), deadline: .distantFuture)
+        return EventStream(body: response.body)
+    }
+}
+
+/// The keys of an instance that tests look at.
+struct InstanceView: Decodable, Sendable {
+    let id: String
+    let name: String?
+    let status: String
+    let phase: String?
+    let reason: String?
+    let url: String
+    let alias: String
+    let tcprx: UInt64
+    let tcptx: UInt64
+
+    var port: Int { url.split(separator: "/").dropFirst().first.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0 }
+}
+
+struct EventView: Decodable, Sendable {
+    let type: String
+    let instance: InstanceView?
+}
+
+/// Server-sent events, parsed and decoded one by one.
+struct EventStream: AsyncSequence {
+    typealias Element = EventView
+
+    let body: HTTPClientResponse.Body
+
+    func makeAsyncIterator() -> Iterator {
+        Iterator(chunks: body.makeAsyncIterator())
+    }
+
+    struct Iterator: AsyncIteratorProtocol {
+        var chunks: HTTPClientResponse.Body.AsyncIterator
+        private var text = ""
+
+        init(chunks: HTTPClientResponse.Body.AsyncIterator) {
+            self.chunks = chunks
+        }
+
+        mutating func next() async throws -> EventView? {
+            while true {
+                if let end = text.range(of: "\n\n") {
+                    let block = text[..<end.lowerBound]
+                    text = String(text[end.upperBound...])
+                    let data = block.split(separator: "\n").first { $0.hasPrefix("data: ") }
+                    guard let data else { continue }
+                    return try JSONDecoder().decode(EventView.self, from: Data(data.dropFirst(6).utf8))
+                }
+                guard let chunk = try await chunks.next() else { return nil }
+                text += String(buffer: chunk)
+            }
+        }
+
+        /// Skips to the first event that satisfies the condition.
+        mutating func first(where condition: (EventView) -> Bool) async throws -> EventView? {
+            while let event = try await next() {
+                if condition(event) { return event }
+            }
+            return nil
+        }
+    }
+}

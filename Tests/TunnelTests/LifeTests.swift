@@ -1,0 +1,169 @@
+import Config
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+@Suite("The life of a tunnel in the engine", .timeLimit(.minutes(1)))
+struct LifeTests {
+    @Test("a new target serves new connections and leaves the established ones alone")
+    func retarget() async throws {
+        let old = try await EchoServer.start(.speakFirst("old"))
+        let new = try await EchoServer.start(.speakFirst("new"))
+        try await withEngine { engine in
+            let port = await engine.start(.singleEnd(to: old.port))
+            let held = try await TestClient.connect(port: port)
+            #expect(try await held.receiveText(3) == "old")
+            #expect(await engine.start(.singleEnd(to: new.port)) == port)
+            let fresh = try await TestClient.connect(port: port)
+            #expect(try await fresh.receiveText(3) == "new")
+            try await held.send("still there")
+            #expect(try await held.receiveText(11) == "still there")
+        }
+    }
+
+    @Test("an address that is taken means backoff with PortInUse, and the tunnel comes up by itself when it is free")
+    func portInUse() async throws {
+        let server = try await EchoServer.start()
+        let squatter = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = TunnelSpec.singleEnd(to: server.port)
+            spec.tunnel.port = UInt16(squatter.port)
+            _ = await engine.start(spec)
+            let blocked = engine.snapshot()["00000001"]
+            #expect(blocked?.phase == .backoff)
+            #expect(blocked?.reason == .portInUse)
+            #expect(blocked?.nextRetry != nil)
+            try await squatter.stop()
+            let ready = await engine.status { $0.phase == .ready }
+            #expect(ready?.reason == nil)
+            let client = try await TestClient.connect(port: Int(spec.tunnel.port))
+            try await client.send("up")
+            #expect(try await client.receiveText(2) == "up")
+        }
+    }
+
+    @Test("a stopped tunnel refuses at once, lets its connections finish, and is stopped when they have")
+    func drain() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .seconds(30)
+            let port = await engine.start(spec)
+            let held = try await TestClient.connect(port: port)
+            try await held.send("a")
+            #expect(try await held.receiveText(1) == "a")
+            await engine.stop("00000001")
+            let draining = try #require(engine.snapshot()["00000001"])
+            #expect(draining.phase == .draining)
+            #expect(draining.drainingConnections == 1)
+            #expect(draining.drainDeadline != nil)
+            await #expect(throws: (any Error).self) { try await TestClient.connect(port: port) }
+            try await held.send("b")
+            #expect(try await held.receiveText(1) == "b")
+            try await held.endOutput()
+            #expect(await engine.status { $0.phase == .stopped }?.drainingConnections == 0)
+        }
+    }
+
+    @Test("the drain limit cuts what has not finished")
+    func drainLimit() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .milliseconds(50)
+            let held = try await TestClient.connect(port: await engine.start(spec))
+            try await held.send("a")
+            #expect(try await held.receiveText(1) == "a")
+            await engine.stop("00000001")
+            #expect(try await held.receiveAll().readableBytes == 0)
+            #expect(await engine.status { $0.phase == .stopped } != nil)
+        }
+    }
+
+    @Test("a moved tunnel listens at the new address, not at the old, and its connections live on")
+    func rebind() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .seconds(30)
+            let old = await engine.start(spec)
+            let held = try await TestClient.connect(port: old)
+            try await held.send("a")
+            #expect(try await held.receiveText(1) == "a")
+            spec.tunnel.host = "127.0.0.2"
+            let new = await engine.start(spec)
+            let client = try await TestClient.connect(port: new, host: "127.0.0.2")
+            try await client.send("new")
+            #expect(try await client.receiveText(3) == "new")
+            await #expect(throws: (any Error).self) { try await TestClient.connect(port: old) }
+            try await held.send("b")
+            #expect(try await held.receiveText(1) == "b")
+            #expect(engine.snapshot()["00000001"]?.drainingConnections == 1)
+            try await held.endOutput()
+            try await client.endOutput()
+        }
+    }
+
+    @Test("a restart passes through stopped and comes back on the same address")
+    func restart() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            let spec = TunnelSpec.singleEnd(to: server.port)
+            _ = await engine.start(spec)
+            let before = engine.snapshot()["00000001"]?.transitions.last?.sequence ?? 0
+            _ = await engine.start(spec, generation: 1)
+            let steps = engine.snapshot()["00000001"]?.transitions.filter { $0.sequence > before }.map(\.phase)
+            #expect(steps == [.stopped, .starting, .ready])
+        }
+    }
+
+    @Test("what can not run yet says so, and nothing else is disturbed", arguments: [TunnelRole.server, .client])
+    func notSupported(_ role: TunnelRole) async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            let port = await engine.start(.singleEnd(to: server.port))
+            var spec = TunnelSpec(role: role, tunnel: Endpoint(host: "127.0.0.1", port: 0), targets: [Endpoint(host: "a", port: 1)])
+            spec.mode = .two
+            await engine.run("00000002", spec: spec, generation: 0, releaseFirst: false)
+            let status = engine.snapshot()["00000002"]
+            #expect(status?.phase == .failed)
+            #expect(status?.reason == .notSupportedYet)
+            let client = try await TestClient.connect(port: port)
+            try await client.send("ok")
+            #expect(try await client.receiveText(2) == "ok")
+        }
+    }
+
+    @Test("turning UDP off closes that socket only")
+    func protocols() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = TunnelSpec.singleEnd(to: server.port)
+            _ = await engine.start(spec)
+            #expect(engine.snapshot()["00000001"]?.listening.count == 2)
+            spec.protocols = [.tcp]
+            let port = await engine.start(spec)
+            #expect(engine.snapshot()["00000001"]?.listening.count == 1)
+            let client = try await TestClient.connect(port: port)
+            try await client.send("ok")
+            #expect(try await client.receiveText(2) == "ok")
+        }
+    }
+
+    @Test("a removed tunnel is forgotten and its address is free at once")
+    func remove() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = TunnelSpec.singleEnd(to: server.port)
+            let port = await engine.start(spec)
+            await engine.remove("00000001")
+            #expect(engine.snapshot().isEmpty)
+            spec.tunnel.port = UInt16(port)
+            await engine.run("00000002", spec: spec, generation: 0, releaseFirst: false)
+            #expect(engine.snapshot()["00000002"]?.phase == .ready)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Config
+import NIOCore
+import Testing
+
+@testable import Tunnel
+
+@Suite("Sniffing, PROXY headers, rates, rotation and backoff, as values")
+struct ValueTests {
+    struct SniffCase: Sendable, CustomTestStringConvertible {
+        let bytes: [UInt8]
+        let verdict: ProtocolSniffer.Verdict
+        var testDescription: String { "\(bytes) → \(verdict)" }
+    }
+
+    @Test(
+        "a protocol is recognised on as few bytes as are enough",
+        arguments: [
+            SniffCase(bytes: [], verdict: .undecided),
+            SniffCase(bytes: [0x16], verdict: .blocked(.tls)),
+            SniffCase(bytes: [0x05], verdict: .undecided),
+            SniffCase(bytes: [0x05, 0x01, 0x00], verdict: .blocked(.socks)),
+            SniffCase(bytes: [0x05, 0x09], verdict: .allowed),
+            SniffCase(bytes: [0x04, 0x01], verdict: .blocked(.socks)),
+            SniffCase(bytes: [0x04, 0x03], verdict: .allowed),
+            SniffCase(bytes: Array("G".utf8), verdict: .undecided),
+            SniffCase(bytes: Array("GET ".utf8), verdict: .blocked(.http)),
+            SniffCase(bytes: Array("PROPFIND /".utf8), verdict: .blocked(.http)),
+            SniffCase(bytes: Array("GETx".utf8), verdict: .allowed),
+            SniffCase(bytes: Array("SSH-2.0".utf8), verdict: .allowed),
+            SniffCase(bytes: Array(repeating: UInt8(ascii: "A"), count: 21), verdict: .allowed),
+        ]
+    )
+    func sniff(_ example: SniffCase) {
+        #expect(ProtocolSniffer(blocked: [.socks, .http, .tls]).judge(example.bytes) == example.verdict)
+    }
+
+    @Test("what is not blocked is let through at its first byte", arguments: [[UInt8]([0x16]), [0x05], Array("G".utf8)])
+    func unblocked(_ bytes: [UInt8]) {
+        #expect(ProtocolSniffer(blocked: []).judge(bytes) == .allowed)
+    }
+
+    @Test("PROXY v1 names the user and the target")
+    func proxyV1() throws {
+        let header = try proxyHeader(.v1, "127.0.0.1", 47342, "127.0.0.1", 33081)
+        #expect(String(buffer: header) == "PROXY TCP4 127.0.0.1 127.0.0.1 47342 33081\r\n")
+        let mixed = try proxyHeader(.v1, "::ffff:10.0.0.1", 1, "2001:db8::1", 2)
+        #expect(String(buffer: mixed) == "PROXY TCP6 10.0.0.1 2001:db8::1 1 2\r\n")
+    }
+
+    @Test("PROXY v2 is the binary form of haproxy's specification")
+    func proxyV2() throws {
+        let header = try proxyHeader(.v2, "10.0.0.1", 258, "10.0.0.2", 80)
+        let signature: [UInt8] = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]
+        let expected = signature + [0x21, 0x11, 0, 12, 10, 0, 0, 1, 10, 0, 0, 2, 1, 2, 0, 80]
+        #expect(Array(header.readableBytesView) == expected)
+        let mixed = try proxyHeader(.v2, "10.0.0.1", 1, "::1", 2)
+        #expect(mixed.readableBytes == 16 + 36)
+        #expect(mixed.getBytes(at: 12, length: 4) == [0x21, 0x21, 0, 36])
+    }
+
+    private func proxyHeader(
+        _ version: ProxyProtocol,
+        _ user: String,
+        _ userPort: Int,
+        _ target: String,
+        _ targetPort: Int
+    ) throws -> ByteBuffer {
+        try #require(
+            ProxyHeader.bytes(
+                version,
+                user: SocketAddress(ipAddress: user, port: userPort),
+                target: SocketAddress(ipAddress: target, port: targetPort),
+                allocator: ByteBufferAllocator()
+            )
+        )
+    }
+
+    @Test("a limiter lets a burst pass, then asks for exactly the time the rate needs")
+    func rate() throws {
+        let limiter = RateLimiter(bytesPerSecond: 1_000_000)
+        let start = NIODeadline.uptimeNanoseconds(5_000_000_000)
+        #expect(limiter.take(5_000, now: start) == nil)
+        #expect(limiter.take(5_000, now: start) == nil)
+        #expect(limiter.take(100_000, now: start) == .milliseconds(100))
+        // Once the debt is paid, reading goes on at once; idle time is not saved up beyond the burst.
+        #expect(limiter.take(10_000, now: start + .milliseconds(110)) == nil)
+        #expect(limiter.take(20_000, now: start + .seconds(100)) == .milliseconds(10))
+    }
+
+    @Test("targets take turns, and one that failed comes last until its hold is over")
+    func rotation() throws {
+        let targets = try ["a:1", "b:1", "c:1"].map { try Endpoint($0) }
+        let rotation = TargetRotation(targets: targets)
+        let now = NIODeadline.uptimeNanoseconds(1)
+        #expect((0..<4).map { _ in rotation.order(now: now) } == [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]])
+        rotation.failed(1, now: now)
+        #expect(rotation.order(now: now) == [2, 0, 1])
+        #expect(rotation.order(now: now) == [2, 0, 1])
+        #expect(rotation.order(now: now + .seconds(11)) == [0, 1, 2])
+        #expect(rotation.order(now: now + .seconds(11)) == [1, 2, 0])
+    }
+
+    @Test("delays double up to the cap, spread by a quarter, and start over after success")
+    func backoff() {
+        var random = SystemRandomNumberGenerator()
+        var backoff = Backoff(base: .seconds(1), cap: .seconds(60))
+        for exponent in 0..<10 {
+            let plain = min(Duration.seconds(1 << exponent), .seconds(60))
+            let delay = backoff.next(using: &random)
+            #expect(delay >= plain * 0.75 && delay <= min(plain * 1.25, .seconds(60)))
+        }
+        backoff.reset()
+        #expect(backoff.next(using: &random) <= .milliseconds(1250))
+    }
+
+    @Test("environment variables that can not be read mean the default", arguments: ["", "-1s", "abc", "5", "0"])
+    func environment(_ text: String) {
+        #expect(TunnelEnvironment(variables: ["NP_UDP_READ_TIMEOUT": text]) == TunnelEnvironment())
+        #expect(TunnelEnvironment(variables: ["NP_UDP_READ_TIMEOUT": "2s"]).udpIdleTimeout == .seconds(2))
+    }
+}
