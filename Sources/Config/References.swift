@@ -22,6 +22,11 @@ package struct References: Sendable {
         self.isAllowed = isAllowed
     }
 
+    /// False for nearly every text; a byte search, because every value of a manifest is asked.
+    static func mayStand(in text: String) -> Bool {
+        text.utf8.contains(UInt8(ascii: "$")) && text.contains("${")
+    }
+
     /// The text with its references replaced; relative paths start at `directory`.
     package mutating func resolve(_ text: String, directory: String) throws(Failure) -> String {
         guard isAllowed else {

@@ -115,7 +115,7 @@ extension TunnelField {
         schema: ["type": "string", "maxLength": .int(Int64(TunnelSpec.keyLimitBytes))],
         roles: both,
         parameters: [],
-        defaultText: "computed from the port",
+        defaultText: "",
         changeClass: .session,
         isSecret: true,
         read: { node, reader, content in

@@ -88,6 +88,8 @@ struct ValueSyntax<Value: Hashable & Sendable>: Sendable {
     let schema: JSONValue
     let parse: @Sendable (NodeReader.Text, TunnelRole) throws(ValueProblem) -> Value
     let text: @Sendable (Value, TunnelRole) -> String
+    /// Where the default is no value that could be written, as for a name that is not set.
+    var defaultText: String?
 }
 
 /// How values of one kind are written in a URL's query.
@@ -119,7 +121,7 @@ extension TunnelField {
             schema: syntax.schema,
             roles: roles,
             parameters: [name],
-            defaultText: syntax.text(standard, .server),
+            defaultText: syntax.defaultText ?? syntax.text(standard, .server),
             changeClass: changeClass,
             read: { node, reader, content in
                 let role = content.spec.role

@@ -186,7 +186,7 @@ struct TunnelReading {
         guard let field = key.field, isRoleKnown || field.path != "mode" else { return }
         if isRoleKnown, !field.roles.contains(content.spec.role) {
             refuse(field, key, &reader)
-            return
+            guard field.path.hasPrefix("pool.") else { return }
         }
         let before = content
         field.read(key.node, &reader, &content)
@@ -196,15 +196,16 @@ struct TunnelReading {
         fieldSources[key.path] = key.location
     }
 
-    /// What only the other role has: an error where a reader could think it protects or decides something.
+    /// What only the other role has: an error where a reader could think that it protects or decides something.
+    ///
+    /// `pool` is written as one mapping for both ends, so its other half passes in silence.
     private func refuse(_ field: TunnelField, _ key: GivenKey, _ reader: inout NodeReader) {
         let other = field.roles.map(\.rawValue).joined()
         let message = "has no effect on a \(content.spec.role.rawValue); only a \(other) has it"
-        let isHarmless = ["sni", "pool.min", "pool.max"].contains(field.path)
-        if !isHarmless {
-            reader.fail(.roleKey, key.location, key.path, message)
-        } else if field.path == "sni" {
-            reader.warn(.roleKey, key.location, key.path, message)
+        switch field.path {
+        case "pool.min", "pool.max": break
+        case "sni": reader.warn(.roleKey, key.location, key.path, message)
+        default: reader.fail(.roleKey, key.location, key.path, message)
         }
     }
 

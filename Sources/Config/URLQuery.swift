@@ -46,7 +46,8 @@ struct URLQuery {
     }
 
     private static func escaped(_ text: String) -> String {
-        PercentCoding.encode(text, keeping: "-_.~").replacing("%20", with: "+")
+        let encoded = PercentCoding.encode(text, keeping: "-_.~")
+        return text.utf8.contains(UInt8(ascii: " ")) ? encoded.replacing("%20", with: "+") : encoded
     }
 
     private static func decoded(_ text: Substring) -> String {

@@ -142,7 +142,8 @@ extension ValueSyntax<String?> {
             guard isName, text.value.utf8.count <= 253 else { throw ValueProblem("'\(text.value)' is not a host name") }
             return text.value.isEmpty ? nil : text.value
         },
-        text: { value, _ in value ?? "unset" }
+        text: { value, _ in value ?? "unset" },
+        defaultText: ""
     )
 }
 

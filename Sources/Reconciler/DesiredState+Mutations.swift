@@ -47,7 +47,8 @@ extension DesiredState {
         labels.peer = patch.peer ?? labels.peer
         try DesiredState.check(labels)
         var edited = record
-        if patch.action == .restart || (patch.action == .start && current.shouldRun && isFailing) { edited.generation += 1 }
+        let triesAgain = patch.action == .start && current.shouldRun && isFailing
+        if patch.action == .restart || triesAgain { edited.generation += 1 }
         return try edited.edited(policy, context, now: now) { draft in
             draft.labels = labels
             draft.autostart = patch.autostart ?? current.autostart

@@ -48,7 +48,7 @@ package struct DesiredState: Sendable {
         desired.values.sorted(by: DesiredState.precedes)
     }
 
-    private static func precedes(_ a: DesiredInstance, _ b: DesiredInstance) -> Bool {
+    static func precedes(_ a: DesiredInstance, _ b: DesiredInstance) -> Bool {
         if (a.origin == .manifest) != (b.origin == .manifest) { return a.origin == .manifest }
         let (first, second) = (a.name ?? "", b.name ?? "")
         return first == second ? a.id < b.id : first < second

@@ -63,6 +63,7 @@ struct EventHubState {
 
     mutating func shutdown(_ last: InstanceEvent) -> [CheckedContinuation<Void, Never>] {
         wakeAll { subscriber in
+            subscriber.endReports()
             subscriber.queue.append(last)
             subscriber.source = .live
             subscriber.isEnding = true
@@ -122,11 +123,16 @@ extension EventHubState.Subscriber {
         }
     }
 
+    /// Nothing may follow a goodbye, and nothing old what is read again from the store.
+    mutating func endReports() {
+        reports.removeAll()
+        reportOrder.removeAll()
+    }
+
     /// Gives up the queue and reads on from the store, which has every numbered event.
     private mutating func fallBehind() {
         queue.removeAll()
-        reports.removeAll()
-        reportOrder.removeAll()
+        endReports()
         source = .store(after: cursor, folding: true)
     }
 

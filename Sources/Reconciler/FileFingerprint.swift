@@ -98,7 +98,8 @@ struct FingerprintSet: Sendable {
             return FileFingerprint(entry: entry, content: digest(Array(names.joined(separator: "\n").utf8)))
         }
         guard entry.size <= fileLimitBytes else { return FileFingerprint(entry: entry, content: nil) }
-        return FileFingerprint(entry: entry, content: FileManager.default.contents(atPath: path).map { digest(Array($0)) })
+        let content = FileManager.default.contents(atPath: path)
+        return FileFingerprint(entry: entry, content: content.map { digest(Array($0)) })
     }
 
     private static func digest(_ bytes: [UInt8]) -> [UInt8] {

@@ -40,6 +40,13 @@ package struct ReconcilePlan: Sendable, Hashable {
         for (id, status) in actual where !wanted.contains(id) {
             steps.append(PlanStep(removing: id, status))
         }
+        let freed = steps.flatMap(\.releases)
+        let stepping = Set(steps.map(\.action.id))
+        if !freed.isEmpty {
+            for instance in desired where !stepping.contains(instance.id) {
+                if let step = PlanStep(retrying: instance, actual[instance.id], freed: freed) { steps.append(step) }
+            }
+        }
         var order = PlanOrder(steps.sorted { $0.rank < $1.rank })
         stages = order.stages()
     }
@@ -57,6 +64,17 @@ struct PlanStep {
         action = .remove(id)
         releases = status.heldAddresses
         takes = []
+        keepsListening = false
+    }
+
+    /// A tunnel that waits for an address which this plan frees: it need not wait out its backoff.
+    init?(retrying desired: DesiredInstance, _ status: TunnelStatus?, freed: [ListenAddress]) {
+        guard desired.shouldRun, status?.phase == .backoff, status?.reason == .portInUse else { return nil }
+        let wanted = desired.spec.listenAddresses
+        guard wanted.contains(where: { address in freed.contains { $0.conflicts(with: address) } }) else { return nil }
+        action = .run(desired, .start, releaseFirst: false)
+        releases = []
+        takes = wanted
         keepsListening = false
     }
 

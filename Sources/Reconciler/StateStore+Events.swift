@@ -38,7 +38,11 @@ extension StateStore {
     /// The first and last id in the log, or nil while it is empty.
     package func eventBounds() throws(StateStoreError) -> ClosedRange<Int64>? {
         try read { database in
-            let row = try Row.fetchOne(database, sql: "SELECT min(id) AS first, max(id) AS last FROM event")
+            // Two questions: SQLite answers each from the end of the table, and both in one by reading all of it.
+            let row = try Row.fetchOne(
+                database,
+                sql: "SELECT (SELECT min(id) FROM event) AS first, (SELECT max(id) FROM event) AS last"
+            )
             guard let first = row?["first"] as Int64?, let last = row?["last"] as Int64? else { return nil }
             return first...last
         }

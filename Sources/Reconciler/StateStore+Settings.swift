@@ -11,7 +11,10 @@ extension StateStore {
         try write { database in
             for (name, value) in values {
                 try database.execute(
-                    sql: "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    sql: """
+                        INSERT INTO setting (name, value) VALUES (?, ?)
+                        ON CONFLICT (name) DO UPDATE SET value = excluded.value
+                        """,
                     arguments: [name, value]
                 )
             }

@@ -61,7 +61,10 @@ package final class StateStore: Sendable {
     }
 
     /// `.failed` means the file itself is at fault; everything else is the machine's.
-    private static func connect(_ directory: StateDirectory, _ lock: DirectoryLock) throws(StateStoreError) -> DatabaseQueue {
+    private static func connect(
+        _ directory: StateDirectory,
+        _ lock: DirectoryLock
+    ) throws(StateStoreError) -> DatabaseQueue {
         if directory.isEmptied(lock) { throw .failed(path: directory.database, problem: "it is empty") }
         try directory.protectDatabase()
         do {
@@ -121,13 +124,18 @@ package final class StateStore: Sendable {
     }
 
     private static func translate(_ error: any Error, path: String) -> StateStoreError {
-        guard let error = error as? DatabaseError else { return .failed(path: path, problem: String(describing: error)) }
+        guard let error = error as? DatabaseError else {
+            return .failed(path: path, problem: String(describing: error))
+        }
         let problem = error.message ?? "result code \(error.extendedResultCode.rawValue)"
         return switch error.resultCode {
-        case .SQLITE_FULL: .full(path: path)
-        case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_IOERR, .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_NOMEM:
+        case .SQLITE_FULL:
+            .full(path: path)
+        case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_IOERR, .SQLITE_BUSY, .SQLITE_LOCKED,
+            .SQLITE_NOMEM:
             .notWritable(path: path, problem: problem)
-        default: .failed(path: path, problem: problem)
+        default:
+            .failed(path: path, problem: problem)
         }
     }
 }

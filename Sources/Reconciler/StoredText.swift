@@ -9,11 +9,15 @@ import Foundation
 /// The small values that stand in one column each, as text a person can read.
 enum StoredText {
     static func json(_ tags: [String: String]) -> String {
-        JSONValue.object(tags.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) }).compactText
+        let members = tags.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) }
+        return JSONValue.object(members).compactText
     }
 
     static func json(_ peer: PeerLabel) -> String {
-        JSONValue.object(["sid": .string(peer.sid), "type": .string(peer.type), "alias": .string(peer.alias)]).compactText
+        let members: JSONValue = .object([
+            "sid": .string(peer.sid), "type": .string(peer.type), "alias": .string(peer.alias),
+        ])
+        return members.compactText
     }
 
     static func tags(_ text: String) -> [String: String] {

@@ -39,9 +39,18 @@ struct ToldInstance: Sendable {
 
     init() {}
 
+    /// The steps of a life that were not told yet; that one begins as stopped is no news.
+    func unseen(of status: TunnelStatus?) -> [PhaseTransition] {
+        let transitions = status?.transitions ?? []
+        guard let cursor else { return Array(transitions.drop { $0.phase == .stopped }) }
+        return transitions.filter { $0.sequence > cursor }
+    }
+
     /// As a former run of the daemon left it.
     init(record: InstanceRecord) {
-        last = DesiredInstance(record) ?? DesiredInstance(record.withoutOverride)
+        var lasting = record
+        lasting.departing = false
+        last = DesiredInstance(lasting) ?? DesiredInstance(lasting.withoutOverride)
         view = DesiredInstance(record).map(View.init)
     }
 }
@@ -62,7 +71,8 @@ extension TunnelReconciler {
         let actual = host.snapshot()
         var settlement = Settlement(told: told)
         for id in unsaved { settlement.records[id] = state.records[id] }
-        for desired in state.ordered { tell(desired, actual[desired.id], into: &settlement) }
+        let news = state.desired.values.filter { hasNews($0, actual[$0.id]) }
+        for desired in news.sorted(by: DesiredState.precedes) { tell(desired, actual[desired.id], into: &settlement) }
         for id in told.keys.sorted() where state.desired[id] == nil && actual[id] == nil {
             tellEnd(of: id, into: &settlement)
         }
@@ -102,6 +112,12 @@ extension TunnelReconciler {
         return true
     }
 
+    private func hasNews(_ desired: DesiredInstance, _ status: TunnelStatus?) -> Bool {
+        guard let known = told[desired.id], !owesUpdate.contains(desired.id) else { return true }
+        if let newest = status?.transitions.last?.sequence, newest > known.cursor ?? Int.min { return true }
+        return known.view != ToldInstance.View(desired)
+    }
+
     private func tell(_ desired: DesiredInstance, _ status: TunnelStatus?, into settlement: inout Settlement) {
         let id = desired.id
         var known = settlement.told[id] ?? ToldInstance()
@@ -113,7 +129,7 @@ extension TunnelReconciler {
             known.view = ToldInstance.View(desired)
         }
         let view = ToldInstance.View(desired)
-        let steps = status?.transitions.filter { $0.sequence > known.cursor ?? Int.min } ?? []
+        let steps = known.unseen(of: status)
         for (index, step) in steps.enumerated() {
             var past = status
             past?.transitions.removeLast(steps.count - 1 - index)

@@ -22,13 +22,7 @@ extension TunnelReconciler {
         var record = try state.patched(id, patch, context, isFailing: isFailing, now: now())
         let resets = patch.action == .reset
         if resets { record.traffic = Traffic() }
-        if resets, !context.dryRun {
-            // Saved first: a reset that is not on disk has not happened.
-            try save(record)
-            folded[id] = status?.traffic
-            owesUpdate.insert(id)
-        }
-        return try commit(record, "instance changed", by: context.by, dryRun: context.dryRun)
+        return try commit(record, "instance changed", by: context.by, dryRun: context.dryRun, resets: resets)
     }
 
     /// A new URL: the tunnel moves over to it by class, and runs.
@@ -65,13 +59,18 @@ extension TunnelReconciler {
         _ record: InstanceRecord,
         _ message: Logger.Message,
         by author: String,
-        dryRun: Bool
+        dryRun: Bool,
+        resets: Bool = false
     ) throws(MutationError) -> Instance {
-        if !dryRun, state.records[record.id] != record {
+        let status = host.snapshot()[record.id]
+        if !dryRun, resets || state.records[record.id] != record {
             try save(record)
+            if resets {
+                folded[record.id] = status?.traffic
+                owesUpdate.insert(record.id)
+            }
             keep(record, message, by: author)
         }
-        let status = host.snapshot()[record.id]
         guard let desired = DesiredInstance(record) else { throw .notFound }
         let traffic = dryRun ? record.traffic : total(record.id, status)
         return desired.instance(status: status, traffic: traffic)

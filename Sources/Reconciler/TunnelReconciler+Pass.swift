@@ -17,7 +17,7 @@ extension TunnelReconciler {
         guard hasDeclared || !expectsManifest else { return }
         let revision = state.manifestRevision
         expireOverrides()
-        let plan = ReconcilePlan(desired: state.ordered, actual: host.snapshot())
+        let plan = ReconcilePlan(desired: Array(state.desired.values), actual: host.snapshot())
         await apply(plan)
         guard settle() else { return }
         progress.appliedRevision = revision

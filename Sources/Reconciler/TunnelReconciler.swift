@@ -154,7 +154,13 @@ package actor TunnelReconciler: Service {
 
     private nonisolated func sleep(until expiry: Date) async {
         let left = max(0, expiry.timeIntervalSince(now()))
-        if (try? await clock.sleep(for: .seconds(left))) != nil { wake() }
+        if (try? await clock.sleep(for: .seconds(left))) != nil { await expiryDue() }
+    }
+
+    /// Disarms first: a sleep that ended a little early by the wall clock is armed again by the pass.
+    private func expiryDue() {
+        expiryArmed = nil
+        wake()
     }
 
     private func finish() {

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import TestSupport
 
@@ -29,7 +30,7 @@ final class Daemon: Sendable {
 
     /// Starts the daemon on what is in the directory already.
     static func start(in directory: TemporaryDirectory, arguments: [String] = []) async throws -> Daemon {
-        let notifications = try await NotifySocket.bind(directory.path + "/notify.sock")
+        let notifications = try NotifySocket.bind(directory.path + "/notify.sock")
         let process = try RunningProcess.start(
             ["run", "-f", directory.path + "/tunnels.yaml", "--listen", "127.0.0.1:0"]
                 + ["--state-dir", directory.path + "/state"] + arguments,
@@ -43,22 +44,19 @@ final class Daemon: Sendable {
     private init(directory: TemporaryDirectory, process: RunningProcess) {
         self.directory = directory
         self.process = process
-        client = HTTPClient(eventLoopGroupProvider: .singleton)
+        client = .shared
     }
 
     /// SIGTERM, and the exit code.
     @discardableResult
     func stop() async throws -> Int32 {
         process.signal(SIGTERM)
-        let code = try await process.exitCode()
-        try await client.shutdown()
-        return code
+        return try await process.exitCode()
     }
 
     func kill() async throws {
         process.signal(SIGKILL)
         _ = try await process.exitCode()
-        try await client.shutdown()
     }
 
     func signal(_ number: Int32) {
@@ -165,6 +163,10 @@ struct EventStream: AsyncSequence {
         }
 
         mutating func next() async throws -> EventView? {
+            try await next(isolation: #isolation)
+        }
+
+        mutating func next(isolation actor: isolated (any Actor)?) async throws -> EventView? {
             while true {
                 if let end = text.range(of: "\n\n") {
                     let block = text[..<end.lowerBound]
@@ -173,7 +175,7 @@ struct EventStream: AsyncSequence {
                     guard let data else { continue }
                     return try JSONDecoder().decode(EventView.self, from: Data(data.dropFirst(6).utf8))
                 }
-                guard let chunk = try await chunks.next() else { return nil }
+                guard let chunk = try await chunks.next(isolation: actor) else { return nil }
                 text += String(buffer: chunk)
             }
         }

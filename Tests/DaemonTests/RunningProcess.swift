@@ -8,10 +8,9 @@ final class RunningProcess: Sendable {
     private let output: Pipe
     private let exit: EventLoopFuture<Int32>
 
-    static let binary: String = {
-        let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL ?? Bundle.main.bundleURL
-        return bundle.deletingLastPathComponent().appendingPathComponent("nodepass").path
-    }()
+    /// Beside the test binary, where the build puts both.
+    static let binary = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appendingPathComponent("nodepass").path
 
     private init(process: Process, output: Pipe, exit: EventLoopFuture<Int32>) {
         self.process = process
@@ -41,7 +40,12 @@ final class RunningProcess: Sendable {
                 FileHandle.standardError.write(data)
             }
         }
-        try process.run()
+        do {
+            try process.run()
+        } catch {
+            exit.fail(error)
+            throw error
+        }
         return RunningProcess(process: process, output: output, exit: exit.futureResult)
     }
 
@@ -86,60 +90,5 @@ final class RunningProcess: Sendable {
 
     func exitCode() async throws -> Int32 {
         try await exit.get()
-    }
-}
-
-/// The socket that systemd would listen on: tells when a daemon says READY=1.
-struct NotifySocket: Sendable {
-    struct NeverReady: Error {
-        let exitCode: Int32
-    }
-
-    private enum Message: Sendable {
-        case notification(String)
-        case exit(Int32)
-    }
-
-    private let channel: any Channel
-    private let messages: AsyncStream<Message>
-    private let continuation: AsyncStream<Message>.Continuation
-
-    static func bind(_ path: String) async throws -> NotifySocket {
-        let (messages, continuation) = AsyncStream.makeStream(of: Message.self)
-        let channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(NotifyHandler { continuation.yield(.notification($0)) })
-                }
-            }
-            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true)
-            .get()
-        return NotifySocket(channel: channel, messages: messages, continuation: continuation)
-    }
-
-    /// Returns at READY=1; throws when the process ends before it.
-    func waitForReady(or process: RunningProcess) async throws {
-        process.whenExited { [continuation] code in continuation.yield(.exit(code)) }
-        for await message in messages {
-            switch message {
-            case .exit(let code): throw NeverReady(exitCode: code)
-            case .notification(let text) where text.contains("READY=1"): return try await channel.close()
-            case .notification: continue
-            }
-        }
-    }
-}
-
-private final class NotifyHandler: ChannelInboundHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
-
-    private let notify: (String) -> Void
-
-    init(_ notify: @escaping (String) -> Void) {
-        self.notify = notify
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        notify(String(buffer: Self.unwrapInboundIn(data).data))
     }
 }

@@ -37,11 +37,10 @@ struct UDPTests {
         }
     }
 
-    @Test("each user has a session of its own, and an idle one is forgotten")
+    @Test("each user has a session of its own")
     func sessions() async throws {
         let server = try await DatagramEchoServer.start()
-        let environment = TunnelEnvironment(variables: ["NP_UDP_READ_TIMEOUT": "100ms"])
-        try await withEngine(environment: environment) { engine in
+        try await withEngine { engine in
             let port = await engine.start(.singleEnd(to: server.port))
             let users = [try await DatagramClient.connect(port: port), try await DatagramClient.connect(port: port)]
             for (number, user) in users.enumerated() { try await user.send(ByteBuffer(string: "user \(number)")) }
@@ -50,6 +49,17 @@ struct UDPTests {
                 #expect(await received.next() == ByteBuffer(string: "user \(number)"))
             }
             #expect(engine.snapshot()["00000001"]?.udpSessions == 2)
+        }
+    }
+
+    @Test("an idle session is forgotten")
+    func idle() async throws {
+        let server = try await DatagramEchoServer.start()
+        let environment = TunnelEnvironment(variables: ["NP_UDP_READ_TIMEOUT": "100ms"])
+        try await withEngine(environment: environment) { engine in
+            let user = try await DatagramClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            try await user.send(ByteBuffer(string: "hello"))
+            while engine.snapshot()["00000001"]?.traffic.udpRx != 5 { await Task.yield() }
             while engine.snapshot()["00000001"]?.udpSessions != 0 { await Task.yield() }
         }
     }

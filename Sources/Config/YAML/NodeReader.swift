@@ -29,7 +29,7 @@ package struct NodeReader {
             fail(.badType, node.location, path, "takes \(expected), not \(node.kindName)")
             return nil
         }
-        guard scalar.text.contains("${") else {
+        guard References.mayStand(in: scalar.text) else {
             return Text(value: scalar.text, isPlain: scalar.isPlain, reference: nil, location: node.location)
         }
         referencedPaths.insert(path)

@@ -18,6 +18,11 @@ struct YAMLMark {
     let line: Int
     let column: Int
 
+    init(line: Int, column: Int) {
+        self.line = line
+        self.column = column
+    }
+
     init(_ mark: yaml_mark_t) {
         line = Int(mark.line) + 1
         column = Int(mark.column) + 1
@@ -65,11 +70,16 @@ final class YAMLEventStream {
         let state = parser.pointee
         let problem = state.problem.map { String(cString: $0) } ?? "not readable as YAML"
         let context = state.context.map { String(cString: $0) + ": " } ?? ""
-        let hasMark = state.problem_mark.line > 0 || state.problem_mark.column > 0
-        return YAMLSyntaxError(
-            problem: context + problem,
-            mark: YAMLMark(hasMark ? state.problem_mark : state.mark)
-        )
+        let mark = state.error == YAML_READER_ERROR ? place(ofByte: state.problem_offset) : YAMLMark(state.problem_mark)
+        return YAMLSyntaxError(problem: context + problem, mark: mark)
+    }
+
+    /// Bytes that are no text at all are reported by their offset only.
+    private func place(ofByte offset: Int) -> YAMLMark {
+        let before = String(decoding: input.prefix(offset), as: UTF8.self)
+        let lastLine = before.split(separator: "\n", omittingEmptySubsequences: false).last ?? ""
+        let line = before.utf8.count { $0 == UInt8(ascii: "\n") } + 1
+        return YAMLMark(line: line, column: lastLine.unicodeScalars.count + 1)
     }
 
     /// Nil for the start of the stream, which says nothing.

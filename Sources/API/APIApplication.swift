@@ -1,0 +1,95 @@
+package import Config
+package import Hummingbird
+import HummingbirdCore
+package import NIOCore
+package import Reconciler
+
+/// The API: one router, served on TCP and on the daemon's Unix socket.
+///
+/// Map of the module: `RouteTable` is the list of paths that the router and `OpenAPI` are made from, `*Routes` what each
+/// of them does, `Middleware`, `APIKeyAuth` and `APIError` what all of them share, `*View` the wire shapes, and
+/// `APIListener` the sockets. Handlers decode, ask the reconciler, encode; they never touch a tunnel.
+package struct APIApplication: Sendable {
+    /// What the handlers work on.
+    package struct Parts: Sendable {
+        package let reconciler: TunnelReconciler
+        package let identity: DaemonIdentity
+        package let events: EventHub
+        package let manifestReader: ManifestReader
+        package let facts: DaemonFacts
+        package let group: any EventLoopGroup
+
+        package init(
+            reconciler: TunnelReconciler,
+            identity: DaemonIdentity,
+            events: EventHub,
+            manifestReader: ManifestReader,
+            facts: DaemonFacts,
+            group: any EventLoopGroup
+        ) {
+            self.reconciler = reconciler
+            self.identity = identity
+            self.events = events
+            self.manifestReader = manifestReader
+            self.facts = facts
+            self.group = group
+        }
+    }
+
+    /// Where the API stands when nothing else is said, and where the Unix socket always has it, for the CLI.
+    package static let defaultPrefix = "/api"
+
+    package let prefix: String
+    private let parts: Parts
+    private let system = SystemReadings()
+    private let guesses = BadKeyCounter()
+
+    /// The prefix as NodePass reads it: none or `/` is `/api`, slashes at its end are cut.
+    package init(prefix: String, parts: Parts) {
+        self.prefix = APIApplication.normalized(prefix)
+        self.parts = parts
+    }
+
+    package static func normalized(_ prefix: String) -> String {
+        let segments = prefix.split(separator: "/")
+        return segments.isEmpty ? defaultPrefix : "/" + segments.joined(separator: "/")
+    }
+
+    /// The responder of both listeners.
+    ///
+    /// `alsoAtDefaultPrefix` is for the socket: a CLI can not know what prefix a daemon was given.
+    package func responder(alsoAtDefaultPrefix: Bool = false) -> RouterResponder<APIRequestContext> {
+        let prefixes = alsoAtDefaultPrefix && prefix != Self.defaultPrefix ? [prefix, Self.defaultPrefix] : [prefix]
+        let router = Router(context: APIRequestContext.self)
+        router.add(
+            middleware: UnroutedMiddleware(collectionPaths: Set(prefixes.map { $0 + "/v1/instances/" }))
+        )
+        let auth = APIKeyAuth(identity: parts.identity, guesses: guesses)
+        let probes = ProbeRoutes(reconciler: parts.reconciler, prefix: prefix).resources
+        router.register(probes, below: "", auth: auth)
+        for prefix in prefixes {
+            router.register(resources(prefix: prefix, probes: probes), below: prefix + "/v1", auth: auth)
+        }
+        return router.buildResponder()
+    }
+
+    private func resources(prefix: String, probes: [Resource]) -> [Resource] {
+        let resources =
+            InstanceRoutes(
+                reconciler: parts.reconciler,
+                identity: parts.identity,
+                events: parts.events,
+                manifestReader: parts.manifestReader
+            ).resources
+            + InfoRoutes(facts: parts.facts, identity: parts.identity, system: system).resources
+            + PingRoutes(prober: ConnectProber(group: parts.group)).resources
+            + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
+            + ReconcileRoutes(reconciler: parts.reconciler).resources
+        let document = OpenAPI(
+            api: resources + DocsRoutes(document: "").resources,
+            probes: probes,
+            base: prefix + "/v1"
+        ).document.prettyText
+        return resources + DocsRoutes(document: document + "\n").resources
+    }
+}

@@ -1,0 +1,48 @@
+import Config
+import HTTPTypes
+import Reconciler
+
+/// What the layers below refuse, in HTTP's terms.
+extension APIError {
+    init(_ error: MutationError) {
+        switch error {
+        case .notFound:
+            self = .instanceNotFound
+        case .invalid(let message, let code):
+            self.init(.badRequest, code, message)
+        case .conflict(let message):
+            self.init(.conflict, "conflict", message)
+        case .denied(let source):
+            let place = source.map { " at \($0.file):\($0.line)" } ?? ""
+            self.init(.conflict, "denied", "Declared\(place), where overrides are denied: edit the declaration")
+            self.source = source
+        case .stale:
+            self = .stale
+        case .storage(let error):
+            self.init(.serviceUnavailable, "storage", "Nothing was changed: \(error)")
+        case .tooMany(let limit):
+            self.init(.conflict, "too-many", "The daemon holds \(limit) instances, which is the most it accepts")
+        }
+    }
+
+    /// NodePass's two texts; what exactly is wrong stands in `details`.
+    init(_ error: TunnelURLError) {
+        switch error {
+        case .scheme: self.init(.badRequest, "url-scheme", "Invalid URL scheme")
+        case .syntax, .invalid: self.init(.badRequest, "url-format", "Invalid URL format")
+        }
+        details = error.diagnostics
+    }
+
+    static func specInvalid(_ diagnostics: [Diagnostic]) -> APIError {
+        var error = APIError(.badRequest, "spec", "Invalid tunnel specification")
+        error.details = diagnostics
+        return error
+    }
+
+    static var tooManySubscribers: APIError {
+        var error = APIError(.serviceUnavailable, "too-many-subscribers", "Too many event streams are open")
+        error.headers[.retryAfter] = "30"
+        return error
+    }
+}

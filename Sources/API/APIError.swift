@@ -1,0 +1,106 @@
+package import Config
+package import HTTPTypes
+package import Hummingbird
+import NIOCore
+
+/// A refusal: the status, NodePass's text for it, a stable code, and what helps to mend the request.
+package struct APIError: Error, Sendable {
+    package let status: HTTPResponse.Status
+    package let text: String
+    package let code: String
+    /// The line that owns a declared tunnel.
+    package var source: SourceLocation?
+    package var details: [Diagnostic] = []
+    package var headers = HTTPFields()
+
+    package init(_ status: HTTPResponse.Status, _ code: String, _ text: String) {
+        self.status = status
+        self.code = code
+        self.text = text
+    }
+
+    /// Clients read `error` (NodePass) or `message` (the Apple app, NodePanel): both carry the text.
+    package var response: Response {
+        var members: [JSONValue.Member] = [
+            JSONValue.Member("error", .string(text)),
+            JSONValue.Member("message", .string(text)),
+            JSONValue.Member("code", .string(code)),
+        ]
+        if let source { members.append(JSONValue.Member("source", .string("\(source.file):\(source.line)"))) }
+        if !details.isEmpty { members.append(JSONValue.Member("details", .array(details.map(\.view)))) }
+        var response = Response.json(.object(members), status: status)
+        response.headers.append(contentsOf: headers)
+        return response
+    }
+}
+
+extension APIError {
+    static let keyRequired = APIError(.unauthorized, "key-required", "Unauthorized: API key required")
+    static let keyInvalid = APIError(.unauthorized, "key-invalid", "Unauthorized: Invalid API key")
+    static let keyForbidden = APIError(.forbidden, "key-row", "Forbidden: API Key")
+    static let bodyInvalid = APIError(.badRequest, "body", "Invalid request body")
+    static let bodyTooLarge = APIError(
+        .contentTooLarge,
+        "body-too-large",
+        "Request body exceeds maximum size \(APILimits.bodyBytes)"
+    )
+    static let bodyTooSlow = APIError(.requestTimeout, "body-too-slow", "Request body did not arrive in time")
+    static let idRequired = APIError(.badRequest, "id-required", "Instance ID is required")
+    static let instanceNotFound = APIError(.notFound, "not-found", "Instance not found")
+    static let urlConflict = APIError(.conflict, "url-conflict", "Instance URL conflict")
+    static let targetRequired = APIError(.badRequest, "target-required", "Target address required")
+    static let stale = APIError(
+        .preconditionFailed,
+        "stale",
+        "The instance has changed since it was read: read it again and repeat the change"
+    )
+    static let internalError = APIError(.internalServerError, "internal", "Internal error")
+
+    static func tooManyBadKeys(retryAfter: Duration) -> APIError {
+        var error = APIError(.tooManyRequests, "too-many-bad-keys", "Too many invalid API keys from this address")
+        error.headers[.retryAfter] = String(max(1, retryAfter.components.seconds))
+        return error
+    }
+
+    static func methodNotAllowed(allowing methods: [HTTPRequest.Method]) -> APIError {
+        var error = APIError(.methodNotAllowed, "method", "Method not allowed")
+        error.headers[.allow] = methods.map(\.rawValue).joined(separator: ", ")
+        return error
+    }
+
+    static func tooLong(_ what: String) -> APIError {
+        APIError(.badRequest, "too-long", "\(what) exceeds maximum length \(TunnelLabels.textLimitBytes)")
+    }
+}
+
+extension Diagnostic {
+    /// As data, for `details` of an error and the rejection in `GET /reconcile`.
+    package var view: JSONValue {
+        .object([
+            "severity": .string(severity.rawValue),
+            "location": location.map { .string($0.description) } ?? .null,
+            "path": .string(path),
+            "message": .string(message),
+            "code": .string(code),
+        ])
+    }
+}
+
+extension Response {
+    /// A JSON answer: exactly `application/json`, one line.
+    package static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: value.compactText + "\n"))
+        )
+    }
+
+    static func text(_ text: String, type: String = "text/plain; charset=utf-8") -> Response {
+        Response(
+            status: .ok,
+            headers: [.contentType: type],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text))
+        )
+    }
+}

@@ -1,0 +1,28 @@
+package import NIOCore
+
+/// Every limit of the API in one place, each with its reason.
+package enum APILimits {
+    /// A request body: the largest honest one, a tunnel with its labels, is a few KiB.
+    package static let bodyBytes = 1 << 20
+    /// A whole body must have arrived by then, so that a trickling client holds nothing for long.
+    package static let bodyDeadline = Duration.seconds(30)
+    /// A connection without a complete request head, or between two requests, is closed after this silence.
+    package static let idleTimeout = TimeAmount.seconds(60)
+    /// All header fields of one request together.
+    package static let headerBytes = 16 * 1024
+    package static let headerFields = 100
+    /// Open connections of one listener; more wait in the system's queue.
+    package static let connections = 4096
+    /// How often an event stream says that it is alive.
+    package static let heartbeat = Duration.seconds(15)
+    /// A subscriber that takes nothing for this long is cut; it resumes by event id.
+    package static let writeDeadline = Duration.seconds(30)
+    /// One line of a tunnel's log in an event; keeps an event's block under the 64 KiB that clients read.
+    package static let logLineBytes = 8 * 1024
+    /// Nesting of a JSON body.
+    package static let jsonDepth = 32
+    /// Latency measurements at once, how long one more waits for its turn, and how long one may take.
+    package static let pings = 10
+    package static let pingTurn = Duration.seconds(1)
+    package static let pingTimeout = TimeAmount.seconds(5)
+}

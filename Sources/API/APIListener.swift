@@ -1,0 +1,172 @@
+package import Config
+package import Hummingbird
+import HummingbirdCore
+package import Logging
+import NIOCore
+import ServiceLifecycle
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// One socket that the API is served on, for as long as its `run()` lasts.
+package struct APIListener: Service {
+    package enum Address: Sendable, CustomStringConvertible {
+        case tcp(Endpoint)
+        /// A path; the file is ours alone (0600), and a dead daemon's is replaced.
+        case socket(String)
+
+        package var description: String {
+            switch self {
+            case .tcp(let endpoint): endpoint.description
+            case .socket(let path): path
+            }
+        }
+    }
+
+    /// The listener could not be opened.
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    private let address: Address
+    private let responder: RouterResponder<APIRequestContext>
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let onRunning: @Sendable (Address) -> Void
+    private let onShutdown: @Sendable () -> Void
+
+    /// `onRunning` hears the address that is really bound (port 0 resolved); `onShutdown` ends the event streams, which
+    /// would hold a graceful shutdown up for ever.
+    package init(
+        _ address: Address,
+        application: APIApplication,
+        group: any EventLoopGroup,
+        logger: Logger,
+        onRunning: @escaping @Sendable (Address) -> Void,
+        onShutdown: @escaping @Sendable () -> Void
+    ) {
+        self.address = address
+        if case .socket = address {
+            responder = application.responder(alsoAtDefaultPrefix: true)
+        } else {
+            responder = application.responder()
+        }
+        self.group = group
+        self.logger = logger
+        self.onRunning = onRunning
+        self.onShutdown = onShutdown
+    }
+
+    package func run() async throws {
+        try removeStaleSocket()
+        defer { removeSocket() }
+        let application = application
+        try await withGracefulShutdownHandler {
+            do {
+                try await application.run()
+            } catch let error as IOError {
+                throw Failure(description: "can not listen on \(address): \(words(for: error))")
+            }
+        } onGracefulShutdown: {
+            onShutdown()
+        }
+    }
+
+    private var application: Application<RouterResponder<APIRequestContext>> {
+        // Hummingbird greets at `info`, and calls it an error when it is cancelled; `run` throws what matters.
+        var logger = logger
+        logger.logLevel = .critical
+        return Application(
+            responder: responder,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    idleTimeout: APILimits.idleTimeout,
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: APILimits.headerBytes,
+                        maxHeaderListSize: APILimits.headerBytes,
+                        maxHeaderFieldCount: APILimits.headerFields
+                    )
+                )
+            ),
+            configuration: ApplicationConfiguration(
+                address: bindAddress,
+                availableConnectionsDelegate: MaximumAvailableConnections(APILimits.connections)
+            ),
+            onServerRunning: { running(on: $0.localAddress) },
+            eventLoopGroupProvider: .shared(group),
+            logger: logger
+        )
+    }
+
+    private var bindAddress: BindAddress {
+        switch address {
+        case .tcp(let endpoint):
+            .hostname(endpoint.host.isEmpty ? "0.0.0.0" : endpoint.host, port: Int(endpoint.port))
+        case .socket(let path): .unixDomainSocket(path: path)
+        }
+    }
+
+    private func running(on bound: SocketAddress?) {
+        protectSocket()
+        guard case .tcp(var endpoint) = address, let port = bound?.port else { return onRunning(address) }
+        endpoint.port = UInt16(clamping: port)
+        onRunning(.tcp(endpoint))
+    }
+
+    private func words(for error: IOError) -> String {
+        let problem = String(cString: strerror(error.errnoCode))
+        switch error.errnoCode {
+        case EADDRINUSE: return "\(problem); stop what listens there, or choose another address"
+        case EACCES: return "\(problem); ports below 1024 need a privilege"
+        default: return problem
+        }
+    }
+}
+
+// MARK: - The socket file
+
+extension APIListener {
+    /// Binding replaces the file, so one that somebody answers on must be found before.
+    private func removeStaleSocket() throws {
+        guard case .socket(let path) = address else { return }
+        guard var target = Self.socketAddress(path) else {
+            throw Failure(
+                description: "the path of the control socket is too long: \(path); choose a shorter --state-dir"
+            )
+        }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let answered = withUnsafePointer(to: &target) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
+        guard !answered else {
+            throw Failure(description: "another nodepass answers on \(path); stop it, or choose another --state-dir")
+        }
+    }
+
+    /// The directory is closed to others already; the file's mode says it once more.
+    private func protectSocket() {
+        guard case .socket(let path) = address else { return }
+        chmod(path, 0o600)
+    }
+
+    private func removeSocket() {
+        guard case .socket(let path) = address else { return }
+        unlink(path)
+    }
+
+    private static func socketAddress(_ path: String) -> sockaddr_un? {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return address
+    }
+}

@@ -1,0 +1,151 @@
+import Config
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Reconciler
+import Synchronization
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// `GET /events`: instance events as server-sent events.
+struct EventRoutes: Sendable {
+    let reconciler: TunnelReconciler
+    let identity: DaemonIdentity
+    let events: EventHub
+
+    var resources: [Resource] {
+        [
+            Resource(
+                path: "/events",
+                access: .key,
+                operations: [
+                    Operation(
+                        method: .get,
+                        id: "streamEvents",
+                        summary: "Follow instance events (SSE); a stream resumes after the event id it names",
+                        parameters: [
+                            .init(name: "lastEventId", text: "Replay what followed this event"),
+                            .init(name: "Last-Event-ID", text: "The same, as browsers send it", place: "header"),
+                        ],
+                        answers: [.init(status: 200, text: "`instance` events", type: "text/event-stream")],
+                        handler: stream
+                    )
+                ]
+            )
+        ]
+    }
+
+    /// The subscription begins before the snapshot is taken: a change between the two shows twice rather than never.
+    private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let lastID = (request.query("lastEventId") ?? request.headers[.lastEventID]).flatMap { Int64($0) }
+        let subscription = try events.subscribe(afterID: lastID)
+        let opening = await opening(isResumed: subscription.isResumed)
+        let channel = context.channel
+        let body = request.body
+        return Response(
+            status: .ok,
+            headers: [.contentType: "text/event-stream", .cacheControl: "no-cache"],
+            body: ResponseBody { writer in
+                defer { subscription.end() }
+                try await body.consumeWithInboundCloseHandler { _ in
+                    try await EventStream(subscription: subscription, channel: channel).write(opening, to: &writer)
+                } onInboundClosed: {
+                    subscription.end()
+                }
+                try await writer.finish(nil)
+            }
+        )
+    }
+
+    /// What a stream starts with: every instance, or, where missed events follow, the key's row alone as a sign of life.
+    private func opening(isResumed: Bool) async -> String {
+        let now = Date()
+        let key = KeyView.object(key: identity.apiKey, masterID: identity.masterID, alias: identity.masterAlias)
+        var objects = [key]
+        if !isResumed {
+            objects += await reconciler.instances().map { InstanceView.object($0, now: now) }
+        }
+        return objects.reduce(into: EventView.greeting) { text, object in
+            text += EventView.block(id: nil, payload: EventView.payload(.initial, now, object: object))
+        }
+    }
+}
+
+extension HTTPField.Name {
+    /// The name is a constant, so the fallback is never taken.
+    fileprivate static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
+}
+
+/// Writes one subscriber's stream and cuts it where its reader takes nothing any more.
+struct EventStream: Sendable {
+    private enum Step: Sendable {
+        case event(InstanceEvent)
+        /// Nothing happened for a heartbeat.
+        case silence
+        case end
+    }
+
+    let subscription: EventSubscription
+    let channel: any Channel
+
+    /// Returns when the subscription ends; throws where the connection has to be cut without a proper end.
+    @concurrent
+    func write(_ opening: String, to writer: inout any ResponseBodyWriter) async throws {
+        let clock = WriteClock()
+        async let _: Void = closeWhenStuck(clock)
+        var text = opening
+        while true {
+            clock.begin()
+            try await writer.write(ByteBuffer(string: text))
+            clock.end()
+            switch try await next() {
+            case .event(let event): text = EventView.block(id: event.id, payload: event.payload)
+            case .silence: text = EventView.heartbeat
+            case .end: return
+            }
+        }
+    }
+
+    private func next() async throws -> Step {
+        guard !Task.isCancelled else { return .end }
+        return try await withThrowingTaskGroup(of: Step.self) { group in
+            group.addTask {
+                var iterator = subscription.makeAsyncIterator()
+                return try await iterator.next().map(Step.event) ?? .end
+            }
+            group.addTask {
+                try? await Task.sleep(for: APILimits.heartbeat)
+                return .silence
+            }
+            let first = try await group.next() ?? .end
+            group.cancelAll()
+            // An event that came in the very moment the heartbeat was due has left the queue and must not get lost.
+            if case .silence = first, case .event(let event)? = try await group.next() { return .event(event) }
+            return first
+        }
+    }
+
+    /// A write that waits for its reader can not end itself: closing the connection fails it.
+    private func closeWhenStuck(_ clock: WriteClock) async {
+        while (try? await Task.sleep(for: APILimits.heartbeat)) != nil {
+            if clock.isStuck { channel.close(promise: nil) }
+        }
+    }
+}
+
+/// When the write under way began.
+private final class WriteClock: Sendable {
+    private let since = Mutex<ContinuousClock.Instant?>(nil)
+
+    var isStuck: Bool {
+        since.withLock { $0.map { ContinuousClock.now - $0 >= APILimits.writeDeadline } ?? false }
+    }
+
+    func begin() { since.withLock { $0 = .now } }
+
+    func end() { since.withLock { $0 = nil } }
+}

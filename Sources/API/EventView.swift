@@ -1,0 +1,53 @@
+package import Config
+package import Reconciler
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// Events as NodePass's clients know them: one JSON envelope, one SSE block.
+package enum EventView {
+    /// The block every stream starts with: how long a client waits before it reconnects.
+    package static let greeting = "retry: 3000\n\n"
+    /// A comment; clients ignore it, proxies and idle timers do not.
+    package static let heartbeat = ": ping\n\n"
+
+    /// The `data:` of an instance event; `create` and `delete` show `stopped`, as they always did.
+    package static func payload(
+        _ kind: InstanceEvent.Kind,
+        _ time: Date,
+        _ instance: Instance?,
+        _ log: String
+    ) -> String {
+        let status: WireStatus? = kind == .create || kind == .delete ? .stopped : nil
+        let object = instance.map { InstanceView.object($0, status: status, now: time) } ?? .null
+        return payload(kind, time, object: object, log: log)
+    }
+
+    package static func payload(
+        _ kind: InstanceEvent.Kind,
+        _ time: Date,
+        object: JSONValue,
+        log: String = ""
+    ) -> String {
+        let envelope = JSONValue.object([
+            "type": .string(kind.rawValue),
+            "time": .string(RFC3339.text(time)),
+            "instance": object,
+            "logs": .string(shortened(log)),
+        ])
+        return envelope.compactText
+    }
+
+    package static func block(id: Int64?, payload: String) -> String {
+        let name = id.map { "id: \($0)\n" } ?? ""
+        return "\(name)event: instance\ndata: \(payload)\n\n"
+    }
+
+    private static func shortened(_ line: String) -> String {
+        guard line.utf8.count > APILimits.logLineBytes else { return line }
+        return String(decoding: line.utf8.prefix(APILimits.logLineBytes), as: UTF8.self) + "…"
+    }
+}

@@ -1,0 +1,118 @@
+import Config
+import HTTPTypes
+
+/// What the instance endpoints are called and how they are documented.
+extension InstanceRoutes {
+    var listOperation: Operation {
+        Operation(
+            method: .get,
+            id: "listInstances",
+            summary: "List the tunnels and the API key's row",
+            answers: [.init(status: 200, text: "All instances, by name, then id", schema: Schema.list("Instance"))],
+            handler: list
+        )
+    }
+
+    var createOperation: Operation {
+        Operation(
+            method: .post,
+            id: "createInstance",
+            summary: "Create a tunnel and start it",
+            parameters: [.dryRun],
+            body: "InstanceCreation",
+            answers: [
+                .init(status: 201, text: "Created; it starts in the background", schema: Schema.answer),
+                .badRequest,
+                .conflict,
+            ],
+            handler: create
+        )
+    }
+
+    var readOperation: Operation {
+        Operation(
+            method: .get,
+            id: "getInstance",
+            summary: "Read one tunnel",
+            answers: [.instance, .notFound],
+            handler: read
+        )
+    }
+
+    var patchOperation: Operation {
+        Operation(
+            method: .patch,
+            id: "patchInstance",
+            summary: "Control a tunnel or change its labels; on the key's row, restart makes a new key",
+            parameters: [.dryRun, .ttl, .ifMatch],
+            body: "InstancePatch",
+            answers: [.instance, .badRequest, .notFound, .conflict, .stale],
+            handler: patch
+        )
+    }
+
+    var replaceOperation: Operation {
+        Operation(
+            method: .put,
+            id: "replaceInstance",
+            summary: "Give a tunnel another URL; connections its change does not touch stay open",
+            parameters: [.dryRun, .ttl, .ifMatch],
+            body: "InstanceReplacement",
+            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale],
+            handler: replace
+        )
+    }
+
+    var deleteOperation: Operation {
+        Operation(
+            method: .delete,
+            id: "deleteInstance",
+            summary: "Delete a tunnel; a declared one stays away until it is released or its declaration changes",
+            parameters: [.dryRun, .ttl, .ifMatch],
+            answers: [.init(status: 204, text: "Gone"), .badRequest, .forbidden, .notFound, .conflict, .stale],
+            handler: delete
+        )
+    }
+
+    var releaseOperation: Operation {
+        Operation(
+            method: .delete,
+            id: "releaseInstance",
+            summary: "End a declared tunnel's override: the manifest's word stands again",
+            parameters: [.dryRun, .ifMatch],
+            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale],
+            handler: release
+        )
+    }
+}
+
+extension Operation.Answer {
+    static let instance = Operation.Answer(status: 200, text: "The instance", schema: Schema.answer)
+    static let badRequest = refusal(400, "The request is wrong; nothing was done")
+    static let forbidden = refusal(403, "The API key's row can not be changed like this")
+    static let notFound = refusal(404, "No such instance")
+    static let conflict = refusal(409, "The URL is the one it has, or the manifest denies overrides")
+    static let stale = refusal(412, "If-Match names another state than the present one")
+
+    private static func refusal(_ status: Int, _ text: String) -> Operation.Answer {
+        Operation.Answer(status: status, text: text, schema: Schema.reference("Error"))
+    }
+}
+
+extension Operation.QueryField {
+    static let dryRun = Operation.QueryField(
+        name: "dryRun",
+        text: "Validate and answer, but change nothing",
+        schema: .object(["type": "boolean"])
+    )
+    static let ttl = Operation.QueryField(
+        name: "ttl",
+        text: "How long an override of a declared tunnel stands, such as 30m",
+        schema: .object(["type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d))+$"])
+    )
+    static let ifMatch = Operation.QueryField(
+        name: "If-Match",
+        text: "The ETag the caller has seen",
+        place: "header"
+    )
+}

@@ -1,0 +1,88 @@
+import NIOCore
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The machine as `/proc` shows it: the counters that `/info` gives out.
+final class SystemReadings: Sendable {
+    struct Snapshot: Sendable {
+        var cpuPercent: Int64
+        var memory: ProcText.Memory
+        var network: ProcText.Network
+        var disk: ProcText.Disk
+        var uptimeSeconds: Int64
+    }
+
+    private struct Sample {
+        var times: ProcText.CPUTimes
+        var at: ContinuousClock.Instant
+        var percent: Int64
+    }
+
+    /// Load needs two looks; closer together they say nothing.
+    private static let shortestInterval = Duration.milliseconds(100)
+    private let last = Mutex<Sample?>(nil)
+
+    /// Load is measured since the last call; the first call takes 100 ms to have something to compare with.
+    func read() async throws -> Snapshot {
+        if last.withLock({ $0 == nil }) {
+            measureLoad()
+            try await Task.sleep(for: Self.shortestInterval)
+        }
+        return Snapshot(
+            cpuPercent: measureLoad(),
+            memory: ProcText.memory(Self.text("/proc/meminfo")),
+            network: ProcText.network(Self.text("/proc/net/dev")),
+            disk: ProcText.disk(Self.text("/proc/diskstats")),
+            uptimeSeconds: ProcText.uptime(Self.text("/proc/uptime"))
+        )
+    }
+
+    @discardableResult
+    private func measureLoad() -> Int64 {
+        let times = ProcText.cpuTimes(Self.text("/proc/stat"))
+        let now = ContinuousClock.now
+        return last.withLock { last in
+            guard let former = last else {
+                last = Sample(times: times, at: now, percent: 0)
+                return 0
+            }
+            guard now - former.at >= Self.shortestInterval else { return former.percent }
+            let percent = times.percentBusy(since: former.times)
+            last = Sample(times: times, at: now, percent: percent)
+            return percent
+        }
+    }
+
+    static var coreCount: Int { System.coreCount }
+
+    /// Go's name for the processor, which clients show.
+    static var architecture: String {
+        #if arch(x86_64)
+        "amd64"
+        #elseif arch(arm64)
+        "arm64"
+        #else
+        "unknown"
+        #endif
+    }
+
+    /// A whole file of `/proc`, or nothing: these files have no length, so they are read until they end.
+    private static func text(_ path: String) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16 * 1024)
+        while bytes.count < 1 << 20 {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            guard count > 0 else { break }
+            bytes += chunk[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,162 @@
+package import Config
+package import Reconciler
+package import Tunnel
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// The wire shape of an instance: NodePass v1.14's 17 keys in its order, then ours.
+///
+/// No key of ours may end in `url`: np.sh takes the last `url":"` of a text.
+package enum InstanceView {
+    /// The bare object, as lists and events carry it.
+    package static func object(_ instance: Instance, status: WireStatus? = nil, now: Date) -> JSONValue {
+        .object(members(instance, status: status ?? WireStatus(instance.phase), now: now))
+    }
+
+    /// The answer about one instance: the flat keys, then `success` and `data` for clients of the v1.2 document.
+    package static func answer(_ instance: Instance, status: WireStatus? = nil, now: Date) -> JSONValue {
+        enveloped(members(instance, status: status ?? WireStatus(instance.phase), now: now))
+    }
+
+    static func enveloped(_ members: [JSONValue.Member]) -> JSONValue {
+        .object(members + [JSONValue.Member("success", true), JSONValue.Member("data", .object(members))])
+    }
+
+    private static func members(_ instance: Instance, status: WireStatus, now: Date) -> [JSONValue.Member] {
+        let head: KeyValuePairs<String, JSONValue> = [
+            "id": .string(instance.id),
+            "alias": .string(instance.labels.alias),
+            "type": .string(instance.spec.role.rawValue),
+            "status": .string(status.rawValue),
+            "url": .string(instance.url),
+            "config": .string(instance.config),
+            "restart": .bool(instance.autostart),
+            "meta": meta(instance.labels),
+        ]
+        return head.map { JSONValue.Member($0.key, $0.value) }
+            + counters(instance.status, traffic: instance.traffic)
+            + extensions(instance, now: now)
+    }
+
+    /// `mode` to `udptx`.
+    fileprivate static func counters(_ status: TunnelStatus?, traffic: Traffic) -> [JSONValue.Member] {
+        let pairs: KeyValuePairs<String, JSONValue> = [
+            "mode": number(status?.resolvedMode),
+            "ping": number(status?.pingMilliseconds),
+            "pool": number(status?.poolIdle),
+            "tcps": number(status?.tcpConnections),
+            "udps": number(status?.udpSessions),
+            "tcprx": bytes(traffic.tcpRx),
+            "tcptx": bytes(traffic.tcpTx),
+            "udprx": bytes(traffic.udpRx),
+            "udptx": bytes(traffic.udpTx),
+        ]
+        return pairs.map { JSONValue.Member($0.key, $0.value) }
+    }
+
+    private static func extensions(_ instance: Instance, now: Date) -> [JSONValue.Member] {
+        let status = instance.status
+        let pairs: KeyValuePairs<String, JSONValue> = [
+            "name": instance.name.map(JSONValue.string) ?? .null,
+            "origin": .string(instance.origin.rawValue),
+            "source": instance.source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "phase": .string(instance.phase.rawValue),
+            "reason": .string(status?.reason?.rawValue ?? ""),
+            "message": .string(status?.message ?? ""),
+            "revision": .string(instance.revision),
+            "override": instance.override.map(override) ?? .null,
+            "connections": number((status?.tcpConnections ?? 0) + (status?.udpSessions ?? 0)),
+            "pool_size": number(status?.poolIdle),
+            "uptime": number(status?.readySince.map { max(0, Int(now.timeIntervalSince($0))) }),
+            "tcp_in": bytes(instance.traffic.tcpRx),
+            "tcp_out": bytes(instance.traffic.tcpTx),
+            "udp_in": bytes(instance.traffic.udpRx),
+            "udp_out": bytes(instance.traffic.udpTx),
+        ]
+        return pairs.map { JSONValue.Member($0.key, $0.value) }
+    }
+
+    /// What the override changes (only that), then who made it and until when it stands.
+    private static func override(_ override: Override) -> JSONValue {
+        var members: [JSONValue.Member] = []
+        if let running = override.running {
+            members.append(JSONValue.Member("state", running ? "running" : "stopped"))
+        }
+        if let url = override.url { members.append(JSONValue.Member("command", .string(url))) }
+        if override.deleted { members.append(JSONValue.Member("deleted", true)) }
+        if let alias = override.alias { members.append(JSONValue.Member("alias", .string(alias))) }
+        if let tags = override.tags { members.append(JSONValue.Member("tags", self.tags(tags))) }
+        if let peer = override.peer { members.append(JSONValue.Member("peer", self.peer(peer))) }
+        if let autostart = override.autostart { members.append(JSONValue.Member("restart", .bool(autostart))) }
+        members.append(JSONValue.Member("since", .string(RFC3339.text(override.since))))
+        members.append(
+            JSONValue.Member("until", override.until.map { .string(RFC3339.text($0)) } ?? .null)
+        )
+        members.append(JSONValue.Member("by", .string(override.by)))
+        return .object(members)
+    }
+
+    fileprivate static func meta(_ labels: TunnelLabels) -> JSONValue {
+        .object(["peer": peer(labels.peer), "tags": tags(labels.tags)])
+    }
+
+    private static func peer(_ peer: PeerLabel) -> JSONValue {
+        .object(["sid": .string(peer.sid), "type": .string(peer.type), "alias": .string(peer.alias)])
+    }
+
+    private static func tags(_ tags: [String: String]) -> JSONValue {
+        .object(tags.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) })
+    }
+
+    private static func number(_ value: Int?) -> JSONValue { .int(Int64(value ?? 0)) }
+
+    /// Clients read counters as 64-bit signed integers.
+    private static func bytes(_ value: UInt64) -> JSONValue { .int(Int64(clamping: value)) }
+}
+
+/// What v1.14's `status` can say; everything finer is in `phase` and `reason`.
+package enum WireStatus: String, Sendable {
+    case running
+    case stopped
+    case error
+
+    package init(_ phase: TunnelPhase) {
+        switch phase {
+        case .starting, .connecting, .ready: self = .running
+        case .draining, .stopping, .stopped: self = .stopped
+        case .backoff, .failed: self = .error
+        }
+    }
+}
+
+/// The pseudo instance that shows the API key, as v1.14 has it in every list.
+package enum KeyView {
+    package static let id = "********"
+
+    package static func object(key: String, masterID: String, alias: String) -> JSONValue {
+        .object(members(key: key, masterID: masterID, alias: alias))
+    }
+
+    package static func answer(key: String, masterID: String, alias: String) -> JSONValue {
+        InstanceView.enveloped(members(key: key, masterID: masterID, alias: alias))
+    }
+
+    private static func members(key: String, masterID: String, alias: String) -> [JSONValue.Member] {
+        let head: KeyValuePairs<String, JSONValue> = [
+            "id": .string(id),
+            "alias": .string(alias),
+            "type": "",
+            "status": "",
+            "url": .string(key),
+            "config": .string(masterID),
+            "restart": false,
+            "meta": InstanceView.meta(TunnelLabels()),
+        ]
+        return head.map { JSONValue.Member($0.key, $0.value) }
+            + InstanceView.counters(nil, traffic: Traffic())
+    }
+}

@@ -1,0 +1,54 @@
+import API
+import ArgumentParser
+import Config
+
+/// `nodepass get`: the tunnels of a running daemon.
+struct GetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "get",
+        abstract: "List tunnels: all of them, or those named by name, id or unique alias."
+    )
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case table
+        case wide
+        case json
+        case yaml
+        case url
+    }
+
+    @Argument(help: "Names, ids or aliases.")
+    var names: [String] = []
+
+    @Option(name: [.customShort("o"), .customLong("output")], help: "table, wide, json, yaml or url.")
+    var output = Format.table
+
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let rows = try await connection.client.get("/instances").items.filter { $0["id"]?.stringValue != KeyView.id }
+        let chosen = names.isEmpty ? rows : try names.map { try Self.find($0, in: rows) }
+        switch output {
+        case .table: Output.line(InstanceTable.text(chosen, isWide: false))
+        case .wide: Output.line(InstanceTable.text(chosen, isWide: true))
+        case .json: Output.line(JSONValue.array(chosen).prettyText)
+        case .yaml: Output.raw(YAMLText.document(.array(chosen)))
+        case .url: chosen.forEach { Output.line($0["url"]?.stringValue ?? "") }
+        }
+    }
+
+    static func find(_ name: String, in rows: [JSONValue]) throws(CommandFailure) -> JSONValue {
+        for key in ["name", "id"] {
+            if let row = rows.first(where: { $0[key]?.stringValue == name }) { return row }
+        }
+        let aliased = rows.filter { $0["alias"]?.stringValue == name }
+        guard let row = aliased.first else {
+            throw CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
+        }
+        guard aliased.count == 1 else {
+            let ids = aliased.compactMap { $0["id"]?.stringValue }.joined(separator: ", ")
+            throw CommandFailure(message: "the alias '\(name)' is not unique; use one of the ids \(ids)")
+        }
+        return row
+    }
+}

@@ -1,0 +1,42 @@
+import API
+import ArgumentParser
+import Config
+
+/// `nodepass key`: the API key of a running daemon.
+struct KeyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key",
+        abstract: "Show or replace the API key.",
+        subcommands: [ShowCommand.self, RotateCommand.self]
+    )
+
+    struct ShowCommand: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Print the API key.")
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            Output.line(try key(in: try await connection.client.get("/instances/\(KeyView.id)")))
+        }
+    }
+
+    struct RotateCommand: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rotate",
+            abstract: "Replace the API key and print the new one; the old one is worthless at once."
+        )
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            let row = try await connection.client.patch("/instances/\(KeyView.id)", .object(["action": "restart"]))
+            Output.line(try key(in: row))
+        }
+    }
+}
+
+/// The key's row shows it where tunnels have their URL.
+private func key(in row: JSONValue) throws(CommandFailure) -> String {
+    guard let key = row["url"]?.stringValue else {
+        throw CommandFailure(message: "the daemon's answer holds no key; is it another program's API?")
+    }
+    return key
+}

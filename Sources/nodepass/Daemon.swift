@@ -1,0 +1,209 @@
+import API
+import Config
+import Logging
+import NIOCore
+import NIOPosix
+import Reconciler
+import ServiceLifecycle
+import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The composition root: builds every part of the daemon, in the order of their dependence, and runs them.
+struct Daemon {
+    /// After this long a shutdown that still waits for a drain is cut short; a drain of 30 s fits twice.
+    private static let shutdownLimit = Duration.seconds(90)
+
+    private let options: DaemonOptions
+    private let logger: Logger
+    private let notifier: SystemdNotifier
+    private let engine: TunnelEngine
+    private let reconciler: TunnelReconciler
+    private let watcher: ManifestWatcher?
+    private let listeners: [APIListener]
+    /// The address of each listener, when it is open.
+    private let opened: AsyncStream<APIListener.Address>
+    private let identity: DaemonIdentity
+    private let prefix: String
+
+    /// Runs until a signal ends it.
+    static func run(_ options: DaemonOptions) async throws {
+        ProcessLimits.raiseOpenFiles()
+        LoggingSystem.bootstrap { _ in NodePassLogHandler(level: options.log) }
+        let daemon: Daemon
+        do {
+            daemon = try await Daemon(options, environment: ProcessInfo.processInfo.environment)
+        } catch let error as StateStoreError {
+            throw CommandFailure(message: error.description)
+        }
+        do {
+            try await daemon.serve()
+        } catch let failure as APIListener.Failure {
+            throw CommandFailure(message: failure.description)
+        }
+    }
+
+    /// Reads the manifest before anything listens, so that a wrong one can stop a strict daemon early.
+    private init(_ options: DaemonOptions, environment: [String: String]) async throws {
+        guard options.tls == .off else {
+            throw CommandFailure(message: "TLS for the API is not supported yet: use --tls off behind a TLS proxy")
+        }
+        let logger = Logger(label: "nodepass")
+        let reader = ManifestReader(
+            environment: environment,
+            workingDirectory: FileManager.default.currentDirectoryPath
+        )
+        let reading = options.manifests.isEmpty ? nil : reader.read(paths: options.manifests)
+        try Self.report(reading, isStrict: options.isStrict, logger: logger)
+        let store = try StateStore.open(directory: options.stateDirectory, reset: options.resetsState)
+        let identity = try DaemonIdentity(store: store)
+        let events = try EventHub(store: store)
+        let group = MultiThreadedEventLoopGroup.singleton
+        let tunnelEnvironment = TunnelEnvironment(variables: environment)
+        engine = TunnelEngine(group: group, environment: tunnelEnvironment)
+        reconciler = try TunnelReconciler(
+            store: store,
+            identity: identity,
+            host: engine,
+            hub: events,
+            defaults: options.defaults,
+            renderer: EventView.payload,
+            logger: logger,
+            expectsManifest: reading != nil,
+            prune: options.isPruning,
+            reportInterval: tunnelEnvironment.reportInterval
+        )
+        if let reading { await reconciler.declare(reading) }
+        watcher = reading.map { [reconciler] reading in
+            ManifestWatcher(read: { reader.read(paths: options.manifests) }, initial: reading, logger: logger) {
+                await reconciler.declare($0)
+            }
+        }
+        let application = APIApplication(
+            prefix: options.prefix,
+            parts: APIApplication.Parts(
+                reconciler: reconciler,
+                identity: identity,
+                events: events,
+                manifestReader: reader,
+                facts: Self.facts(options),
+                group: group
+            )
+        )
+        let (opened, opening) = AsyncStream.makeStream(of: APIListener.Address.self)
+        listeners = [.tcp(options.listen), .socket(DaemonOptions.socket(in: options.stateDirectory))].map { address in
+            APIListener(
+                address,
+                application: application,
+                group: group,
+                logger: logger,
+                onRunning: { opening.yield($0) },
+                onShutdown: { events.shutdown(payload: EventView.payload(.shutdown, Date(), nil, "")) }
+            )
+        }
+        self.opened = opened
+        self.identity = identity
+        prefix = application.prefix
+        notifier = SystemdNotifier(environment: environment)
+        self.options = options
+        self.logger = logger
+    }
+
+    private func serve() async throws {
+        var services: [any Service] = [EngineService(engine: engine), reconciler]
+        if let watcher { services.append(watcher) }
+        services += listeners as [any Service]
+        var configuration = ServiceGroupConfiguration(services: services, logger: quietLogger)
+        configuration.maximumGracefulShutdownDuration = Self.shutdownLimit
+        let group = ServiceGroup(configuration: configuration)
+        try await withThrowingDiscardingTaskGroup { tasks in
+            tasks.addTask { await signals(stopping: group).run() }
+            tasks.addTask { await forwardLog() }
+            tasks.addTask { await announceReadiness() }
+            try await group.run()
+            tasks.cancelAll()
+        }
+        logger.info("Master shutdown complete")
+    }
+
+    private func signals(stopping group: ServiceGroup) -> SignalService {
+        SignalService(
+            onReload: { [notifier, watcher, reconciler] in
+                notifier.send(.reloading)
+                watcher?.nudge()
+                reconciler.wake()
+                notifier.send(.ready)
+            },
+            onStop: { [notifier, logger] in
+                logger.info("Stopping")
+                notifier.send(.stopping)
+                await group.triggerGracefulShutdown()
+            }
+        )
+    }
+
+    /// Tunnels' own lines go to our log and to the event streams.
+    private func forwardLog() async {
+        for await line in engine.logLines {
+            let text = LogLine.text(line.level, line.message, time: line.time)
+            if options.log.shows(line.level) { Output.line("\(text) [\(line.id)]") }
+            await reconciler.publishLog(line.id, text)
+        }
+    }
+
+    /// Ready is: both listeners open, the first pass done.
+    private func announceReadiness() async {
+        for await address in opened.prefix(listeners.count) { greet(at: address) }
+        while !reconciler.isReady {
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
+        }
+        notifier.send(.ready)
+    }
+
+    /// The service group tells of each of its steps at `info`.
+    private var quietLogger: Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .warning)
+        return logger
+    }
+}
+
+// MARK: - What is said at the start
+
+extension Daemon {
+    private static func report(_ reading: ManifestReading?, isStrict: Bool, logger: Logger) throws(CommandFailure) {
+        guard let reading else { return }
+        for diagnostic in reading.diagnostics {
+            logger.log(level: diagnostic.severity == .error ? .error : .warning, "\(diagnostic)")
+        }
+        guard isStrict, reading.hasErrors else { return }
+        let first = reading.diagnostics.first { $0.severity == .error }
+        throw CommandFailure(message: "--strict: \(first?.description ?? "the manifest has errors")")
+    }
+
+    private static func facts(_ options: DaemonOptions) -> DaemonFacts {
+        DaemonFacts(
+            name: options.listen.host,
+            log: options.defaults.log?.rawValue ?? options.log.rawValue,
+            tls: String(options.tls.code),
+            certificate: options.defaults.certificate ?? "",
+            privateKey: options.defaults.key ?? ""
+        )
+    }
+
+    /// The key is shown once in its life, whatever the log's level: installers wait for this line.
+    private func greet(at address: APIListener.Address) {
+        guard case .tcp(let endpoint) = address else { return }
+        logger.info("Master started: \(endpoint)\(prefix)/v1")
+        if identity.wasKeyCreated { LogLine.print(.info, "API Key created: \(identity.apiKey)") }
+        guard !endpoint.isLoopback else { return }
+        logger.warning(
+            "The API listens for other machines without TLS: keys and tunnel passwords travel in clear",
+            metadata: ["listen": "\(endpoint)"]
+        )
+    }
+}

@@ -1,0 +1,48 @@
+import API
+import Config
+import Reconciler
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Everything a daemon is started with, whether flags or a `master://` URL said it.
+struct DaemonOptions: Sendable {
+    /// Files and directories of the manifest; empty for a daemon controlled through its API alone.
+    var manifests: [String] = []
+    var listen = Endpoint(host: "127.0.0.1", port: 9090)
+    var prefix = "/api"
+    var tls = TLSMode.off
+    var stateDirectory: String
+    var log = LogLevel.info
+    /// False: a tunnel that leaves the manifest is kept, whatever the manifest's policy says.
+    var isPruning = true
+    /// Exit at start when any tunnel is invalid.
+    var isStrict = false
+    var resetsState = false
+    /// What a `master://` URL hands down to tunnels created through the API.
+    var defaults = MasterDefaults()
+
+    /// The socket that serves the API without a key.
+    static func socket(in directory: String) -> String { directory + "/nodepass.sock" }
+
+    /// `--state-dir`, `$NODEPASS_STATE_DIR`, `$STATE_DIRECTORY` (systemd), or the user's place for state.
+    static func stateDirectory(_ option: String?, environment: [String: String]) -> String {
+        if let option { return option }
+        if let set = environment["NODEPASS_STATE_DIR"], !set.isEmpty { return set }
+        if let given = environment["STATE_DIRECTORY"]?.split(separator: ":").first { return String(given) }
+        if geteuid() == 0 { return "/var/lib/nodepass" }
+        let home = environment["HOME"] ?? "."
+        return (environment["XDG_STATE_HOME"] ?? home + "/.local/state") + "/nodepass"
+    }
+
+    static func log(named name: String) throws(CommandFailure) -> LogLevel {
+        guard let level = LogLevel(rawValue: name) else {
+            let known = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CommandFailure(message: "log: '\(name)' is no level; use one of \(known)")
+        }
+        return level
+    }
+}

@@ -1,0 +1,56 @@
+import Config
+import NIOPosix
+import Reconciler
+import ServiceLifecycle
+import Tunnel
+import UnixSignals
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// One tunnel for as long as the process lives, with NodePass's log on stdout.
+enum Foreground {
+    private static let id: InstanceID = "00000000"
+
+    static func run(_ spec: TunnelSpec) async {
+        ProcessLimits.raiseOpenFiles()
+        let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
+        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
+        let kind = spec.role == .server ? "Server" : "Client"
+        if spec.log.shows(.info) { LogLine.print(.info, "\(kind) started: \(spec.displayURL)") }
+        var spec = spec
+        spec.drain = min(spec.drain, environment.shutdownTimeout)
+        let signals = SignalService(onReload: {}, onStop: { await engine.shutdown() })
+        await withDiscardingTaskGroup { group in
+            group.addTask { await engine.run() }
+            group.addTask { [spec] in await engine.run(id, spec: spec, generation: 0, releaseFirst: false) }
+            group.addTask { await signals.run() }
+            group.addTask { [log = spec.log] in await report(engine, every: environment.reportInterval, log: log) }
+            // The log ends with the engine, so its last line is printed before anything is cancelled.
+            await printLog(of: engine)
+            group.cancelAll()
+        }
+    }
+
+    private static func printLog(of engine: TunnelEngine) async {
+        for await line in engine.logLines { LogLine.print(line.level, line.message, time: line.time) }
+    }
+
+    /// A `CHECK_POINT` line each interval, which NodePass's masters read from their children.
+    private static func report(_ engine: TunnelEngine, every interval: Duration, log: LogLevel) async {
+        while (try? await Task.sleep(for: interval)) != nil {
+            guard log.shows(.event), let status = engine.snapshot()[id], status.phase == .ready else { continue }
+            LogLine.print(.event, checkPoint(status))
+        }
+    }
+
+    static func checkPoint(_ status: TunnelStatus) -> String {
+        "CHECK_POINT|MODE=\(status.resolvedMode)|PING=\(status.pingMilliseconds)ms|POOL=\(status.poolIdle)"
+            + "|TCPS=\(status.tcpConnections)|UDPS=\(status.udpSessions)"
+            + "|TCPRX=\(status.traffic.tcpRx)|TCPTX=\(status.traffic.tcpTx)"
+            + "|UDPRX=\(status.traffic.udpRx)|UDPTX=\(status.traffic.udpTx)"
+    }
+}

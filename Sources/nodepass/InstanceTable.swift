@@ -1,0 +1,60 @@
+import API
+import Config
+
+/// Tunnels as lines for people; keys of tunnels are masked.
+enum InstanceTable {
+    static func text(_ rows: [JSONValue], isWide: Bool) -> String {
+        let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
+        return aligned([header] + rows.map { cells($0, isWide: isWide) })
+    }
+
+    private static func cells(_ row: JSONValue, isWide: Bool) -> [String] {
+        let name = row["name"]?.stringValue ?? row["alias"]?.stringValue ?? ""
+        let cells = [
+            name.isEmpty ? "-" : name,
+            row["id"]?.stringValue ?? "",
+            row["type"]?.stringValue ?? "",
+            phase(row),
+            String(row["connections"]?.intValue ?? 0),
+            size(row, "tcp_in", "udp_in"),
+            size(row, "tcp_out", "udp_out"),
+        ]
+        guard isWide else { return cells }
+        return cells + [
+            String(row["pool_size"]?.intValue ?? 0),
+            row["source"]?.stringValue ?? "api",
+            TunnelURL.masked(row["url"]?.stringValue ?? ""),
+        ]
+    }
+
+    /// `backoff (PortInUse)`, with a mark where an override stands over the manifest.
+    private static func phase(_ row: JSONValue) -> String {
+        let reason = row["reason"]?.stringValue ?? ""
+        let mark = if case .object? = row["override"] { " !" } else { "" }
+        return (row["phase"]?.stringValue ?? "") + (reason.isEmpty ? "" : " (\(reason))") + mark
+    }
+
+    private static func size(_ row: JSONValue, _ names: String...) -> String {
+        var value = Double(names.reduce(0) { $0 + (row[$1]?.intValue ?? 0) })
+        for unit in ["B", "kB", "MB", "GB"] {
+            if value < 1000 { return rounded(value) + unit }
+            value /= 1000
+        }
+        return rounded(value) + "TB"
+    }
+
+    private static func rounded(_ value: Double) -> String {
+        value < 10 && value != value.rounded() ? String((value * 10).rounded() / 10) : String(Int(value.rounded()))
+    }
+
+    private static func aligned(_ rows: [[String]]) -> String {
+        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let lines = rows.map { row in
+            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
+            var line = cells.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,17 @@
+import API
+
+/// What `nodepass` without arguments prints; installers read the version from it.
+enum Usage {
+    static let text = """
+        nodepass v\(Version.api) (\(Version.implementation) \(Version.build))
+
+        Usage:
+          nodepass run -f tunnels.yaml                       tunnels as declared in a file
+          nodepass "master://host:port/prefix?<parameters>"  a daemon controlled through its API
+          nodepass "server://key@host:port/target?<parameters>"
+          nodepass "client://key@host:port/target?<parameters>"
+          nodepass validate FILE... | schema | get [NAME...] | key show | key rotate
+
+        `nodepass help` describes every command and option.
+        """
+}

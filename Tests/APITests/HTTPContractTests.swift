@@ -1,0 +1,188 @@
+import API
+import Config
+import HTTPTypes
+import Reconciler
+import Testing
+
+@Suite("What every answer of the API keeps to", .timeLimit(.minutes(1)))
+struct HTTPContractTests {
+    @Test("without a key, with a wrong one, with a right one in either place")
+    func authentication() async throws {
+        try await TestDaemon.run { daemon in
+            let path = "/api/v1/instances"
+            let none = try await daemon.sendPlain(.get, path)
+            #expect(none.status == 401)
+            #expect(try none.json["error"] == "Unauthorized: API key required")
+            let wrong = try await daemon.sendPlain(.get, path, headers: [TestDaemon.key: "wrong"])
+            #expect(wrong.status == 401)
+            #expect(try wrong.json["error"] == "Unauthorized: Invalid API key")
+            #expect(wrong.headers[.accessControlAllowOrigin] == "*")
+            let bearer = try await daemon.sendPlain(
+                .get,
+                path,
+                headers: [.authorization: "Bearer \(daemon.identity.apiKey)"]
+            )
+            #expect(bearer.status == 200)
+        }
+    }
+
+    @Test("guessing is slowed down, but a right key is always let through")
+    func guessing() async throws {
+        try await TestDaemon.run { daemon in
+            for _ in 0..<BadKeyCounter.allowed {
+                let answer = try await daemon.sendPlain(.get, "/api/v1/info", headers: [TestDaemon.key: "guess"])
+                #expect(answer.status == 401)
+            }
+            let held = try await daemon.sendPlain(.get, "/api/v1/info", headers: [TestDaemon.key: "guess"])
+            #expect(held.status == 429)
+            #expect(held.headers[.retryAfter].flatMap { Int($0) }.map { (1...60).contains($0) } == true)
+            #expect(try await daemon.send(.get, "/api/v1/instances").status == 200)
+        }
+    }
+
+    @Test("a preflight needs no key and has no body", arguments: ["instances", "instances/00000000", "events", "info"])
+    func preflight(_ path: String) async throws {
+        try await TestDaemon.run { daemon in
+            let answer = try await daemon.sendPlain(.options, "/api/v1/\(path)")
+            #expect(answer.status == 200)
+            #expect(answer.text.isEmpty && answer.headers[.contentLength] == "0")
+            #expect(answer.headers[.accessControlAllowOrigin] == "*")
+            #expect(answer.headers[.accessControlAllowMethods] == "GET, PATCH, POST, PUT, DELETE, OPTIONS")
+            let names = "Content-Type, Authorization, X-API-Key, Cache-Control"
+            #expect(answer.headers[.accessControlAllowHeaders] == names)
+        }
+    }
+
+    @Test(
+        "what is no route answers as Go does, without CORS",
+        arguments: [
+            "/nope", "/api/v1/nope", "/api/v1", "/api/v1/info/", "//api/v1/info", "/v1/instances",
+            "/api/v1/instances/a/b",
+        ]
+    )
+    func unrouted(_ path: String) async throws {
+        try await TestDaemon.run { daemon in
+            let answer = try await daemon.sendPlain(.get, path)
+            #expect(answer.status == 404)
+            #expect(answer.text == "404 page not found\n")
+            #expect(answer.headers[.contentType] == "text/plain; charset=utf-8")
+            #expect(answer.headers[.xContentTypeOptions] == "nosniff")
+            #expect(answer.headers[.accessControlAllowOrigin] == nil)
+        }
+    }
+
+    @Test(
+        "the prefix is cut as NodePass cuts it",
+        arguments: [
+            ("", "/api"), ("/", "/api"), ("/custom/path/", "/custom/path"), ("admin", "/admin"),
+        ]
+    )
+    func prefix(_ given: String, _ served: String) async throws {
+        try await TestDaemon.run(prefix: given) { daemon in
+            let answer = try await daemon.send(.get, served + "/v1/instances")
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test("a HEAD to a route is a 405 without a body")
+    func head() async throws {
+        try await TestDaemon.run { daemon in
+            let answer = try await daemon.send(.head, "/api/v1/instances")
+            #expect(answer.status == 405)
+            #expect(answer.text.isEmpty)
+        }
+    }
+
+    @Test("a body over the limit is a 413 as JSON")
+    func tooLarge() async throws {
+        try await TestDaemon.run { daemon in
+            let body = String(repeating: " ", count: APILimits.bodyBytes + 1)
+            let answer = try await daemon.send(.post, "/api/v1/instances", body)
+            #expect(answer.status == 413)
+            #expect(try answer.json["code"] == "body-too-large")
+        }
+    }
+
+    @Test(
+        "rotating the key tells the new one, ends the old one and every event stream",
+        arguments: [
+            "********", "%2A%2A%2A%2A%2A%2A%2A%2A",
+        ]
+    )
+    func rotation(_ id: String) async throws {
+        try await TestDaemon.run { daemon in
+            let old = daemon.identity.apiKey
+            let answer = try await daemon.send(.patch, "/api/v1/instances/\(id)", #"{"action":"restart"}"#)
+            let new = try #require(try answer.json["url"]?.stringValue)
+            #expect(new.wholeMatch(of: /[0-9a-f]{32}/) != nil && new != old)
+            #expect(try answer.json["data"]?["url"]?.stringValue == new)
+            let stale = try await daemon.sendPlain(.get, "/api/v1/instances", headers: [TestDaemon.key: old])
+            #expect(stale.status == 401)
+            var last: String?
+            for try await event in daemon.events { last = event.payload }
+            let shutdown = try JSONParser.parse(Array(try #require(last).utf8))
+            #expect(shutdown["type"] == "shutdown" && shutdown["instance"] == JSONValue.null && shutdown["logs"] == "")
+        }
+    }
+
+    @Test("other changes to the key's row change nothing")
+    func keyRow() async throws {
+        try await TestDaemon.run { daemon in
+            let key = daemon.identity.apiKey
+            let answer = try await daemon.send(.patch, "/api/v1/instances/********", #"{"action":"stop","alias":"x"}"#)
+            #expect(answer.status == 200)
+            #expect(try answer.json["url"]?.stringValue == key)
+        }
+    }
+
+    @Test("info has NodePass's keys in their order, integers as integers, and remembers its alias")
+    func info() async throws {
+        try await TestDaemon.run { daemon in
+            let json = try await daemon.send(.post, "/api/v1/info", #"{"alias":"edge"}"#).json
+            let names = [
+                "alias", "arch", "cpu", "crt", "diskr", "diskw", "key", "log", "mem_total", "mem_used", "mid", "name",
+                "netrx", "nettx", "os", "swap_total", "swap_used", "sysup", "tls", "uptime", "ver",
+            ]
+            #expect(Array(json.names.prefix(names.count)) == names)
+            #expect(json["alias"] == "edge" && json["os"] == "linux" && json["ver"] == "1.14.0")
+            for name in ["cpu", "mem_total", "sysup", "uptime", "netrx"] { #expect(json[name]?.intValue != nil) }
+            #expect(try await daemon.send(.post, "/api/v1/info", "{}").json["alias"] == "")
+        }
+    }
+
+    @Test(
+        "tcping answers 200 whatever the target is",
+        arguments: [
+            ("nonsense", "dial tcp: address nonsense: missing port in address"),
+            ("[::1]:1", "dial tcp [::1]:1: connect: connection refused"),
+            ("%5B::1%5D:1", "dial tcp [::1]:1: connect: connection refused"),
+        ]
+    )
+    func ping(_ target: String, _ problem: String) async throws {
+        try await TestDaemon.run { daemon in
+            let answer = try await daemon.send(.get, "/api/v1/tcping?target=\(target)")
+            #expect(answer.status == 200)
+            let json = try answer.json
+            #expect(json.names == ["target", "connected", "latency", "error"])
+            #expect(json["connected"] == false)
+            #expect(json["error"]?.stringValue == problem)
+        }
+    }
+
+    @Test(
+        "probes and documentation need no key",
+        arguments: [
+            ("/healthz", "text/plain; charset=utf-8"), ("/", "text/html; charset=utf-8"),
+            ("/api/v1/docs", "text/html; charset=utf-8"), ("/api/v1/openapi.json", "application/json"),
+            ("/api/v1/docs/app.js", "text/javascript; charset=utf-8"),
+            ("/api/v1/docs/style.css", "text/css; charset=utf-8"),
+        ]
+    )
+    func open(_ path: String, _ type: String) async throws {
+        try await TestDaemon.run { daemon in
+            let answer = try await daemon.sendPlain(.get, path)
+            #expect(answer.status == 200)
+            #expect(answer.headers[.contentType] == type)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import API
+import Config
+import HTTPTypes
+import Logging
+import NIOCore
+import NIOPosix
+import Reconciler
+import TestSupport
+import Testing
+
+@Suite("The API's sockets", .timeLimit(.minutes(1)))
+struct ListenerTests {
+    /// Serves the daemon's API on a port of its own while `body` runs.
+    private func serve(
+        _ daemon: TestDaemon,
+        on address: APIListener.Address = .tcp(Endpoint(host: "127.0.0.1", port: 0)),
+        _ body: @Sendable (Int) async throws -> Void
+    ) async throws {
+        let (opened, opening) = AsyncStream.makeStream(of: APIListener.Address.self)
+        let listener = APIListener(
+            address,
+            application: daemon.application,
+            group: MultiThreadedEventLoopGroup.singleton,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            onRunning: { opening.yield($0) },
+            onShutdown: {}
+        )
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { opening.finish() }
+                try await listener.run()
+            }
+            if let bound = await opened.first(where: { _ in true }) {
+                if case .tcp(let endpoint) = bound {
+                    try await body(Int(endpoint.port))
+                } else {
+                    try await body(0)
+                }
+                group.cancelAll()
+            } else {
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    private func get(_ path: String, key: String, port: Int) async throws -> TestClient {
+        let client = try await TestClient.connect(port: port)
+        try await client.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\nX-API-Key: \(key)\r\n\r\n")
+        return client
+    }
+
+    private func read(_ client: TestClient, until end: String) async throws -> String {
+        var text = ""
+        while !text.hasSuffix(end) {
+            let next = try await client.receiveText(1)
+            if next.isEmpty { break }
+            text += next
+        }
+        return text
+    }
+
+    @Test("stored events carry an id, and a client that names it gets only what followed, after a sign of life")
+    func resume() async throws {
+        try await TestDaemon.run { daemon in
+            let id = try await daemon.create(clientURL(4300))
+            try await daemon.waitFor("update", id, status: "running")
+            let mark = daemon.hub.lastID
+            _ = try await daemon.send(.patch, "/api/v1/instances/\(id)", #"{"action":"stop"}"#)
+            try await daemon.waitFor("update", id, status: "stopped")
+            try await serve(daemon) { port in
+                let path = "/api/v1/events?lastEventId=\(mark)"
+                let client = try await get(path, key: daemon.identity.apiKey, port: port)
+                let text = try await read(client, until: "id: \(mark + 1)\nevent: instance\n")
+                #expect(text.contains(#"data: {"type":"initial""#))
+                #expect(text.split(separator: "event: instance").count == 3)
+                #expect(!text.contains(id))
+                try await client.close()
+            }
+        }
+    }
+
+    @Test("a client that goes away frees its subscription")
+    func leaving() async throws {
+        try await TestDaemon.run { daemon in
+            let before = daemon.hub.subscriberCount
+            try await serve(daemon) { port in
+                let client = try await get("/api/v1/events", key: daemon.identity.apiKey, port: port)
+                _ = try await read(client, until: "\"logs\":\"\"}\n\n")
+                #expect(daemon.hub.subscriberCount == before + 1)
+                try await client.close()
+                while daemon.hub.subscriberCount > before { await Task.yield() }
+            }
+        }
+    }
+
+    @Test("a port that is taken is told with the address and what to try")
+    func taken() async throws {
+        try await TestDaemon.run { daemon in
+            try await serve(daemon) { port in
+                let error = await #expect(throws: APIListener.Failure.self) {
+                    try await serve(daemon, on: .tcp(Endpoint(host: "127.0.0.1", port: UInt16(port)))) { _ in }
+                }
+                #expect(
+                    error?.description.hasPrefix("can not listen on 127.0.0.1:\(port): Address already in use") == true
+                )
+            }
+        }
+    }
+
+    @Test("a dead daemon's socket file is replaced, a living daemon's is not")
+    func socketFile() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("nodepass.sock")
+        try await TestDaemon.run { daemon in
+            // The group ends without closing it properly: the file stays, and nobody answers.
+            let dead = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .bind(unixDomainSocketPath: path).get()
+            try await dead.close()
+            try await serve(daemon, on: .socket(path)) { _ in
+                await #expect(throws: APIListener.Failure.self) {
+                    try await serve(daemon, on: .socket(path)) { _ in }
+                }
+            }
+        }
+    }
+}

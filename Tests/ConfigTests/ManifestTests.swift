@@ -1,0 +1,261 @@
+import Config
+import Testing
+
+struct ManifestTests {
+    private static let place = "role: client, tunnel: ':2000', target: 'h:1', mode: single"
+
+    @Test("the manifest of the contract is read, key by key")
+    func contract() throws {
+        let reading = ManifestReader.test(["WEB_KEY": "s3cret"]).read(text: Self.contractText, file: "tunnels.yaml")
+        #expect(reading.lines == ["19:5 warning role-key tunnels.web.sni", "40:3 warning no-key tunnels.db.key"])
+        let manifest = try #require(reading.manifest)
+        #expect(manifest.tunnels.map(\.name) == ["web", "db"])
+        let web = try #require(manifest["web"])
+        #expect(
+            web.spec.url
+                == "server://s3cret@0.0.0.0:10101/127.0.0.1:8080?allow=10.0.0.0%2F8&block=123&mode=1&rate=100&tls=1"
+        )
+        #expect(web.labels == TunnelLabels(alias: "Web ingress", tags: ["env": "prod"]))
+        #expect(web.secretPaths == ["key"])
+        #expect(web.fieldSources["limits.rate"] == SourceLocation(file: "tunnels.yaml", line: 21, column: 14))
+        let db = try #require(manifest["db"])
+        #expect(!db.running)
+        #expect(db.spec.url == "client://edge.example.com:10101/127.0.0.1:5432?min=16&mode=2")
+        #expect(db.source.description == "tunnels.yaml:40:3")
+    }
+
+    private static let contractText = """
+        version: 1
+        defaults:
+          log: info
+          drain: 30s
+        include: [tunnels.d/*.yaml]
+        policy:
+          overrides: allow
+          overrideTTL: 0
+          prune: true
+        tunnels:
+          web:
+            role: server
+            tunnel: 0.0.0.0:10101
+            target: 127.0.0.1:8080
+            mode: reverse
+            key: ${env:WEB_KEY}
+            tls: self-signed
+            transport: tcp
+            sni: edge.example.com
+            pool: {min: 64, max: 1024}
+            limits: {rate: 100Mbps, connections: 65536}
+            timeouts: {read: 0s}
+            dns: {ttl: 5m}
+            dial: auto
+            proxyProtocol: off
+            block: [socks, http, tls]
+            protocols:
+              [tcp, udp]
+            access:
+              allow: [10.0.0.0/8]
+              deny: []
+            drain: 30s
+            log: info
+            alias: Web ingress
+            tags: {env: prod}
+            peer: {sid: "", type: "", alias: ""}
+            state: running
+          # the one-line form; other keys may stand beside it
+
+          db:
+            url: client://edge.example.com:10101/127.0.0.1:5432?mode=2&min=16
+            state: stopped
+        """
+
+    @Test(
+        "an error in a tunnel invalidates that tunnel and says where",
+        arguments: [
+            ("role: server, tunnel: ':1'", "3:3 error missing-key tunnels.t.target"),
+            ("tunnel: ':2000', target: 'h:1'", "3:3 error missing-key tunnels.t.role"),
+            ("\(place), tunel: x", "3:67 error unknown-key tunnels.t.tunel"),
+            ("\(place), limits: {rat: 1}", "3:76 error unknown-key tunnels.t.limits.rat"),
+            ("\(place), limits: 5", "3:75 error not-a-mapping tunnels.t.limits"),
+            ("\(place), limits: {rate: 1.5Mbps}", "3:82 error value tunnels.t.limits.rate"),
+            ("\(place), limits: {rate: [1]}", "3:82 error type tunnels.t.limits.rate"),
+            ("\(place), limits: {connections: -1}", "3:89 error value tunnels.t.limits.connections"),
+            ("\(place), limits: {connections: '10'}", "3:89 error value tunnels.t.limits.connections"),
+            ("\(place), limits: {connections: 010}", "3:89 error value tunnels.t.limits.connections"),
+            ("\(place), drain: 30", "3:74 error value tunnels.t.drain"),
+            ("\(place), log: loud", "3:72 error value tunnels.t.log"),
+            ("\(place), state: on", "3:74 error value tunnels.t.state"),
+            ("\(place), protocols: []", "3:78 error value tunnels.t.protocols"),
+            ("\(place), block: [socks, ftp]", "3:82 error value tunnels.t.block"),
+            ("\(place), access: {allow: [10.0.0.0/99]}", "3:84 error value tunnels.t.access.allow"),
+            ("\(place), dial: localhost", "3:73 error value tunnels.t.dial"),
+            ("\(place), tls: self-signed", "3:67 error role-key tunnels.t.tls"),
+            ("\(place), transport: quic", "3:67 error role-key tunnels.t.transport"),
+            ("\(place), pool: {min: 17, max: 16}", "3:74 error pool-range tunnels.t.pool.min"),
+            ("role: client, tunnel: ':2000', target: 'h:1', mode: reverse", "3:59 error value tunnels.t.mode"),
+            ("role: client, tunnel: '2000', target: 'h:1', mode: single", "3:29 error value tunnels.t.tunnel"),
+            ("role: client, tunnel: ':2000', target: [], mode: single", "3:46 error value tunnels.t.target"),
+            ("role: srver, tunnel: ':2000', target: 'h:1', mode: single", "3:13 error value tunnels.t.role"),
+            ("url: 'http://h:1/t:2'", "3:12 error url-scheme tunnels.t.url"),
+            ("url: 'client://:2000/t:2?mode=9'", "3:12 error parameter-value tunnels.t.url"),
+            ("url: 'client://:2000/t:2?mode=1&min=4', pool: {min: 5}", "3:54 error url-conflict tunnels.t.pool.min"),
+            ("url: 'client://:2000/t:2?mode=1', tunnel: ':2001'", "3:41 error url-conflict tunnels.t.tunnel"),
+        ]
+    )
+    func tunnelErrors(keys: String, expected: String) throws {
+        let reading = ManifestReader.test().readOne(keys)
+        #expect(reading.lines == [expected])
+        #expect(reading.invalid.keys.sorted() == ["t"])
+        #expect(try #require(reading.manifest).tunnels.isEmpty)
+        #expect(reading.hasErrors)
+    }
+
+    @Test(
+        "a warning leaves the tunnel as it is",
+        arguments: [
+            ("url: 'client://h:2000/t:2?mode=2'", "3:3 warning no-key tunnels.t.key"),
+            ("url: 'server://k@:2000/10.0.0.1:2000'", "3:7 warning tunnel-loop tunnels.t.target"),
+            ("url: 'client://:80/h:1?mode=1'", "3:7 warning privileged-port tunnels.t.tunnel"),
+            ("url: 'client://:2000/h:1?mode=1&zzz=1'", "3:12 warning unknown-parameter tunnels.t.url"),
+            ("url: 'client://:2000/h:1?mode=1&max=1'", "3:12 warning parameter-role tunnels.t.url"),
+            ("url: 'server://k@:2000/h:1', sni: a", "3:36 warning role-key tunnels.t.sni"),
+        ]
+    )
+    func tunnelWarnings(keys: String, expected: String) throws {
+        let reading = ManifestReader.test().readOne(keys)
+        #expect(reading.lines == [expected])
+        #expect(try #require(reading.manifest).tunnels.count == 1)
+        #expect(!reading.hasErrors)
+    }
+
+    @Test(
+        "a problem of the whole document rejects it",
+        arguments: [
+            ("", "1:1 error empty "), ("# nothing\n", "1:1 error empty "), ("~", "1:1 error empty "),
+            ("[]", "1:1 error not-a-mapping "), ("tunnels: {}", "1:1 error version version"),
+            ("version: 2\ntunnels: {}", "1:10 error version version"),
+            ("version: '1'\ntunnels: {}", "1:10 error version version"),
+            ("version: 1", "1:1 error tunnels-missing tunnels"),
+            ("version: 1\ntunnels:\n", "2:9 error tunnels-missing tunnels"),
+            ("version: 1\ntunnels: [a]", "2:10 error not-a-mapping tunnels"),
+            ("version: 1\ntunnel: {}\ntunnels: {}", "2:1 error unknown-key tunnel"),
+            ("version: 1\ntunnels: {}\ntunnels: {}", "3:1 error duplicate-key tunnels"),
+            ("version: 1\ntunnels: {}\npolicy: {overides: deny}", "3:10 error unknown-key policy.overides"),
+            ("version: 1\ntunnels: {}\npolicy: {prune: yes}", "3:17 error value policy.prune"),
+            ("version: 1\ntunnels: {}\npolicy: 5", "3:9 error not-a-mapping policy"),
+            ("version: 1\ntunnels: {}\ndefaults: {log: loud}", "3:17 error value defaults.log"),
+            ("version: 1\ntunnels: {}\ndefaults: {mode: backward}", "3:18 error value defaults.mode"),
+            ("version: 1\ntunnels: {}\ndefaults: {url: 'x'}", "3:12 error defaults-key defaults.url"),
+            ("version: 1\ntunnels: {}\ninclude: {a: b}", "3:10 error type include"),
+            ("version: 1\ntunnels: {}\ninclude: gone.yaml", "3:10 error include-missing include"),
+        ]
+    )
+    func rejections(text: String, expected: String) {
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(reading.lines == [expected])
+        #expect(reading.manifest == nil)
+    }
+
+    @Test("three mistakes in one file are told all at once, in file order, and the other tunnels are read")
+    func threeMistakes() throws {
+        let text = """
+            version: 1
+            tunnels:
+              a: {url: 'client://:2001/h:1?mode=1', log: loud}
+              ok: {url: 'client://:2002/h:1?mode=1'}
+              Bad: {url: 'client://:2003/h:1?mode=1'}
+              c: {url: 'client://:2004/h:1?mode=1', pool: {min: 9, mex: 3}}
+            """
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(
+            reading.diagnostics.map(\.description) == [
+                "m.yaml:3:46: error: tunnels.a.log: 'loud' is not one of none, debug, info, warn, error, event [value]",
+                "m.yaml:5:3: error: tunnels.Bad: 'Bad' is no name for a tunnel; a name has a-z, 0-9 and inner '-', "
+                    + "at most 63 of them [tunnel-name]",
+                "m.yaml:6:56: error: tunnels.c.pool.mex: unknown key; did you mean 'max'? [unknown-key]",
+            ]
+        )
+        #expect(try #require(reading.manifest).tunnels.map(\.name) == ["ok"])
+        #expect(reading.invalid.keys.sorted() == ["Bad", "a", "c"])
+        #expect(reading.invalid["c"]?.line == 6)
+    }
+
+    @Test("defaults stand under every tunnel, key by key, where the role has the key")
+    func defaults() throws {
+        let reading = ManifestReader.test().readOne(
+            "url: 'client://k@:2000/h:1?rate=5', limits: {connections: 7}, drain: ~",
+            defaults: "{limits: {rate: 1, connections: 2}, drain: 5s, mode: reverse, tls: self-signed, tags: {a: b}}"
+        )
+        #expect(reading.lines.isEmpty)
+        let tunnel = try #require(reading.manifest?["t"])
+        #expect(tunnel.spec.url == "client://k@:2000/h:1?drain=5s&rate=5&slot=7")
+        #expect(tunnel.labels.tags == ["a": "b"])
+    }
+
+    @Test("two tunnels on one address are warned about, once, with the other's place")
+    func sharedAddress() throws {
+        let text = """
+            version: 1
+            tunnels:
+              a: {url: 'client://127.0.0.1:2000/h:1?mode=1'}
+              b: {url: 'client://:2000/h:1?mode=1'}
+              c: {url: 'client://127.0.0.2:2001/h:1?mode=1'}
+              d: {url: 'client://127.0.0.1:2001/h:1?mode=1'}
+              e: {url: 'client://127.0.0.1:2000/h:1?mode=1', state: stopped}
+              f: {url: 'client://:2002/h:1?mode=1&notcp=1'}
+              g: {url: 'client://:2002/h:1?mode=1&noudp=1'}
+            """
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(reading.lines == ["4:7 warning address-shared tunnels.b.tunnel"])
+        #expect(reading.diagnostics.first?.related?.line == 3)
+    }
+
+    @Test("the revision depends on what is declared, not on where or how it stands")
+    func revisions() throws {
+        func manifest(_ keys: String) throws -> Manifest { try #require(ManifestReader.test().readOne(keys).manifest) }
+        let base = try manifest("url: 'client://k@:2000/h:1?mode=1&min=4'")
+        let moved = try manifest("\n\n   pool: {min: 4},   url: 'client://k@:2000/h:1?min=4&mode=1'")
+        #expect(base.revision == moved.revision && base["t"]?.revision == moved["t"]?.revision)
+        #expect(base.revision.count == 12)
+        for other in [
+            "url: 'client://x@:2000/h:1?mode=1&min=4'", "url: 'client://k@:2000/h:1?mode=1&min=4', state: stopped",
+            "url: 'client://k@:2000/h:1?mode=1&min=4', alias: a",
+        ] {
+            #expect(try manifest(other)["t"]?.revision != base["t"]?.revision)
+            #expect(try manifest(other).revision != base.revision)
+        }
+    }
+
+    @Test("a tunnel in a request is read from YAML or JSON, without references")
+    func singleTunnel() throws {
+        let reader = ManifestReader.test(["HOME": "/root"])
+        let json =
+            #"{"role": "server", "tunnel": ":2000", "target": ["a:1", "b:2"], "limits": {"rate": 5}, "state": "stopped"}"#
+        let (declaration, diagnostics) = reader.readTunnel(text: json, name: "web")
+        #expect(diagnostics.isEmpty)
+        #expect(declaration?.spec.url == "server://:2000/a:1,b:2?rate=5")
+        #expect(declaration?.running == false)
+        let bad = reader.readTunnel(
+            text: #"{"url": "client://:2000/h:1", "alias": "${env:HOME}", "log": "x"}"#,
+            name: "web"
+        )
+        #expect(bad.declaration == nil)
+        #expect(bad.diagnostics.map(\.code) == ["reference-refused", "value"])
+        #expect(reader.readTunnel(text: "", name: "web").diagnostics.map(\.code) == ["empty"])
+        #expect(reader.readTunnel(text: "a: 1\na: 2", name: "web").diagnostics.map(\.code) == ["duplicate-key"])
+    }
+
+    @Test("5,000 tunnels are read in a moment")
+    func many() throws {
+        var text = "version: 1\ntunnels:\n"
+        for index in 0..<5000 {
+            text += "  t\(index):\n    role: client\n    tunnel: 127.0.0.1:\(2000 + index)\n    target: 10.0.0.1:80\n"
+            text += "    mode: single\n    limits: {rate: 100Mbps}\n    alias: Tunnel \(index)\n"
+        }
+        let clock = ContinuousClock()
+        var reading: ManifestReading?
+        let elapsed = clock.measure { reading = ManifestReader.test().read(text: text, file: "m.yaml") }
+        #expect(try #require(reading?.manifest).tunnels.count == 5000)
+        #expect(elapsed < .seconds(20), "\(elapsed)")
+    }
+}

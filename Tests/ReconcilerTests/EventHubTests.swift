@@ -1,0 +1,163 @@
+import Reconciler
+import TestSupport
+import Testing
+import Tunnel
+
+@Suite("Event hub", .timeLimit(.minutes(1)))
+struct EventHubTests {
+    let directory: TemporaryDirectory
+    let store: StateStore
+    let hub: EventHub
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        store = try StateStore.open(directory: directory.path, now: epoch)
+        hub = try EventHub(store: store)
+    }
+
+    /// Stores and publishes events as a pass does.
+    @discardableResult
+    func emit(_ events: [(InstanceEvent.Kind, InstanceID)]) throws -> [InstanceEvent] {
+        let drafts = events.map { kind, id in
+            EventDraft(kind: kind, time: epoch, instanceID: id, payload: "\(kind.rawValue) \(id)")
+        }
+        let saved = try store.save(events: drafts)
+        hub.publish(saved)
+        return saved
+    }
+
+    func report(_ id: InstanceID, _ text: String) -> InstanceEvent {
+        InstanceEvent(id: nil, kind: .update, instanceID: id, payload: text)
+    }
+
+    /// Everything up to and with the end, which `shutdown` brings.
+    func rest(of subscription: EventSubscription) async throws -> [InstanceEvent] {
+        hub.shutdown(payload: "bye")
+        var events: [InstanceEvent] = []
+        for try await event in subscription { events.append(event) }
+        #expect(events.popLast()?.kind == .shutdown)
+        return events
+    }
+
+    @Test("every subscriber gets what is published after it came, in order, and a goodbye")
+    func fanOut() async throws {
+        try emit([(.create, "a")])
+        let first = try hub.subscribe()
+        let second = try hub.subscribe()
+        let saved = try emit([(.update, "a"), (.delete, "a")])
+        hub.shutdown(payload: "bye")
+        for subscription in [first, second] {
+            var events: [InstanceEvent] = []
+            for try await event in subscription { events.append(event) }
+            #expect(events.dropLast() == saved[...])
+            #expect(events.last?.payload == "bye")
+        }
+        #expect(!first.isResumed)
+    }
+
+    @Test("a waiting reader is woken by an event")
+    func waiting() async throws {
+        let subscription = try hub.subscribe()
+        let reader = Task { try await subscription.first { _ in true } }
+        try emit([(.create, "a")])
+        #expect(try await reader.value?.kind == .create)
+    }
+
+    @Test("a cancelled reader returns")
+    func cancelled() async throws {
+        let subscription = try hub.subscribe()
+        let reader = Task { try await subscription.first { _ in true } }
+        reader.cancel()
+        #expect(try await reader.value == nil)
+    }
+
+    @Test("a client that resumes gets exactly what it missed, then what is new")
+    func replay() async throws {
+        let missed = try emit((0..<600).map { _ in (.update, "a") })
+        let subscription = try hub.subscribe(afterID: 100)
+        #expect(subscription.isResumed)
+        var iterator = subscription.makeAsyncIterator()
+        for expected in missed.dropFirst(100) {
+            #expect(try await iterator.next() == expected)
+        }
+        let fresh = try emit([(.delete, "a")])
+        #expect(try await iterator.next() == fresh[0])
+    }
+
+    @Test(
+        "an id the log no longer (or does not yet) hold is told apart",
+        arguments: [
+            (Int64(0), true), (3, true), (4, false), (99, false), (-1, false),
+        ]
+    )
+    func tooOld(_ id: Int64, _ isResumed: Bool) async throws {
+        try emit([(.create, "a"), (.update, "a"), (.update, "a")])
+        #expect(try hub.subscribe(afterID: id).isResumed == isResumed)
+    }
+
+    @Test("a slow reader loses no create or delete; updates of an instance fold into the last")
+    func slowReader() async throws {
+        let subscription = try hub.subscribe()
+        try emit([(.create, "a")])
+        for _ in 0..<(EventHub.queueLimit / 2) { try emit([(.update, "a"), (.update, "b"), (.log, "c")]) }
+        try emit([(.delete, "a"), (.create, "z")])
+        let events = try await drain(subscription, until: hub.lastID)
+        #expect(events.first?.kind == .create)
+        #expect(events.suffix(2).map(\.payload) == ["delete a", "create z"])
+        #expect(events.filter { $0.kind == .update }.count < EventHub.queueLimit / 4)
+        #expect(events.compactMap(\.id) == events.compactMap(\.id).sorted())
+    }
+
+    /// Reads until the event with this id has come.
+    func drain(_ subscription: EventSubscription, until id: Int64) async throws -> [InstanceEvent] {
+        var events: [InstanceEvent] = []
+        for try await event in subscription {
+            events.append(event)
+            if event.id == id { break }
+        }
+        return events
+    }
+
+    @Test("a reader so slow that the log left it behind is cut")
+    func hopeless() async throws {
+        let subscription = try hub.subscribe()
+        try emit((0..<(StateStore.eventLimit + 2 * StateStore.pruneInterval)).map { _ in (.update, "a") })
+        await #expect(throws: EventSubscription.Cut.self) {
+            for try await _ in subscription {}
+        }
+    }
+
+    @Test("reports fold per instance, and never follow a newer event")
+    func reports() async throws {
+        let subscription = try hub.subscribe()
+        hub.publish([report("a", "old"), report("b", "kept")])
+        hub.publish([report("a", "new")])
+        try emit([(.update, "c")])
+        hub.publish([report("c", "after")])
+        hub.publish([report("d", "stale")])
+        try emit([(.delete, "d")])
+        var iterator = subscription.makeAsyncIterator()
+        for expected in ["update c", "delete d", "new", "kept", "after"] {
+            #expect(try await iterator.next()?.payload == expected)
+        }
+    }
+
+    @Test("nothing follows the goodbye, not even a report that waited")
+    func goodbye() async throws {
+        let subscription = try hub.subscribe()
+        hub.publish([report("a", "late")])
+        let saved = try emit([(.update, "b")])
+        #expect(try await rest(of: subscription) == saved)
+    }
+
+    @Test("there is a limit to subscribers, and leaving makes room")
+    func limit() throws {
+        var all = try (0..<EventHub.subscriberLimit).map { _ in try hub.subscribe() }
+        #expect(throws: EventHub.TooManySubscribers.self) { try hub.subscribe() }
+        all.removeLast()
+        #expect(throws: Never.self) { try hub.subscribe() }
+        #expect(hub.subscriberCount == EventHub.subscriberLimit - 1)
+        all.removeAll()
+        #expect(!hub.hasSubscribers)
+    }
+}

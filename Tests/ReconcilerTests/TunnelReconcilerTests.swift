@@ -1,0 +1,313 @@
+import Config
+import Logging
+import Reconciler
+import Synchronization
+import TestSupport
+import Testing
+import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A reconciler on a fake host, with a subscriber from before its first pass.
+final class Daemon: Sendable {
+    let store: StateStore
+    let hub: EventHub
+    let host: FakeHost
+    let clock = ManualClock()
+    let wall: WallClock
+    let reconciler: TunnelReconciler
+    let events: EventSubscription
+    let run: Task<Void, any Error>
+
+    init(directory: TemporaryDirectory, host: FakeHost = FakeHost(), expectsManifest: Bool = false) throws {
+        let store = try StateStore.open(directory: directory.file("state"), now: epoch)
+        let wall = WallClock()
+        self.store = store
+        self.host = host
+        self.wall = wall
+        hub = try EventHub(store: store)
+        events = try hub.subscribe()
+        reconciler = try TunnelReconciler(
+            store: store,
+            identity: try DaemonIdentity(store: store),
+            host: host,
+            hub: hub,
+            renderer: { kind, _, instance, log in
+                "\(kind.rawValue) \(instance?.name ?? instance?.labels.alias ?? "-") \(instance?.phase.rawValue ?? log)"
+            },
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            expectsManifest: expectsManifest,
+            clock: clock,
+            now: { wall.now }
+        )
+        let reconciler = reconciler
+        run = Task { try await reconciler.run() }
+    }
+
+    deinit {
+        run.cancel()
+    }
+
+    /// The next events' payloads.
+    func next(_ count: Int) async throws -> [String] {
+        var payloads: [String] = []
+        var iterator = events.makeAsyncIterator()
+        while payloads.count < count, let event = try await iterator.next() { payloads.append(event.payload) }
+        return payloads
+    }
+
+    /// As SIGTERM does; the store is free again when this and the daemon are gone.
+    func stop() async throws {
+        run.cancel()
+        try await run.value
+    }
+
+    @discardableResult
+    func create(_ alias: String, port: Int) async throws -> Instance {
+        let request = CreateRequest(
+            source: .url(clientURL(port)),
+            labels: TunnelLabels(alias: alias),
+            by: "test"
+        )
+        return try await reconciler.create(request)
+    }
+}
+
+/// The time of day, as a test sets it.
+final class WallClock: Sendable {
+    private let time = Mutex(epoch)
+    var now: Date { time.withLock { $0 } }
+
+    func advance(by seconds: Double) {
+        time.withLock { $0 = $0.addingTimeInterval(seconds) }
+    }
+}
+
+@Suite("Tunnel reconciler", .timeLimit(.minutes(1)))
+struct TunnelReconcilerTests {
+    let directory: TemporaryDirectory
+    let context = MutationContext(by: "test")
+
+    init() throws {
+        directory = try TemporaryDirectory()
+    }
+
+    @Test("a created tunnel is announced as stopped before its steps are told")
+    func createFirst() async throws {
+        let daemon = try Daemon(directory: directory)
+        let created = try await daemon.create("web", port: 9001)
+        #expect(created.status == nil)
+        #expect(try await daemon.next(3) == ["create web stopped", "update web starting", "update web ready"])
+        #expect(await daemon.reconciler.instance(created.id)?.phase == .ready)
+        try await daemon.stop()
+    }
+
+    @Test("an event that is seen is in the store already, with the record it speaks of")
+    func storedFirst() async throws {
+        let daemon = try Daemon(directory: directory)
+        let created = try await daemon.create("web", port: 9001)
+        for try await event in daemon.events {
+            let id = try #require(event.id)
+            #expect(try await daemon.store.events(after: id - 1, limit: 1) == [event])
+            #expect(try daemon.store.instances().records.map(\.id) == [created.id])
+            if event.payload.hasSuffix("ready") { break }
+        }
+        try await daemon.stop()
+    }
+
+    @Test("a restart shows stopped, then running again")
+    func restart() async throws {
+        let daemon = try Daemon(directory: directory)
+        let id = try await daemon.create("web", port: 9001).id
+        _ = try await daemon.next(3)
+        _ = try await daemon.reconciler.patch(id, InstancePatch(action: .restart), context)
+        #expect(try await daemon.next(3) == ["update web stopped", "update web starting", "update web ready"])
+        try await daemon.stop()
+    }
+
+    @Test("a delete tells the end of a running tunnel, then the delete")
+    func delete() async throws {
+        let daemon = try Daemon(directory: directory)
+        let id = try await daemon.create("web", port: 9001).id
+        _ = try await daemon.next(3)
+        try await daemon.reconciler.delete(id, context)
+        #expect(await daemon.reconciler.instance(id) == nil)
+        #expect(try await daemon.next(2) == ["update web stopped", "delete web stopped"])
+        #expect(try daemon.store.instances().records.isEmpty)
+        try await daemon.stop()
+    }
+
+    @Test("nothing starts before the expected manifest was read, and then all of it does")
+    func waitsForManifest() async throws {
+        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        #expect(!daemon.reconciler.isReady)
+        await daemon.reconciler.declare(manifest(["web": client(9001), "db": client(9002)]))
+        let created = try await daemon.next(6).filter { $0.hasPrefix("create") }
+        #expect(created == ["create db stopped", "create web stopped"])
+        try await daemon.settled()
+        #expect(daemon.reconciler.isReady)
+        #expect(await daemon.reconciler.instances().map(\.name) == ["db", "web"])
+        try await daemon.stop()
+    }
+
+    @Test("a settled world is left alone: no calls, no events")
+    func settled() async throws {
+        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        await daemon.reconciler.declare(manifest(["web": client(9001)]))
+        _ = try await daemon.next(3)
+        try await daemon.settled()
+        daemon.host.forgetCalls()
+        let last = daemon.hub.lastID
+        await daemon.reconciler.declare(manifest(["web": client(9001)]))
+        try await daemon.settled()
+        #expect(daemon.host.calls.isEmpty)
+        #expect(daemon.hub.lastID == last)
+        try await daemon.stop()
+    }
+
+    @Test("an invalid tunnel keeps its last good form, a rejected manifest everything, a good one prunes")
+    func lastGood() async throws {
+        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        await daemon.reconciler.declare(manifest(["web": client(9001), "db": client(9002)]))
+        _ = try await daemon.next(6)
+        let halfBroken = "version: 1\ntunnels:\n  web: {role: nobody}\n  db: {\(client(9003))}\n"
+        await daemon.reconciler.declare(reading(halfBroken))
+        try await daemon.settled()
+        var ports = await daemon.reconciler.instances().map(\.status?.spec.tunnel.port)
+        #expect(ports == [9003, 9001])
+        await daemon.reconciler.declare(reading("tunnels: ["))
+        try await daemon.settled()
+        let status = await daemon.reconciler.status()
+        #expect(status.rejection?.diagnostics.isEmpty == false)
+        ports = await daemon.reconciler.instances().map(\.status?.spec.tunnel.port)
+        #expect(ports == [9003, 9001])
+        await daemon.reconciler.declare(manifest(["db": client(9003)]))
+        try await daemon.settled()
+        #expect(await daemon.reconciler.instances().map(\.name) == ["db"])
+        #expect(await daemon.reconciler.status().rejection == nil)
+        #expect(daemon.host.violations.isEmpty)
+        try await daemon.stop()
+    }
+
+    @Test("an override expires by itself while the daemon runs")
+    func expiry() async throws {
+        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        await daemon.reconciler.declare(manifest(["web": client(9001)]))
+        _ = try await daemon.next(3)
+        let id = try #require(await daemon.reconciler.instances().first?.id)
+        let context = MutationContext(by: "test", ttl: .seconds(3))
+        _ = try await daemon.reconciler.patch(id, InstancePatch(action: .stop), context)
+        #expect(try await daemon.next(1) == ["update web stopped"])
+        await daemon.clock.sleepers(2)
+        daemon.wall.advance(by: 3)
+        daemon.clock.advance(by: .seconds(3))
+        #expect(try await daemon.next(2) == ["update web starting", "update web ready"])
+        #expect(await daemon.reconciler.instance(id)?.override == nil)
+        try await daemon.stop()
+    }
+
+    @Test("a mutation survives: the record, its id and a stop are there after a new start")
+    func survives() async throws {
+        let id: InstanceID
+        do {
+            let daemon = try Daemon(directory: directory)
+            id = try await daemon.create("web", port: 9001).id
+            _ = try await daemon.reconciler.patch(id, InstancePatch(alias: "new", action: .stop), context)
+            try await daemon.stop()
+        }
+        let daemon = try Daemon(directory: directory)
+        let instance = try #require(await daemon.reconciler.instance(id))
+        #expect(instance.labels.alias == "new")
+        #expect(!instance.shouldRun)
+        try await daemon.settled()
+        #expect(daemon.host.calls.isEmpty)
+        try await daemon.stop()
+    }
+
+    @Test("a create that a crash kept from being announced is announced by the next start")
+    func announcedLater() async throws {
+        let record = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
+        try StateStore.open(directory: directory.file("state")).save([record])
+        let daemon = try Daemon(directory: directory)
+        #expect(try await daemon.next(1) == ["create web stopped"])
+        try await daemon.stop()
+    }
+
+    @Test("a delete that a crash kept from being finished is finished by the next start")
+    func deletedLater() async throws {
+        var record = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
+        record.announced = true
+        record.departing = true
+        try StateStore.open(directory: directory.file("state")).save([record])
+        let daemon = try Daemon(directory: directory)
+        #expect(try await daemon.next(1) == ["delete web stopped"])
+        #expect(try daemon.store.instances().records.isEmpty)
+        try await daemon.stop()
+    }
+
+    @Test("totals add up over runs of the daemon, and a reset begins at zero")
+    func traffic() async throws {
+        let id: InstanceID
+        do {
+            let daemon = try Daemon(directory: directory)
+            id = try await daemon.create("web", port: 9001).id
+            _ = try await daemon.next(3)
+            daemon.host.count(Traffic(tcpRx: 5), for: id)
+            #expect(await daemon.reconciler.instance(id)?.traffic.tcpRx == 5)
+            try await daemon.stop()
+        }
+        let daemon = try Daemon(directory: directory)
+        _ = try await daemon.next(2)
+        daemon.host.count(Traffic(tcpRx: 2), for: id)
+        #expect(await daemon.reconciler.instance(id)?.traffic.tcpRx == 7)
+        let reset = try await daemon.reconciler.patch(id, InstancePatch(action: .reset), context)
+        #expect(reset.traffic == Traffic())
+        #expect(try await daemon.next(1) == ["update web ready"])
+        daemon.host.count(Traffic(tcpRx: 1), for: id)
+        #expect(await daemon.reconciler.instance(id)?.traffic.tcpRx == 1)
+        try await daemon.stop()
+    }
+
+    @Test("reports come every interval while figures move, without a number")
+    func reports() async throws {
+        let daemon = try Daemon(directory: directory)
+        let id = try await daemon.create("web", port: 9001).id
+        _ = try await daemon.next(3)
+        daemon.host.count(Traffic(udpTx: 1), for: id)
+        await daemon.clock.sleepers(1)
+        daemon.clock.advance(by: .seconds(5))
+        var iterator = daemon.events.makeAsyncIterator()
+        let report = try #require(try await iterator.next())
+        #expect(report.id == nil && report.kind == .update && report.instanceID == id)
+        #expect(try daemon.store.instances().records.first?.traffic.udpTx == 1)
+        try await daemon.stop()
+    }
+
+    @Test("a dry run answers what would be and changes nothing")
+    func dryRun() async throws {
+        let daemon = try Daemon(directory: directory)
+        let id = try await daemon.create("web", port: 9001).id
+        _ = try await daemon.next(3)
+        let dry = MutationContext(by: "test", dryRun: true)
+        #expect(try await daemon.reconciler.replace(id, url: clientURL(9009), dry).url == clientURL(9009))
+        #expect(try await daemon.reconciler.delete(id, dry).id == id)
+        #expect(await daemon.reconciler.instance(id)?.url == clientURL(9001))
+        try await daemon.stop()
+    }
+}
+
+extension Daemon {
+    /// Returns when a pass that began after this call has ended.
+    func settled() async throws {
+        let before = await reconciler.status().passes
+        // Two: the first may have been under way.
+        while await reconciler.status().passes < before + 2 {
+            reconciler.wake()
+            await Task.yield()
+        }
+    }
+}
