@@ -4,6 +4,9 @@ package import NIOCore
 package enum APILimits {
     /// A request body: the largest honest one, a tunnel with its labels, is a few KiB.
     package static let bodyBytes = 1 << 20
+    /// Of a body over the limit, this much is read and thrown away: a client that is still sending when the connection
+    /// closes loses the answer.
+    package static let discardedBodyBytes = 16 << 20
     /// A whole body must have arrived by then, so that a trickling client holds nothing for long.
     package static let bodyDeadline = Duration.seconds(30)
     /// A connection without a complete request head, or between two requests, is closed after this silence.

@@ -19,14 +19,18 @@ extension Request {
     }
 
     private func wholeBody() async throws -> [UInt8] {
-        if let length = headers[.contentLength].flatMap(Int.init), length > APILimits.bodyBytes {
-            throw APIError.bodyTooLarge
-        }
         let body = self.body
         return try await withThrowingTaskGroup(of: [UInt8].self) { group in
             group.addTask {
-                let buffer = try await body.collect(upTo: APILimits.bodyBytes)
-                return Array(buffer.readableBytesView)
+                var bytes: [UInt8] = []
+                var count = 0
+                for try await chunk in body {
+                    count += chunk.readableBytes
+                    if count <= APILimits.bodyBytes { bytes += chunk.readableBytesView }
+                    if count > APILimits.discardedBodyBytes { break }
+                }
+                guard count <= APILimits.bodyBytes else { throw APIError.bodyTooLarge }
+                return bytes
             }
             group.addTask {
                 try await Task.sleep(for: APILimits.bodyDeadline)

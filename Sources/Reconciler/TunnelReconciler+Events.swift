@@ -109,6 +109,7 @@ extension TunnelReconciler {
         unsaved = []
         owesUpdate = []
         hub.publish(events)
+        releaseHeldLog()
         return true
     }
 

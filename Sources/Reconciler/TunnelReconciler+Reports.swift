@@ -59,11 +59,27 @@ extension TunnelReconciler {
         return InstanceEvent(id: nil, kind: .update, instanceID: id, payload: render(.update, time, instance, ""))
     }
 
+    /// Lines of instances that the world has not been told of yet, which are kept until it has.
+    static let heldLogLimit = 1024
+
     /// Passes one line of an instance's log on to those who listen now; it is not stored.
+    ///
+    /// A new instance's first lines wait for its `create`.
     package func publishLog(_ id: InstanceID, _ line: String) {
         guard hub.hasSubscribers, let instance = instance(id) else { return }
+        guard told[id] != nil else {
+            if heldLog.count < Self.heldLogLimit { heldLog.append((id, line)) }
+            return
+        }
         let payload = render(.log, now(), instance, line)
         hub.publish([InstanceEvent(id: nil, kind: .log, instanceID: id, payload: payload)])
+    }
+
+    /// Publishes what waited for the `create` that has just been told.
+    func releaseHeldLog() {
+        let lines = heldLog
+        heldLog = []
+        for (id, line) in lines { publishLog(id, line) }
     }
 
     /// Totals: what is stored, and what the host counted since.

@@ -47,6 +47,8 @@ package actor TunnelReconciler: Service {
     var owesUpdate: Set<InstanceID> = []
     /// The last report of each running instance: when, and with which counters.
     var reported: [InstanceID: ReportedInstance] = [:]
+    /// See `publishLog`.
+    var heldLog: [(InstanceID, String)] = []
     var progress = ReconcileStatus()
     var hasDeclared = false
     var isReportDue = false
@@ -54,6 +56,9 @@ package actor TunnelReconciler: Service {
     var expiryArmed: Date?
 
     private nonisolated let ready = Atomic<Bool>(false)
+    /// Has no elements and ends when the first pass is done; for one reader.
+    package nonisolated let readiness: AsyncStream<Never>
+    private nonisolated let readinessEnd: AsyncStream<Never>.Continuation
     private nonisolated let wakeUps: AsyncStream<Void>
     private nonisolated let wakeUp: AsyncStream<Void>.Continuation
 
@@ -87,6 +92,7 @@ package actor TunnelReconciler: Service {
         var state = DesiredState(records: stored.records)
         try store.save(state.daemonStarted())
         self.state = state
+        (readiness, readinessEnd) = AsyncStream.makeStream(of: Never.self)
         (wakeUps, wakeUp) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         for record in stored.records where record.announced {
             told[record.id] = ToldInstance(record: state.records[record.id] ?? record)
@@ -131,6 +137,7 @@ package actor TunnelReconciler: Service {
 
     func becomeReady() {
         ready.store(true, ordering: .releasing)
+        readinessEnd.finish()
     }
 
     private nonisolated func tick() async {

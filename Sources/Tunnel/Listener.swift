@@ -15,7 +15,9 @@ struct Listener: Sendable {
     let address: Endpoint
     private let channel: any Channel
 
-    /// Binds and starts accepting. `port` overrides the key's, for a UDP socket that follows its TCP sibling.
+    /// Binds and starts accepting.
+    ///
+    /// `port` overrides the key's, for a UDP socket that follows its TCP sibling.
     ///
     /// Throws `TunnelError`: `PortInUse`, `NoPermission`, `AddressNotAvailable`, `NameNotResolved`, `TooManyOpenFiles`.
     static func bind(
@@ -39,7 +41,7 @@ struct Listener: Sendable {
         }
     }
 
-    /// Gives the address up; returns when another socket can bind it. Accepted TCP connections live on.
+    /// Gives the address up and returns when another socket can bind it; accepted TCP connections live on.
     func close() async {
         try? await channel.close().get()
     }

@@ -32,7 +32,8 @@ package struct TunnelError: Error, Sendable, Hashable {
         }
         switch code {
         case EADDRINUSE:
-            return TunnelError(.portInUse, "\(place) is in use; find its owner with: ss -lnp 'sport = :\(endpoint.port)'")
+            let hint = "find its owner with: ss -lnp 'sport = :\(endpoint.port)'"
+            return TunnelError(.portInUse, "\(place) is in use; \(hint)")
         case EACCES, EPERM:
             return TunnelError(
                 .noPermission,
@@ -41,7 +42,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         case EADDRNOTAVAIL, EAFNOSUPPORT:
             return TunnelError(.addressNotAvailable, "\(endpoint.host) is not an address of this machine (\(place))")
         case EMFILE, ENFILE:
-            return TunnelError(.tooManyOpenFiles, "too many open files to listen on \(place); raise the limit (ulimit -n)")
+            return TunnelError(.tooManyOpenFiles, "too many open files for \(place); raise the limit (ulimit -n)")
         default:
             return TunnelError(.internalError, "can not listen on \(place): \(String(cString: strerror(code)))")
         }

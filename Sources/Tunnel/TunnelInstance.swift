@@ -133,7 +133,7 @@ actor TunnelInstance {
         let spec = board.current.spec
         do {
             let wanted = try Self.listenKeys(of: spec)
-            if wanted.contains(where: { listeners[$0] == nil }), board.current.phase != .ready { board.move(to: .starting) }
+            if board.current.phase != .ready { board.move(to: .starting) }
             if releaseFirst { await release(except: wanted) }
             try await bind(wanted)
             await release(except: wanted)
@@ -142,7 +142,7 @@ actor TunnelInstance {
                 status.listening = wanted.compactMap { listeners[$0]?.address }
             }
             if board.current.phase != .ready {
-                tunnel.log.write(.info, "Client started: \(spec.tunnel) -> \(spec.targets.map(\.description).joined(separator: ","))")
+                tunnel.log.write(.info, "Client started: \(spec.displayURL)")
             }
             backoff.reset()
             board.move(to: .ready)

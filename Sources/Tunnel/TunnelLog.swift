@@ -39,7 +39,7 @@ final class TunnelLog: Sendable {
         set { threshold.withLock { $0 = newValue } }
     }
 
-    /// The text is only built when somebody will see it. It must not hold a key.
+    /// Writes a line, whose text is only built when somebody will see it, and which must not hold a key.
     func write(_ level: LogLevel, _ message: @autoclosure () -> String) {
         guard self.level.shows(level) else { return }
         sink.yield(TunnelLogLine(id: id, level: level, message: message(), time: Date()))

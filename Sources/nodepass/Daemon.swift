@@ -158,9 +158,9 @@ struct Daemon {
     /// Ready is: both listeners open, the first pass done.
     private func announceReadiness() async {
         for await address in opened.prefix(listeners.count) { greet(at: address) }
-        while !reconciler.isReady {
-            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
-        }
+        for await _ in reconciler.readiness {}
+        guard reconciler.isReady else { return }
+        ProcessLimits.trimMemory()
         notifier.send(.ready)
     }
 

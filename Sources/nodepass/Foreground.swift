@@ -19,8 +19,6 @@ enum Foreground {
         ProcessLimits.raiseOpenFiles()
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
         let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
-        let kind = spec.role == .server ? "Server" : "Client"
-        if spec.log.shows(.info) { LogLine.print(.info, "\(kind) started: \(spec.displayURL)") }
         var spec = spec
         spec.drain = min(spec.drain, environment.shutdownTimeout)
         let signals = SignalService(onReload: {}, onStop: { await engine.shutdown() })

@@ -67,6 +67,7 @@ struct EventStreamTests {
     func log() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.create(clientURL(4203))
+            try await daemon.waitFor("create", id, status: "stopped")
             let answer = try await stream(daemon) {
                 await daemon.reconciler.publishLog(id, "\u{1b}[33mWARN\u{1b}[0m  hello")
             }

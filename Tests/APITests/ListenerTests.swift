@@ -120,6 +120,12 @@ struct ListenerTests {
                 await #expect(throws: APIListener.Failure.self) {
                     try await serve(daemon, on: .socket(path)) { _ in }
                 }
+                // An answer shows that it lives on, and that it has taken in the connection that asked before: a server
+                // that is stopped with one half taken in traps in NIO.
+                let client = try await TestClient.connect(socketPath: path)
+                try await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                #expect(try await client.receiveText(15) == "HTTP/1.1 200 OK")
+                try await client.close()
             }
         }
     }

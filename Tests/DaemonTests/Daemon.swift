@@ -20,20 +20,19 @@ final class Daemon: Sendable {
     /// Starts the daemon on `manifest` and waits until its first pass is done.
     static func start(
         manifest: String,
-        in directory: TemporaryDirectory? = nil,
-        arguments: [String] = []
+        listen: String = "127.0.0.1:0"
     ) async throws -> Daemon {
-        let directory = try directory ?? TemporaryDirectory()
+        let directory = try TemporaryDirectory()
         try manifest.write(toFile: directory.path + "/tunnels.yaml", atomically: true, encoding: .utf8)
-        return try await start(in: directory, arguments: arguments)
+        return try await start(in: directory, listen: listen)
     }
 
     /// Starts the daemon on what is in the directory already.
-    static func start(in directory: TemporaryDirectory, arguments: [String] = []) async throws -> Daemon {
+    static func start(in directory: TemporaryDirectory, listen: String = "127.0.0.1:0") async throws -> Daemon {
         let notifications = try NotifySocket.bind(directory.path + "/notify.sock")
-        let process = try RunningProcess.start(
-            ["run", "-f", directory.path + "/tunnels.yaml", "--listen", "127.0.0.1:0"]
-                + ["--state-dir", directory.path + "/state"] + arguments,
+        let process = try RunningProcess(
+            ["run", "-f", directory.path + "/tunnels.yaml", "--listen", listen]
+                + ["--state-dir", directory.path + "/state"],
             environment: ["NOTIFY_SOCKET": directory.path + "/notify.sock"]
         )
         let daemon = Daemon(directory: directory, process: process)
@@ -63,10 +62,10 @@ final class Daemon: Sendable {
         process.signal(number)
     }
 
-    var residentKilobytes: Int {
+    var allocatedKilobytes: Int {
         get throws {
             let status = try String(contentsOfFile: "/proc/\(process.id)/status", encoding: .utf8)
-            let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+            let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
             return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
         }
     }
@@ -91,7 +90,10 @@ final class Daemon: Sendable {
 
     @discardableResult
     func request(_ method: String, _ path: String, _ body: String? = nil) async throws -> Answer {
-        let response = try await client.execute(makeRequest(method, path, body), timeout: .seconds(20))
+        var request = makeRequest(method, path, body)
+        // A connection kept from the daemon before would be answered by nobody when the next one has its socket.
+        request.headers.add(name: "connection", value: "close")
+        let response = try await client.execute(request, timeout: .seconds(20))
         let buffer = try await response.body.collect(upTo: 64 << 20)
         return Answer(status: response.status.code, body: Data(buffer.readableBytesView))
     }
@@ -136,7 +138,9 @@ struct InstanceView: Decodable, Sendable {
     let tcprx: UInt64
     let tcptx: UInt64
 
-    var port: Int { url.split(separator: "/").dropFirst().first.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0 }
+    var port: Int {
+        url.split(separator: "/").dropFirst().first.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
+    }
 }
 
 struct EventView: Decodable, Sendable {

@@ -34,12 +34,16 @@ struct DeclaredTunnelTests {
         let created = try await events.first { $0.type == "create" }
         #expect(created?.instance?.name == "web")
         let id = created?.instance?.id
-        let ready = try await events.first { $0.type == "update" && $0.instance?.id == id && $0.instance?.phase == "ready" }
+        let ready = try await events.first {
+            $0.type == "update" && $0.instance?.id == id && $0.instance?.phase == "ready"
+        }
         #expect(ready?.instance?.status == "running")
         #expect(try await TestClient.connect(port: ports[1]).receiveText(3) == "one")
 
         try daemon.edit(Self.manifest(("stays", ports[0], first.port), ("web", ports[1], second.port)))
-        let retargeted = try await events.first { $0.type == "update" && $0.instance?.url.contains(":\(second.port)") == true }
+        let retargeted = try await events.first {
+            $0.type == "update" && $0.instance?.url.contains(":\(second.port)") == true
+        }
         #expect(retargeted?.instance?.id == id)
         #expect(try await TestClient.connect(port: ports[1]).receiveText(3) == "two")
 
@@ -57,7 +61,7 @@ struct DeclaredTunnelTests {
     @Test("a stop by REST is an override that survives a restart, and git wins on edit")
     func overrideSurvives() async throws {
         let server = try await EchoServer.start()
-        let port = try FreePorts.take(1)[0]
+        let port = try FreePorts.one()
         let daemon = try await Daemon.start(manifest: Self.manifest(("web", port, server.port)))
         let id = try #require(try await daemon.instance(named: "web")?.id)
         var events = try await daemon.events().makeAsyncIterator()
@@ -72,8 +76,12 @@ struct DeclaredTunnelTests {
         await #expect(throws: (any Error).self) { try await TestClient.connect(port: port) }
 
         var edits = try await again.events().makeAsyncIterator()
-        try again.edit(Self.manifest(("web", port, server.port), extra: "policy: {prune: true}\n").replacing(
-            "    role: client", with: "    alias: edited\n    role: client"))
+        try again.edit(
+            Self.manifest(("web", port, server.port), extra: "policy: {prune: true}\n").replacing(
+                "    role: client",
+                with: "    alias: edited\n    role: client"
+            )
+        )
         _ = try await edits.first { $0.instance?.id == id && $0.instance?.phase == "ready" }
         #expect(try await again.instance(named: "web")?.status == "running")
         try await again.stop()
@@ -132,7 +140,8 @@ struct DeclaredTunnelTests {
         let ports = try FreePorts.take(2)
         let daemon = try await Daemon.start(manifest: Self.manifest(("web", ports[0], server.port)))
         var events = try await daemon.events().makeAsyncIterator()
-        let mixed = Self.manifest(("new", ports[1], server.port))
+        let mixed =
+            Self.manifest(("new", ports[1], server.port))
             + "  web:\n    role: client\n    mode: sideways\n    tunnel: 127.0.0.1:1\n    target: 127.0.0.1:2\n"
         try daemon.edit(mixed)
         _ = try await events.first { $0.instance?.name == "new" && $0.instance?.phase == "ready" }

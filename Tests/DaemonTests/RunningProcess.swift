@@ -1,71 +1,26 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import Synchronization
+import TestSupport
 
 /// The nodepass binary that this test run built, as a child process; killed if a test forgets it.
+///
+/// Spawned by hand with its output in files: pipes would be inherited by daemons that other tests start meanwhile, and
+/// their end then waits for those.
 final class RunningProcess: Sendable {
-    private let process: Process
-    private let output: Pipe
+    let id: pid_t
+    private let directory: TemporaryDirectory
     private let exit: EventLoopFuture<Int32>
+    private let hasExited = Flag()
+
+    private final class Flag: Sendable {
+        let value = Atomic<Bool>(false)
+    }
 
     /// Beside the test binary, where the build puts both.
     static let binary = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("nodepass").path
-
-    private init(process: Process, output: Pipe, exit: EventLoopFuture<Int32>) {
-        self.process = process
-        self.output = output
-        self.exit = exit
-    }
-
-    deinit {
-        if process.isRunning { Foundation.kill(process.processIdentifier, SIGKILL) }
-    }
-
-    static func start(_ arguments: [String], environment: [String: String] = [:]) throws -> RunningProcess {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: binary)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        let exit = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: Int32.self)
-        process.terminationHandler = { exit.succeed($0.terminationStatus) }
-        // Kept as it comes, so that a full pipe never blocks the child and a failure can show it.
-        output.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty { return handle.readabilityHandler = nil }
-            if ProcessInfo.processInfo.environment["NODEPASS_TEST_OUTPUT"] != nil {
-                FileHandle.standardError.write(data)
-            }
-        }
-        do {
-            try process.run()
-        } catch {
-            exit.fail(error)
-            throw error
-        }
-        return RunningProcess(process: process, output: output, exit: exit.futureResult)
-    }
-
-    /// Runs to the end and returns its exit code, standard output and standard error.
-    static func run(_ arguments: [String], environment: [String: String] = [:]) async throws -> Finished {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: binary)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        let output = Pipe()
-        let errors = Pipe()
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        async let text = read(output)
-        async let errorText = read(errors)
-        let finished = try await (text, errorText)
-        process.waitUntilExit()
-        return Finished(code: process.terminationStatus, output: finished.0, errors: finished.1)
-    }
 
     struct Finished: Sendable {
         let code: Int32
@@ -73,15 +28,81 @@ final class RunningProcess: Sendable {
         let errors: String
     }
 
-    @concurrent
-    private static func read(_ pipe: Pipe) async throws -> String {
-        String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    struct NotStarted: Error {
+        let executable: String
+        let code: Int32
     }
 
-    var id: Int32 { process.processIdentifier }
+    init(_ arguments: [String], environment: [String: String] = [:], executable: String = binary) throws {
+        directory = try TemporaryDirectory()
+        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
+        let pid = try Self.spawn(executable, arguments, variables, directory.path)
+        id = pid
+        let exit = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: Int32.self)
+        self.exit = exit.futureResult
+        Thread.detachNewThread { [hasExited] in
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+            hasExited.value.store(true, ordering: .releasing)
+            // The low seven bits are the signal that ended it, the next byte its own exit code.
+            exit.succeed(status & 0x7f == 0 ? (status >> 8) & 0xff : status & 0x7f)
+        }
+    }
+
+    deinit {
+        if !hasExited.value.load(ordering: .acquiring) { kill(id, SIGKILL) }
+    }
+
+    private static func spawn(
+        _ executable: String,
+        _ arguments: [String],
+        _ variables: [String],
+        _ directory: String
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, directory + "/output", O_WRONLY | O_CREAT, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 2, directory + "/errors", O_WRONLY | O_CREAT, 0o600)
+        try closeOthers(&actions, executable)
+        var argv = ([executable] + arguments).map { strdup($0) } + [nil]
+        var envp = variables.map { strdup($0) } + [nil]
+        defer { for text in argv + envp { free(text) } }
+        var pid = pid_t()
+        let code = posix_spawn(&pid, executable, &actions, nil, &argv, &envp)
+        guard code == 0 else { throw NotStarted(executable: executable, code: code) }
+        return pid
+    }
+
+    /// The child gets no other descriptor of ours: a listener that it inherited would stay open after we close it.
+    ///
+    /// glibc (2.34 and later) has the call, Swift's view of its headers does not.
+    private static func closeOthers(_ actions: inout posix_spawn_file_actions_t, _ executable: String) throws {
+        typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else {
+            throw NotStarted(executable: executable, code: ENOSYS)
+        }
+        _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, 3)
+    }
+
+    /// Runs to the end and returns its exit code, standard output and standard error.
+    static func run(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        executable: String = binary
+    ) async throws -> Finished {
+        let process = try RunningProcess(arguments, environment: environment, executable: executable)
+        let code = try await process.exitCode()
+        return Finished(code: code, output: try process.text("output"), errors: try process.text("errors"))
+    }
+
+    private func text(_ name: String) throws -> String {
+        try String(contentsOfFile: directory.path + "/" + name, encoding: .utf8)
+    }
 
     func signal(_ number: Int32) {
-        kill(process.processIdentifier, number)
+        kill(id, number)
     }
 
     func whenExited(_ callback: @escaping @Sendable (Int32) -> Void) {

@@ -172,3 +172,5 @@ for (const path of ['openapi.json', 'docs']) {
 
 clearTimeout(deadline);
 console.log('ok');
+// Connections that fetch keeps alive would hold the process for seconds.
+process.exit(0);

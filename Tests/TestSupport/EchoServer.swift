@@ -34,7 +34,7 @@ package struct EchoServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(EchoHandler(manner))
                 }
             }
-            .bind(host: "127.0.0.1", port: 0)
+            .bind(host: "127.0.0.1", port: FreePorts.one())
             .get()
         return EchoServer(channel: channel)
     }
@@ -108,7 +108,7 @@ package struct DatagramEchoServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(DatagramEchoHandler())
                 }
             }
-            .bind(host: "127.0.0.1", port: 0)
+            .bind(host: "127.0.0.1", port: FreePorts.one())
             .get()
         return DatagramEchoServer(channel: channel)
     }

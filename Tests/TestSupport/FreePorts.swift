@@ -1,39 +1,47 @@
+import Synchronization
+
 #if canImport(Glibc)
 import Glibc
 #endif
 
 /// Ports of 127.0.0.1 that nothing listens on, for daemons whose manifest must name them beforehand.
+///
+/// They lie below the range the system takes clients' ports from, and each is given out once: a port that a test has let
+/// go stays unused, so that tests running beside it can not answer there.
 package enum FreePorts {
     package struct Unavailable: Error {}
 
-    /// Takes `count` different ports: all are bound at once, free for TCP and UDP, then let go.
-    package static func take(_ count: Int) throws -> [Int] {
-        var sockets: [Int32] = []
-        defer { for socket in sockets { close(socket) } }
-        var ports: [Int] = []
-        var attempts = 0
-        while ports.count < count {
-            attempts += 1
-            guard attempts < count + 1000 else { throw Unavailable() }
-            let stream = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            let datagram = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-            sockets += [stream, datagram]
-            guard let port = bind(stream, port: 0), bind(datagram, port: port) != nil else { continue }
-            ports.append(port)
-        }
-        return ports
+    private static let range = 10_000..<32_000
+    private static let next = Mutex(range.lowerBound + Int(getpid()) * 97 % range.count)
+
+    package static func one() throws -> Int {
+        guard let port = try take(1).first else { throw Unavailable() }
+        return port
     }
 
-    private static func bind(_ socket: Int32, port: Int) -> Int? {
+    /// Takes `count` different ports that are free for TCP and UDP.
+    package static func take(_ count: Int) throws -> [Int] {
+        try next.withLock { next in
+            var ports: [Int] = []
+            for _ in range {
+                guard ports.count < count else { return ports }
+                next = range.contains(next + 1) ? next + 1 : range.lowerBound
+                if isFree(next, SOCK_STREAM), isFree(next, SOCK_DGRAM) { ports.append(next) }
+            }
+            throw Unavailable()
+        }
+    }
+
+    private static func isFree(_ port: Int, _ type: __socket_type) -> Bool {
+        let descriptor = socket(AF_INET, Int32(type.rawValue), 0)
+        defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutableBytes(of: &address) { bytes in
+        return withUnsafeMutableBytes(of: &address) { bytes in
             guard let base = bytes.bindMemory(to: sockaddr.self).baseAddress else { return false }
-            return Glibc.bind(socket, base, length) == 0 && getsockname(socket, base, &length) == 0
+            return bind(descriptor, base, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
         }
-        return isBound ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 }

@@ -29,8 +29,18 @@ extension TunnelEngine {
         return Int(snapshot()[id]?.listening.first?.port ?? 0)
     }
 
+    /// Waits for counters to satisfy the condition; they move without telling, so this looks again and again.
+    package func figures(of id: InstanceID = "00000001", where condition: (TunnelStatus) -> Bool) async -> TunnelStatus
+    {
+        while true {
+            if let status = snapshot()[id], condition(status) { return status }
+            await Task.yield()
+        }
+    }
+
     /// Waits for a status that satisfies the condition; the stream of changes wakes it.
-    package func status(of id: InstanceID = "00000001", where condition: (TunnelStatus) -> Bool) async -> TunnelStatus? {
+    package func status(of id: InstanceID = "00000001", where condition: (TunnelStatus) -> Bool) async -> TunnelStatus?
+    {
         if let status = snapshot()[id], condition(status) { return status }
         for await _ in changes {
             if let status = snapshot()[id], condition(status) { return status }
@@ -41,9 +51,10 @@ extension TunnelEngine {
 
 extension TunnelSpec {
     /// A single-end client on a free port of 127.0.0.1.
-    package static func singleEnd(to ports: Int...) -> TunnelSpec {
+    package static func singleEnd(to ports: Int...) throws -> TunnelSpec {
         let targets = ports.map { Endpoint(host: "127.0.0.1", port: UInt16($0)) }
-        var spec = TunnelSpec(role: .client, tunnel: Endpoint(host: "127.0.0.1", port: 0), targets: targets)
+        let tunnel = Endpoint(host: "127.0.0.1", port: UInt16(try FreePorts.one()))
+        var spec = TunnelSpec(role: .client, tunnel: tunnel, targets: targets)
         spec.mode = .one
         spec.drain = .zero
         return spec

@@ -17,16 +17,25 @@ package final class TestClient: Sendable {
         on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) async throws -> TestClient {
         let inbox = Inbox()
-        let channel = try await ClientBootstrap(group: group)
+        let channel = try await bootstrap(inbox, on: group).connect(host: host, port: port).get()
+        return TestClient(channel: channel, inbox: inbox)
+    }
+
+    package static func connect(socketPath: String) async throws -> TestClient {
+        let inbox = Inbox()
+        let channel = try await bootstrap(inbox, on: MultiThreadedEventLoopGroup.singleton)
+            .connect(unixDomainSocketPath: socketPath).get()
+        return TestClient(channel: channel, inbox: inbox)
+    }
+
+    private static func bootstrap(_ inbox: Inbox, on group: any EventLoopGroup) -> ClientBootstrap {
+        ClientBootstrap(group: group)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(InboxHandler(inbox))
                 }
             }
-            .connect(host: host, port: port)
-            .get()
-        return TestClient(channel: channel, inbox: inbox)
     }
 
     package func send(_ text: String) async throws {

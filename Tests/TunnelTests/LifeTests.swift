@@ -13,10 +13,12 @@ struct LifeTests {
         let old = try await EchoServer.start(.speakFirst("old"))
         let new = try await EchoServer.start(.speakFirst("new"))
         try await withEngine { engine in
-            let port = await engine.start(.singleEnd(to: old.port))
+            var spec = try TunnelSpec.singleEnd(to: old.port)
+            let port = await engine.start(spec)
             let held = try await TestClient.connect(port: port)
             #expect(try await held.receiveText(3) == "old")
-            #expect(await engine.start(.singleEnd(to: new.port)) == port)
+            spec.targets[0].port = UInt16(new.port)
+            #expect(await engine.start(spec) == port)
             let fresh = try await TestClient.connect(port: port)
             #expect(try await fresh.receiveText(3) == "new")
             try await held.send("still there")
@@ -29,7 +31,7 @@ struct LifeTests {
         let server = try await EchoServer.start()
         let squatter = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.tunnel.port = UInt16(squatter.port)
             _ = await engine.start(spec)
             let blocked = engine.snapshot()["00000001"]
@@ -49,7 +51,7 @@ struct LifeTests {
     func drain() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.drain = .seconds(30)
             let port = await engine.start(spec)
             let held = try await TestClient.connect(port: port)
@@ -72,7 +74,7 @@ struct LifeTests {
     func drainLimit() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.drain = .milliseconds(50)
             let held = try await TestClient.connect(port: await engine.start(spec))
             try await held.send("a")
@@ -87,7 +89,7 @@ struct LifeTests {
     func rebind() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.drain = .seconds(30)
             let old = await engine.start(spec)
             let held = try await TestClient.connect(port: old)
@@ -111,7 +113,7 @@ struct LifeTests {
     func restart() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            let spec = TunnelSpec.singleEnd(to: server.port)
+            let spec = try TunnelSpec.singleEnd(to: server.port)
             _ = await engine.start(spec)
             let before = engine.snapshot()["00000001"]?.transitions.last?.sequence ?? 0
             _ = await engine.start(spec, generation: 1)
@@ -124,8 +126,12 @@ struct LifeTests {
     func notSupported(_ role: TunnelRole) async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            let port = await engine.start(.singleEnd(to: server.port))
-            var spec = TunnelSpec(role: role, tunnel: Endpoint(host: "127.0.0.1", port: 0), targets: [Endpoint(host: "a", port: 1)])
+            let port = await engine.start(try .singleEnd(to: server.port))
+            var spec = TunnelSpec(
+                role: role,
+                tunnel: Endpoint(host: "127.0.0.1", port: 0),
+                targets: [Endpoint(host: "a", port: 1)]
+            )
             spec.mode = .two
             await engine.run("00000002", spec: spec, generation: 0, releaseFirst: false)
             let status = engine.snapshot()["00000002"]
@@ -141,7 +147,7 @@ struct LifeTests {
     func protocols() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             _ = await engine.start(spec)
             #expect(engine.snapshot()["00000001"]?.listening.count == 2)
             spec.protocols = [.tcp]
@@ -157,7 +163,7 @@ struct LifeTests {
     func remove() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             let port = await engine.start(spec)
             await engine.remove("00000001")
             #expect(engine.snapshot().isEmpty)

@@ -12,13 +12,13 @@ struct TCPTests {
     func echo() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            let client = try await TestClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.send("hello")
             #expect(try await client.receiveText(5) == "hello")
             try await client.endOutput()
             #expect(try await client.receiveAll().readableBytes == 0)
-            let status = await engine.status { $0.tcpConnections == 0 && $0.traffic.tcpTx == 5 }
-            #expect(status?.traffic.tcpRx == 5)
+            let status = await engine.figures { $0.tcpConnections == 0 }
+            #expect(status.traffic == Traffic(tcpRx: 5, tcpTx: 5))
         }
     }
 
@@ -26,7 +26,7 @@ struct TCPTests {
     func halfClose() async throws {
         let server = try await EchoServer.start(.answerAfterEnd)
         try await withEngine { engine in
-            let client = try await TestClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.send(ByteBuffer(repeating: 7, count: 3_000_000))
             try await client.endOutput()
             #expect(String(buffer: try await client.receiveAll()) == "got 3000000")
@@ -37,7 +37,7 @@ struct TCPTests {
     func earlyEnd() async throws {
         let server = try await EchoServer.start(.answerAfterEnd)
         try await withEngine { engine in
-            let client = try await TestClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.endOutput()
             #expect(String(buffer: try await client.receiveAll()) == "got 0")
         }
@@ -47,10 +47,10 @@ struct TCPTests {
     func slowReader() async throws {
         let server = try await EchoServer.start(.echo)
         try await withEngine { engine in
-            let client = try await TestClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.channel.setOption(.autoRead, value: false).get()
             async let sent: Void = client.send(ByteBuffer(repeating: 1, count: 20_000_000))
-            while (engine.snapshot()["00000001"]?.traffic.tcpRx ?? 0) < 1_000_000 { await Task.yield() }
+            _ = await engine.figures { $0.traffic.tcpRx >= 1_000_000 }
             try await client.channel.setOption(.autoRead, value: true).get()
             try await sent
             try await client.endOutput()
@@ -66,7 +66,7 @@ struct TCPTests {
         let dead = gone.port
         try await gone.stop()
         try await withEngine { engine in
-            let port = await engine.start(.singleEnd(to: first.port, dead, second.port))
+            let port = await engine.start(try .singleEnd(to: first.port, dead, second.port))
             var heard = ""
             for _ in 0..<4 { heard += try await TestClient.connect(port: port).receiveText(1) }
             #expect(heard == "ABBA" || heard == "ABAB")
@@ -79,7 +79,7 @@ struct TCPTests {
         let dead = gone.port
         try await gone.stop()
         try await withEngine { engine in
-            let client = try await TestClient.connect(port: await engine.start(.singleEnd(to: dead)))
+            let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: dead)))
             #expect(try await client.receiveAll().readableBytes == 0)
             #expect(engine.snapshot()["00000001"]?.phase == .ready)
         }
@@ -89,7 +89,7 @@ struct TCPTests {
     func proxyHeader() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.proxyProtocol = .v1
             let client = try await TestClient.connect(port: await engine.start(spec))
             let port = client.channel.localAddress?.port ?? 0
@@ -99,11 +99,14 @@ struct TCPTests {
         }
     }
 
-    @Test("a blocked protocol is cut before the target hears of it", arguments: ["GET / HTTP/1.1\r\n", "\u{5}\u{1}\u{0}"])
+    @Test(
+        "a blocked protocol is cut before the target hears of it",
+        arguments: ["GET / HTTP/1.1\r\n", "\u{5}\u{1}\u{0}"]
+    )
     func block(_ greeting: String) async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.block = [.http, .socks]
             let client = try await TestClient.connect(port: await engine.start(spec))
             try await client.send(greeting)
@@ -116,7 +119,7 @@ struct TCPTests {
     func blockPassesOthers() async throws {
         let server = try await EchoServer.start(.speakFirst("220 ready"))
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.block = [.http, .socks, .tls]
             let port = await engine.start(spec)
             let patient = try await TestClient.connect(port: port)
@@ -136,7 +139,7 @@ struct TCPTests {
     func slots() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.connections = 1
             let port = await engine.start(spec)
             let first = try await TestClient.connect(port: port)
@@ -146,7 +149,7 @@ struct TCPTests {
             #expect(try await second.receiveAll().readableBytes == 0)
             try await first.endOutput()
             _ = try await first.receiveAll()
-            while engine.snapshot()["00000001"]?.tcpConnections != 0 { await Task.yield() }
+            _ = await engine.figures { $0.tcpConnections == 0 }
             let third = try await TestClient.connect(port: port)
             try await third.send("3")
             #expect(try await third.receiveText(1) == "3")
@@ -157,7 +160,7 @@ struct TCPTests {
     func access() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.access.allow = [try #require(IPNetwork("10.0.0.0/8"))]
             let client = try await TestClient.connect(port: await engine.start(spec))
             #expect(try await client.receiveAll().readableBytes == 0)
@@ -168,7 +171,7 @@ struct TCPTests {
     func rate() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.rateMbps = 8
             let client = try await TestClient.connect(port: await engine.start(spec))
             let start = ContinuousClock.now
@@ -184,7 +187,7 @@ struct TCPTests {
     func readTimeout() async throws {
         let server = try await EchoServer.start(.sink)
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.readTimeout = .milliseconds(100)
             let client = try await TestClient.connect(port: await engine.start(spec))
             try await client.send("hi")
@@ -196,7 +199,7 @@ struct TCPTests {
     func thousand() async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
-            let port = await engine.start(.singleEnd(to: server.port))
+            let port = await engine.start(try .singleEnd(to: server.port))
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<1000 {
                     group.addTask {
@@ -210,7 +213,8 @@ struct TCPTests {
                 }
                 for try await isSame in group { #expect(isSame) }
             }
-            #expect(engine.snapshot()["00000001"]?.traffic.tcpRx == (0..<1000).reduce(0) { $0 + 11 + UInt64("\($1)".count) })
+            let sent = (0..<1000).reduce(0) { $0 + "connection \($1)".utf8.count }
+            #expect(engine.snapshot()["00000001"]?.traffic.tcpRx == UInt64(sent))
         }
     }
 }

@@ -12,7 +12,7 @@ struct UDPTests {
     func sizes(_ size: Int) async throws {
         let server = try await DatagramEchoServer.start()
         try await withEngine { engine in
-            let client = try await DatagramClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let client = try await DatagramClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.send(ByteBuffer(repeating: 5, count: size))
             var received = client.datagrams.makeAsyncIterator()
             #expect(await received.next()?.readableBytes == size)
@@ -23,7 +23,7 @@ struct UDPTests {
     func burst() async throws {
         let server = try await DatagramEchoServer.start()
         try await withEngine { engine in
-            let client = try await DatagramClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let client = try await DatagramClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             for number in 0..<100 {
                 client.channel.write(ByteBuffer(repeating: UInt8(number), count: 100 + number), promise: nil)
             }
@@ -41,7 +41,7 @@ struct UDPTests {
     func sessions() async throws {
         let server = try await DatagramEchoServer.start()
         try await withEngine { engine in
-            let port = await engine.start(.singleEnd(to: server.port))
+            let port = await engine.start(try .singleEnd(to: server.port))
             let users = [try await DatagramClient.connect(port: port), try await DatagramClient.connect(port: port)]
             for (number, user) in users.enumerated() { try await user.send(ByteBuffer(string: "user \(number)")) }
             for (number, user) in users.enumerated() {
@@ -57,10 +57,10 @@ struct UDPTests {
         let server = try await DatagramEchoServer.start()
         let environment = TunnelEnvironment(variables: ["NP_UDP_READ_TIMEOUT": "100ms"])
         try await withEngine(environment: environment) { engine in
-            let user = try await DatagramClient.connect(port: await engine.start(.singleEnd(to: server.port)))
+            let user = try await DatagramClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await user.send(ByteBuffer(string: "hello"))
-            while engine.snapshot()["00000001"]?.traffic.udpRx != 5 { await Task.yield() }
-            while engine.snapshot()["00000001"]?.udpSessions != 0 { await Task.yield() }
+            _ = await engine.figures { $0.traffic.udpRx == 5 }
+            _ = await engine.figures { $0.udpSessions == 0 }
         }
     }
 
@@ -68,7 +68,7 @@ struct UDPTests {
     func limit() async throws {
         let server = try await DatagramEchoServer.start()
         try await withEngine { engine in
-            var spec = TunnelSpec.singleEnd(to: server.port)
+            var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.connections = 1
             let port = await engine.start(spec)
             let first = try await DatagramClient.connect(port: port)
@@ -88,9 +88,9 @@ struct UDPTests {
         let port = gone.port
         try await gone.channel.close()
         try await withEngine { engine in
-            let client = try await DatagramClient.connect(port: await engine.start(.singleEnd(to: port)))
+            let client = try await DatagramClient.connect(port: await engine.start(try .singleEnd(to: port)))
             try await client.send(ByteBuffer(string: "lost"))
-            while engine.snapshot()["00000001"]?.udpSessions != 0 { await Task.yield() }
+            _ = await engine.figures { $0.traffic.udpRx == 4 && $0.udpSessions == 0 }
             let back = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .bind(host: "127.0.0.1", port: port).get()
             try await back.close()

@@ -34,7 +34,10 @@ struct ValueTests {
         #expect(ProtocolSniffer(blocked: [.socks, .http, .tls]).judge(example.bytes) == example.verdict)
     }
 
-    @Test("what is not blocked is let through at its first byte", arguments: [[UInt8]([0x16]), [0x05], Array("G".utf8)])
+    @Test(
+        "what is not blocked is let through at its first byte",
+        arguments: [[UInt8]([0x16]), [0x05], Array("G".utf8)]
+    )
     func unblocked(_ bytes: [UInt8]) {
         #expect(ProtocolSniffer(blocked: []).judge(bytes) == .allowed)
     }

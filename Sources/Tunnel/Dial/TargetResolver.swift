@@ -55,8 +55,8 @@ final class TargetResolver: Sendable {
 
     private func fresh(_ host: String, ttl: Duration) -> [SocketAddress]? {
         state.withLock { state in
-            guard let entry = state.entries[host], NIODeadline.now() - entry.resolvedAt < TimeAmount(ttl) else { return nil }
-            return entry.addresses
+            guard let entry = state.entries[host] else { return nil }
+            return NIODeadline.now() - entry.resolvedAt < TimeAmount(ttl) ? entry.addresses : nil
         }
     }
 
@@ -110,7 +110,9 @@ final class TargetResolver: Sendable {
         var addresses: [SocketAddress] = []
         var next = first
         while let info = next?.pointee {
-            if let raw = info.ai_addr, let address = SocketAddress(raw, family: info.ai_family) { addresses.append(address) }
+            if let address = info.ai_addr.flatMap({ SocketAddress($0, family: info.ai_family) }) {
+                addresses.append(address)
+            }
             next = info.ai_next
         }
         return addresses

@@ -18,7 +18,8 @@ final class ForwardingPlan: Sendable {
 
     /// Parts of `former` that did not change are carried over, so that rotation and the rate's clock go on where they were.
     init(_ spec: TunnelSpec, following former: ForwardingPlan?) {
-        rotation = former.flatMap { $0.rotation.targets == spec.targets ? $0.rotation : nil }
+        rotation =
+            former.flatMap { $0.rotation.targets == spec.targets ? $0.rotation : nil }
             ?? TargetRotation(targets: spec.targets)
         connectionLimit = spec.connections
         readTimeout = spec.readTimeout > .zero ? TimeAmount(spec.readTimeout) : nil

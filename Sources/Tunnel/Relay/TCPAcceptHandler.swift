@@ -129,7 +129,8 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
         state = .done
         sendProxyHeader(connection, context)
-        let names = tunnel.log.level == .debug
+        let names =
+            tunnel.log.level == .debug
             ? (Self.name(context.remoteAddress), Self.name(connection.address)) : ("", "")
         tunnel.log.write(.debug, "Starting exchange: \(names.0) <-> \(names.1)")
         let log = tunnel.log

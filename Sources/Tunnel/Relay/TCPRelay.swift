@@ -33,7 +33,12 @@ final class TCPRelay {
     /// Takes over both channels, which must be active on the relay's loop with reads off, and turns reads on.
     ///
     /// `early` was read from the user before the target was there; `userEnded` says that its FIN was seen too.
-    func install(user userChannel: any Channel, target targetChannel: any Channel, early: [ByteBuffer], userEnded: Bool) throws {
+    func install(
+        user userChannel: any Channel,
+        target targetChannel: any Channel,
+        early: [ByteBuffer],
+        userEnded: Bool
+    ) throws {
         user.relay = self
         target.relay = self
         user.partner = target
