@@ -52,12 +52,15 @@ struct CommandTests {
         }
     }
 
-    @Test("the schema is JSON Schema 2020-12")
+    @Test("the schema is JSON Schema 2020-12, and the one beside the examples is the same")
     func schema() async throws {
         let finished = try await RunningProcess.run(["schema"])
         #expect(finished.code == 0)
         let schema = try JSONSerialization.jsonObject(with: Data(finished.output.utf8)) as? [String: Any]
         #expect(schema?["$schema"] as? String == "https://json-schema.org/draft/2020-12/schema")
+        let committed = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../examples/nodepass.schema.json").standardizedFileURL
+        #expect(try String(contentsOf: committed, encoding: .utf8) == finished.output)
     }
 
     @Test("get and key speak to the running daemon")

@@ -112,13 +112,17 @@ struct DeclaredTunnelTests {
 
     @Test(
         "a broken, empty or deleted manifest changes nothing, also over a restart",
-        arguments: ["version: 1\ntunnels: [", "", "version: 2\ntunnels: {}\n"]
+        arguments: ["version: 1\ntunnels: [", "", "version: 2\ntunnels: {}\n", nil]
     )
-    func broken(_ text: String) async throws {
+    func broken(_ text: String?) async throws {
         let server = try await EchoServer.start()
         let ports = try FreePorts.take(2)
         let daemon = try await Daemon.start(manifest: Self.manifest(("web", ports[0], server.port)))
-        try daemon.edit(text)
+        if let text {
+            try daemon.edit(text)
+        } else {
+            try FileManager.default.removeItem(atPath: daemon.manifestPath)
+        }
         // A later good edit is seen after the bad one: what the bad one did would show by then.
         daemon.signal(SIGHUP)
         while try await daemon.request("GET", "/api/v1/reconcile").text.contains(#""rejection":null"#) {
