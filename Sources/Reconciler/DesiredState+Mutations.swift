@@ -92,8 +92,9 @@ extension DesiredState {
     }
 
     /// Without an override this is the record as it stands: releasing twice is no error.
-    package func released(_ id: InstanceID) throws(MutationError) -> InstanceRecord {
+    package func released(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> InstanceRecord {
         guard let record = records[id], record.isLive else { throw .notFound }
+        if let current = desired[id] { try requireSeen(current, context) }
         return record.withoutOverride
     }
 
@@ -102,11 +103,15 @@ extension DesiredState {
         _ context: MutationContext
     ) throws(MutationError) -> (InstanceRecord, DesiredInstance) {
         guard let record = records[id], let current = desired[id] else { throw .notFound }
-        if let expected = context.ifMatch {
-            let instance = current.instance(status: nil, traffic: Traffic())
-            guard expected == instance.etag || expected == instance.revision else { throw .stale }
-        }
+        try requireSeen(current, context)
         return (record, current)
+    }
+
+    /// Refuses a change that was made against a state that is gone (`If-Match`).
+    private func requireSeen(_ current: DesiredInstance, _ context: MutationContext) throws(MutationError) {
+        guard let expected = context.ifMatch else { return }
+        let instance = current.instance(status: nil, traffic: Traffic())
+        guard expected == instance.etag || expected == instance.revision else { throw .stale }
     }
 }
 

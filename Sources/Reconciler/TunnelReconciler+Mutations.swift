@@ -51,7 +51,7 @@ extension TunnelReconciler {
         _ id: InstanceID,
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
-        let record = try state.released(id)
+        let record = try state.released(id, context)
         return try commit(record, "override released", by: context.by, dryRun: context.dryRun)
     }
 

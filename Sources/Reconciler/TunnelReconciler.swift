@@ -190,23 +190,7 @@ package actor TunnelReconciler: Service {
         return desired.instance(status: status, traffic: total(id, status))
     }
 
-    /// Declared tunnels an override keeps away: what `plan` shows and `release` brings back.
-    package func hiddenInstances() -> [Instance] {
-        state.records.values
-            .filter { $0.override?.deleted == true && !$0.departing }
-            .compactMap { record in
-                var instance = DesiredInstance(record.withoutOverride)?.instance(status: nil, traffic: record.traffic)
-                instance?.override = record.override
-                instance?.shouldRun = false
-                return instance
-            }
-            .sorted { ($0.name ?? "", $0.id) < ($1.name ?? "", $1.id) }
-    }
-
     package func status() -> ReconcileStatus { progress }
-
-    /// The whole desired state as a value: `plan` declares a reading into a copy of it and compares.
-    package func desiredState() -> DesiredState { state }
 
     // MARK: Declaring
 

@@ -101,7 +101,7 @@ struct DesiredStateTests {
             try state.patched(id, InstancePatch(), context, isFailing: false, now: epoch)
         }
         var released = state
-        released.put(try released.released(id))
+        released.put(try released.released(id, context))
         #expect(released.named("web")?.id == id)
         _ = state.declare(manifest(["web": client(9008), "db": client(9002)]), now: epoch)
         #expect(state.named("web")?.id == id)
@@ -116,7 +116,10 @@ struct DesiredStateTests {
         }
         #expect(throws: MutationError.denied(web.source)) { try state.deleted(web.id, context, now: epoch) }
         #expect(web.source?.file == "tunnels.yaml")
-        #expect(try state.released(web.id).id == web.id)
+        #expect(try state.released(web.id, context).id == web.id)
+        #expect(throws: MutationError.stale) {
+            try state.released(web.id, MutationContext(by: "x", ifMatch: "old"))
+        }
     }
 
     @Test("an invalid declaration keeps its last good form while others are applied")

@@ -12,15 +12,12 @@ package struct EchoServer: Sendable {
         case speakFirst(String)
         /// Reads everything and stays silent.
         case sink
-        /// Sends back the first bytes it gets, then ends.
-        case once
     }
 
     package let channel: any Channel
 
     package var port: Int { channel.localAddress?.port ?? 0 }
 
-    /// Starts the server; `name` is sent before everything else when given, so that tests can tell servers apart.
     package static func start(
         _ manner: Manner = .echo,
         on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
@@ -66,9 +63,6 @@ private final class EchoHandler: ChannelInboundHandler {
         received += Self.unwrapInboundIn(data).readableBytes
         switch manner {
         case .echo, .speakFirst: context.write(data, promise: nil)
-        case .once:
-            context.writeAndFlush(data, promise: nil)
-            context.close(promise: nil)
         case .answerAfterEnd, .sink: break
         }
     }
