@@ -5,14 +5,14 @@ import Musl
 #endif
 
 /// Reads small text files and resolves paths, without more than the C library.
-enum TextFile {
+package enum TextFile {
     /// Why a file could not be read, in words.
-    struct ReadError: Error {
-        let problem: String
+    package struct ReadError: Error {
+        package let problem: String
     }
 
     /// The bytes of a regular file as text; a pipe or device is refused because reading it could wait forever.
-    static func read(_ path: String, limitBytes: Int) throws(ReadError) -> String {
+    package static func read(_ path: String, limitBytes: Int) throws(ReadError) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw ReadError(problem: String(cString: strerror(errno))) }
         defer { close(descriptor) }

@@ -144,15 +144,12 @@ extension TunnelField {
         )
         field.readQuery = { value, spec in
             guard let text = value("type") else { return nil }
-            let known = PoolTransport.codes.first { $0.0 == text }?.1
-            spec.transport = known ?? .unknown(text)
-            guard known == nil else { return nil }
+            spec.transport = PoolTransport(code: text)
+            guard case .unknown = spec.transport else { return nil }
             return ParameterProblem(parameter: "type", message: "'\(text)' is none we know; the tunnel will not start")
         }
         field.writeQuery = { spec in
-            if case .unknown(let text) = spec.transport { return [QueryParameter(name: "type", value: text)] }
-            let code = PoolTransport.codes.first { $0.1 == spec.transport }?.0 ?? "0"
-            return code == "0" ? [] : [QueryParameter(name: "type", value: code)]
+            spec.transport == .tcp ? [] : [QueryParameter(name: "type", value: spec.transport.codeText)]
         }
         return field
     }()
@@ -219,6 +216,15 @@ extension TunnelSpec {
 extension PoolTransport {
     /// The `type` parameter's values.
     static let codes: [(String, PoolTransport)] = [("0", .tcp), ("1", .quic), ("2", .websocket), ("3", .http2)]
+
+    package init(code: String) {
+        self = PoolTransport.codes.first { $0.0 == code }?.1 ?? .unknown(code)
+    }
+
+    package var codeText: String {
+        if case .unknown(let text) = self { return text }
+        return PoolTransport.codes.first { $0.1 == self }?.0 ?? ""
+    }
 
     /// The number NodePass knows it by; nil for one that it does not know.
     package var code: Int? {

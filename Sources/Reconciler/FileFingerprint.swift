@@ -1,10 +1,5 @@
+import Config
 import Crypto
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -14,29 +9,8 @@ import Foundation
 
 /// What tells one state of a path from another: the file it leads to, and its content.
 struct FileFingerprint: Sendable, Hashable {
-    /// Device, inode, size and modification time; nil where nothing is.
-    struct Entry: Sendable, Hashable {
-        let device: UInt64
-        let inode: UInt64
-        let size: Int64
-        let seconds: Int64
-        let nanoseconds: Int64
-        let isDirectory: Bool
-
-        /// Follows symbolic links, so that a swapped link is another file.
-        init?(path: String) {
-            var status = stat()
-            guard stat(path, &status) == 0 else { return nil }
-            device = UInt64(status.st_dev)
-            inode = UInt64(status.st_ino)
-            size = Int64(status.st_size)
-            seconds = Int64(status.st_mtim.tv_sec)
-            nanoseconds = Int64(status.st_mtim.tv_nsec)
-            isDirectory = status.st_mode & S_IFMT == S_IFDIR
-        }
-    }
-
-    let entry: Entry?
+    /// Nil where nothing is.
+    let state: FileState?
     /// SHA-256 of a file's bytes or of a directory's names; nil where there is nothing to read.
     let content: [UInt8]?
 }
@@ -58,16 +32,16 @@ struct FingerprintSet: Sendable {
 
     init(paths: Set<String>) {
         self.paths = paths.sorted()
-        for path in self.paths { known[path] = FingerprintSet.read(path, FileFingerprint.Entry(path: path)) }
+        for path in self.paths { known[path] = FingerprintSet.read(path, FileState(path: path)) }
     }
 
     /// Looks at everything again; true when something differs from the last look.
     mutating func refresh() -> Bool {
         var changed = false
         for path in paths {
-            let entry = FileFingerprint.Entry(path: path)
-            guard entry != known[path]?.entry else { continue }
-            known[path] = FingerprintSet.read(path, entry)
+            let state = FileState(path: path)
+            guard state != known[path]?.state else { continue }
+            known[path] = FingerprintSet.read(path, state)
             changed = true
         }
         return rereadSome() || changed
@@ -79,10 +53,10 @@ struct FingerprintSet: Sendable {
         for _ in paths.indices where budget > 0 {
             next = (next + 1) % paths.count
             let path = paths[next]
-            guard let entry = known[path]?.entry else { continue }
+            guard let state = known[path]?.state else { continue }
             // A small file costs a read as well as its bytes.
-            budget -= max(entry.size, 4096)
-            let fresh = FingerprintSet.read(path, entry)
+            budget -= max(state.size, 4096)
+            let fresh = FingerprintSet.read(path, state)
             if fresh != known[path] {
                 known[path] = fresh
                 changed = true
@@ -91,15 +65,15 @@ struct FingerprintSet: Sendable {
         return changed
     }
 
-    private static func read(_ path: String, _ entry: FileFingerprint.Entry?) -> FileFingerprint {
-        guard let entry else { return FileFingerprint(entry: nil, content: nil) }
-        if entry.isDirectory {
+    private static func read(_ path: String, _ state: FileState?) -> FileFingerprint {
+        guard let state else { return FileFingerprint(state: nil, content: nil) }
+        if state.isDirectory {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path))?.sorted() ?? []
-            return FileFingerprint(entry: entry, content: digest(Array(names.joined(separator: "\n").utf8)))
+            return FileFingerprint(state: state, content: digest(Array(names.joined(separator: "\n").utf8)))
         }
-        guard entry.size <= fileLimitBytes else { return FileFingerprint(entry: entry, content: nil) }
+        guard state.size <= fileLimitBytes else { return FileFingerprint(state: state, content: nil) }
         let content = FileManager.default.contents(atPath: path)
-        return FileFingerprint(entry: entry, content: content.map { digest(Array($0)) })
+        return FileFingerprint(state: state, content: content.map { digest(Array($0)) })
     }
 
     private static func digest(_ bytes: [UInt8]) -> [UInt8] {

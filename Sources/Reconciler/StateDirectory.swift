@@ -1,3 +1,5 @@
+import Config
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -64,8 +66,7 @@ struct StateDirectory: Sendable {
 
     /// True when the database once held something and is a file of no bytes now.
     func isEmptied(_ lock: DirectoryLock) -> Bool {
-        var status = stat()
-        return lock.isMarked && stat(database, &status) == 0 && status.st_size == 0
+        lock.isMarked && FileState(path: database)?.size == 0
     }
 
     /// The newest database that was moved aside; as long as it waits and no other stands, we do not begin fresh.
@@ -113,8 +114,7 @@ final class DirectoryLock: Sendable {
     }
 
     var isMarked: Bool {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 && status.st_size > 0
+        lseek(descriptor, 0, SEEK_END) > 0
     }
 
     deinit {

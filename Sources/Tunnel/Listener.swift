@@ -6,6 +6,21 @@ import NIOPosix
 struct ListenKey: Sendable, Hashable {
     let endpoint: Endpoint
     let transport: TransportProtocol
+    let purpose: Purpose
+
+    enum Purpose: Sendable, Hashable {
+        /// Users, each given a connection to the target; on any loop.
+        case single
+        /// Users, each given a link; on the tunnel's loop.
+        case entry
+        /// Handshakes and links of the client; on the tunnel's loop.
+        case meeting
+    }
+
+    /// Two keys of which only one can be bound.
+    func excludes(_ other: ListenKey) -> Bool {
+        self != other && endpoint == other.endpoint && transport == other.transport
+    }
 }
 
 /// A bound socket that feeds a tunnel's connections to its context.
@@ -27,12 +42,13 @@ struct Listener: Sendable {
         on group: any EventLoopGroup
     ) async throws(TunnelError) -> Listener {
         let endpoint = Endpoint(host: key.endpoint.host, port: port ?? key.endpoint.port)
+        let group: any EventLoopGroup = key.purpose == .single ? group : tunnel.home
         do {
             let address = try await socketAddress(of: endpoint, tunnel, on: group.any())
             let channel: any Channel
             switch key.transport {
-            case .tcp: channel = try await bindTCP(address, for: tunnel, on: group).get()
-            case .udp: channel = try await bindUDP(address, for: tunnel, on: group).get()
+            case .tcp: channel = try await bindTCP(address, key.purpose, for: tunnel, on: group).get()
+            case .udp: channel = try await bindUDP(address, key.purpose, for: tunnel, on: group).get()
             }
             let bound = UInt16(channel.localAddress?.port ?? Int(endpoint.port))
             return Listener(key: key, address: Endpoint(host: endpoint.host, port: bound), channel: channel)
@@ -67,10 +83,11 @@ struct Listener: Sendable {
 
     private static func bindTCP(
         _ address: SocketAddress,
+        _ purpose: ListenKey.Purpose,
         for tunnel: TunnelContext,
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
-        ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: TunnelLimits.acceptBacklog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.maxMessagesPerRead, value: 16)
@@ -84,37 +101,64 @@ struct Listener: Sendable {
                     )
                 }
             }
-            .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .relay)
+        return
+            (purpose == .meeting
+            ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval)
+            : bootstrap.childChannelOption(.autoRead, value: false))
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try prepare(channel, for: tunnel) }
+                channel.eventLoop.makeCompletedFuture {
+                    switch purpose {
+                    case .meeting: try prepareMeeting(channel, for: tunnel)
+                    case .entry: try prepareUser(channel, entrance: tunnel.entrance, for: tunnel)
+                    case .single: try prepareUser(channel, entrance: nil, for: tunnel)
+                    }
+                }
             }
             .bind(to: address)
     }
 
-    private static func prepare(_ channel: any Channel, for tunnel: TunnelContext) throws {
+    private static func prepareUser(
+        _ channel: any Channel,
+        entrance: LinkEntrance?,
+        for tunnel: TunnelContext
+    ) throws {
         let plan = tunnel.admission().plan
-        try channel.syncOptions?.setOption(.recvAllocator, value: .relay(isLimited: plan.rates != nil))
+        try channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: .relay(isLimited: plan.rates != nil, maximum: tunnel.environment.readBufferMaxBytes)
+        )
         if let sniffer = plan.sniffer {
             try channel.pipeline.syncOperations.addHandler(ProtocolGuardHandler(sniffer: sniffer, log: tunnel.log))
         }
-        try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel))
+        try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, entrance: entrance))
+    }
+
+    private static func prepareMeeting(_ channel: any Channel, for tunnel: TunnelContext) throws {
+        try channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: .relay(maximum: tunnel.environment.readBufferMaxBytes)
+        )
+        try channel.pipeline.syncOperations.addHandler(MeetingHandler(tunnel: tunnel))
     }
 
     private static func bindUDP(
         _ address: SocketAddress,
+        _ purpose: ListenKey.Purpose,
         for tunnel: TunnelContext,
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
         DatagramBootstrap(group: group)
-            .channelOption(.recvAllocator, value: .datagrams)
+            .channelOption(.recvAllocator, value: .datagrams(tunnel.environment))
             .channelOption(.maxMessagesPerRead, value: TunnelLimits.datagramsPerRead)
             .channelOption(.socketOption(.so_rcvbuf), value: TunnelLimits.datagramSocketBufferBytes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(DatagramListenerHandler(tunnel: tunnel))
+                    try channel.pipeline.syncOperations.addHandler(
+                        DatagramListenerHandler(tunnel: tunnel, entrance: purpose == .entry ? tunnel.entrance : nil)
+                    )
                 }
             }
             .bind(to: address)

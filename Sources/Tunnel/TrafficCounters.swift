@@ -14,6 +14,8 @@ final class TrafficCounters: Sendable {
     /// Connections and sessions together, which is what the limit is about.
     private let slots = Atomic<Int>(0)
     private let ping = Atomic<Int>(0)
+    private let idleLinks = Atomic<Int>(0)
+    private let rejected = Atomic<Int>(0)
 
     enum Direction {
         case fromUser
@@ -60,11 +62,22 @@ final class TrafficCounters: Sendable {
         ping.store(milliseconds, ordering: .relaxed)
     }
 
+    func recordIdle(_ links: Int) {
+        idleLinks.store(links, ordering: .relaxed)
+    }
+
+    /// Counts something that came to a tunnel's port or links and was none of its peer's.
+    func countRejected() {
+        rejected.wrappingAdd(1, ordering: .relaxed)
+    }
+
     /// Copies the current values into a status.
     func fill(_ status: inout TunnelStatus) {
         status.tcpConnections = tcpOpen.load(ordering: .relaxed)
         status.udpSessions = udpOpen.load(ordering: .relaxed)
         status.pingMilliseconds = ping.load(ordering: .relaxed)
+        status.poolIdle = idleLinks.load(ordering: .relaxed)
+        status.rejected = rejected.load(ordering: .relaxed)
         status.traffic = Traffic(
             tcpRx: tcpRx.load(ordering: .relaxed),
             tcpTx: tcpTx.load(ordering: .relaxed),

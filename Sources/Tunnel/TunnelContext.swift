@@ -8,6 +8,8 @@ import Synchronization
 /// needs no rebinding.
 final class TunnelContext: Sendable {
     let id: InstanceID
+    /// Where everything of a two-ended tunnel lives; single-end connections are spread over all loops.
+    let home: any EventLoop
     let counters = TrafficCounters()
     let dialer: TargetDialer
     let environment: TunnelEnvironment
@@ -16,21 +18,44 @@ final class TunnelContext: Sendable {
     private struct Current {
         var plan: ForwardingPlan
         var group = ConnectionGroup()
+        var serverEnd: NIOLoopBound<ServerEnd>?
     }
 
     private let current: Mutex<Current>
+    private let boundEntrance: NIOLoopBoundBox<LinkEntrance>
 
-    init(id: InstanceID, spec: TunnelSpec, dialer: TargetDialer, environment: TunnelEnvironment, log: TunnelLog) {
+    init(
+        id: InstanceID,
+        spec: TunnelSpec,
+        home: any EventLoop,
+        dialer: TargetDialer,
+        environment: TunnelEnvironment,
+        log: TunnelLog
+    ) {
         self.id = id
+        self.home = home
         self.dialer = dialer
         self.environment = environment
         self.log = log
+        let entrance = LinkEntrance(loop: home, patience: TimeAmount(environment.poolGetTimeout))
+        boundEntrance = .makeBoxSendingValue(entrance, eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
     }
 
     /// The plan and the group a connection accepted now belongs to.
     func admission() -> (plan: ForwardingPlan, group: ConnectionGroup) {
         current.withLock { ($0.plan, $0.group) }
+    }
+
+    /// Where the users of a two-ended tunnel get links; on the home loop only.
+    var entrance: LinkEntrance { boundEntrance.value }
+
+    /// What judges connections to a server's tunnel port; on the home loop only.
+    var serverEnd: ServerEnd? { current.withLock { $0.serverEnd }?.value }
+
+    /// Has connections on the tunnel's port judged by this end from now on.
+    func meet(at end: NIOLoopBound<ServerEnd>?) {
+        current.withLock { $0.serverEnd = end }
     }
 
     /// Treats connections from now on by `spec`; those that exist are left alone.

@@ -14,6 +14,7 @@ package final class TunnelEngine: Sendable {
         let group: any EventLoopGroup
         let dialer: TargetDialer
         let environment: TunnelEnvironment
+        let trust: ClientTrust
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
     }
@@ -41,8 +42,15 @@ package final class TunnelEngine: Sendable {
             bufferingPolicy: .bufferingNewest(TunnelLimits.logLineBacklog)
         )
         (newcomers, admission) = AsyncStream.makeStream(of: TunnelInstance.self)
-        let dialer = TargetDialer(resolver: TargetResolver(), timeout: TimeAmount(environment.tcpDialTimeout))
-        parts = Parts(group: group, dialer: dialer, environment: environment, changed: changed, logSink: logSink)
+        let dialer = TargetDialer(resolver: TargetResolver(), environment: environment)
+        parts = Parts(
+            group: group,
+            dialer: dialer,
+            environment: environment,
+            trust: ClientTrust(authorities: environment.certificateAuthorities),
+            changed: changed,
+            logSink: logSink
+        )
     }
 
     /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has drained or been cut.

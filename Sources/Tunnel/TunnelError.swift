@@ -10,17 +10,14 @@ package struct TunnelError: Error, Sendable, Hashable {
     package let reason: TunnelReason
     package let message: String
 
-    package init(_ reason: TunnelReason, _ message: String) {
+    /// Whether trying the same thing again can not help.
+    package let isTerminal: Bool
+
+    /// `isTerminal` where it differs from what the reason mostly means: a peer's mistake can be mended there.
+    package init(_ reason: TunnelReason, _ message: String, isTerminal: Bool? = nil) {
         self.reason = reason
         self.message = message
-    }
-
-    /// Whether trying the same thing again can not help.
-    package var isTerminal: Bool {
-        switch reason {
-        case .noPermission, .certificateInvalid, .invalidSpec, .notSupportedYet: true
-        default: false
-        }
+        self.isTerminal = isTerminal ?? reason.isMostlyTerminal
     }
 
     /// What went wrong while binding `endpoint`.
@@ -45,6 +42,15 @@ package struct TunnelError: Error, Sendable, Hashable {
             return TunnelError(.tooManyOpenFiles, "too many open files for \(place); raise the limit (ulimit -n)")
         default:
             return TunnelError(.internalError, "can not listen on \(place): \(String(cString: strerror(code)))")
+        }
+    }
+}
+
+extension TunnelReason {
+    fileprivate var isMostlyTerminal: Bool {
+        switch self {
+        case .noPermission, .certificateInvalid, .invalidSpec, .notSupportedYet: true
+        default: false
         }
     }
 }

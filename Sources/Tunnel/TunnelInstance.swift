@@ -13,27 +13,39 @@ import Foundation
 /// All state is touched by the one task in `run()`; everybody else sends commands and reads the status board.
 actor TunnelInstance {
     nonisolated let id: InstanceID
-    private nonisolated let board: StatusBoard
-    private nonisolated let tunnel: TunnelContext
+    nonisolated let board: StatusBoard
+    nonisolated let tunnel: TunnelContext
     private nonisolated let commands: AsyncStream<Command>
-    private nonisolated let mailbox: AsyncStream<Command>.Continuation
+    nonisolated let mailbox: AsyncStream<Command>.Continuation
     private let group: any EventLoopGroup
+    nonisolated let trust: ClientTrust
+    nonisolated let exit: NIOLoopBoundBox<LinkExit>
 
-    private var listeners: [ListenKey: Listener] = [:]
+    var listeners: [ListenKey: Listener] = [:]
     /// Connections of former runs that may still finish.
     private var draining: [Drain] = []
-    private var backoff = Backoff()
+    var backoff = Backoff()
+    /// Between attempts to meet the server, which come sooner after one another than other retries.
+    var redial = Backoff(base: TunnelLimits.redialBase, cap: TunnelLimits.redialCap)
     private var retry: Scheduled<Void>?
+    var end: TunnelEnd?
+    var endsMade = 0
+    var certificateCheck: Scheduled<Void>?
+    /// Which of the two `auto` has turned out to be; kept while the spec's mode is.
+    private var decision: (spec: SessionIdentity, mode: TunnelMode)?
     private var wantsToRun = false
     private var isLeaving = false
 
-    private enum Command {
+    enum Command {
         case run(TunnelSpec, generation: Int, releaseFirst: Bool, done: CheckedContinuation<Void, Never>)
         case stop(done: CheckedContinuation<Void, Never>)
         /// Stop, and end the task when the last connection has.
         case leave(done: CheckedContinuation<Void, Never>)
         case retry
         case drained
+        case report(EndReport, of: Int)
+        /// A day has passed under the same certificate.
+        case checkCertificate
     }
 
     private struct Drain {
@@ -46,13 +58,17 @@ actor TunnelInstance {
         self.id = id
         group = engine.group
         board = StatusBoard(spec: spec, generation: generation, changed: engine.changed)
+        let home = engine.group.next()
+        trust = engine.trust
         tunnel = TunnelContext(
             id: id,
             spec: spec,
+            home: home,
             dialer: engine.dialer,
             environment: engine.environment,
             log: TunnelLog(id: id, level: spec.log, sink: engine.logSink)
         )
+        exit = .makeBoxSendingValue(LinkExit(tunnel: tunnel), eventLoop: home)
         (commands, mailbox) = AsyncStream.makeStream(of: Command.self)
     }
 
@@ -84,7 +100,7 @@ actor TunnelInstance {
         guard case .terminated = mailbox.yield(command) else { return }
         switch command {
         case .run(_, _, _, let done), .stop(let done), .leave(let done): done.resume()
-        case .retry, .drained: break
+        case .retry, .drained, .report, .checkCertificate: break
         }
     }
 
@@ -104,7 +120,10 @@ actor TunnelInstance {
                 isLeaving = true
                 done.resume()
             case .retry:
-                if wantsToRun { await listen(releaseFirst: false) }
+                if wantsToRun { await proceed(releaseFirst: false) }
+            case .report(let report, let number):
+                if wantsToRun, number == end?.number { await handle(report) }
+            case .checkCertificate: checkCertificate()
             case .drained:
                 settleDrains()
             }
@@ -118,6 +137,7 @@ actor TunnelInstance {
         if isRestart, wantsToRun { await close() }
         wantsToRun = true
         backoff.reset()
+        redial.reset()
         retry?.cancel()
         tunnel.apply(spec)
         board.update { status in
@@ -125,57 +145,121 @@ actor TunnelInstance {
             status.generation = generation
             status.nextRetry = nil
         }
-        await listen(releaseFirst: releaseFirst)
+        await proceed(releaseFirst: releaseFirst)
     }
 
-    /// Makes the listeners be what the spec says: keeps those that stay, binds new ones, then lets the others go.
-    private func listen(releaseFirst: Bool) async {
+    /// Makes the listeners be what the spec says: keeps those that stay, binds new ones, then lets the others go; and
+    /// has the end of a two-ended tunnel that belongs to it.
+    private func proceed(releaseFirst: Bool) async {
         let spec = board.current.spec
         do {
-            let wanted = try Self.listenKeys(of: spec)
-            if board.current.phase != .ready { board.move(to: .starting) }
+            try Self.check(spec)
+            if board.current.phase != .ready, board.current.phase != .connecting { board.move(to: .starting) }
+            if end?.identity != SessionIdentity(spec) { await leaveEnd() }
+            let mode = try await resolveMode(spec, releaseFirst: releaseFirst)
+            let wanted = listenKeys(of: spec, mode)
             if releaseFirst { await release(except: wanted) }
+            if spec.role == .server || mode == .two { try await haveEnd(spec, mode) }
             try await bind(wanted)
             await release(except: wanted)
             board.update { status in
-                status.resolvedMode = TunnelMode.one.rawValue
+                status.resolvedMode = mode.rawValue
                 status.listening = wanted.compactMap { listeners[$0]?.address }
             }
-            if board.current.phase != .ready {
-                tunnel.log.write(.info, "Client started: \(spec.displayURL)")
+            if spec.role == .client, mode == .one {
+                backoff.reset()
+                becomeReady(spec)
+            } else {
+                await meet()
             }
-            backoff.reset()
-            board.move(to: .ready)
         } catch {
             await failed(error)
         }
     }
 
-    /// What a spec listens on, TCP first; throws what can not run at all.
-    private static func listenKeys(of spec: TunnelSpec) throws(TunnelError) -> [ListenKey] {
-        guard spec.role == .client, spec.mode != .two else {
-            throw TunnelError(
-                .notSupportedYet,
-                "two-ended tunnels (server://, client mode dual) are not supported yet; a client with mode single (1) is"
-            )
-        }
-        return TransportProtocol.allCases
-            .filter(spec.protocols.contains)
-            .map { ListenKey(endpoint: spec.tunnel, transport: $0) }
+    func becomeReady(_ spec: TunnelSpec) {
+        if board.current.phase != .ready { tunnel.log.write(.info, "\(roleName) started: \(spec.displayURL)") }
+        board.move(to: .ready)
     }
 
-    private func bind(_ wanted: [ListenKey]) async throws(TunnelError) {
+    var roleName: String { board.current.spec.role == .server ? "Server" : "Client" }
+
+    /// What can not run at all.
+    private static func check(_ spec: TunnelSpec) throws(TunnelError) {
+        guard spec.role == .server else { return }
+        switch spec.transport {
+        case .tcp: break
+        case .quic, .websocket, .http2:
+            throw TunnelError(
+                .notSupportedYet,
+                "type \(spec.transport.codeText) links are not supported yet; use type=0 (transport: tcp)"
+            )
+        case .unknown(let code):
+            throw TunnelError(
+                .invalidSpec,
+                "unknown type '\(code)'; known are 0 (tcp), 1 (quic), 2 (websocket) and 3 (http2)"
+            )
+        }
+    }
+
+    /// What a spec listens on, TCP first.
+    func listenKeys(of spec: TunnelSpec, _ mode: TunnelMode) -> [ListenKey] {
+        func users(_ endpoint: Endpoint?, _ purpose: ListenKey.Purpose) -> [ListenKey] {
+            guard let endpoint else { return [] }
+            return TransportProtocol.allCases.filter(spec.protocols.contains).map {
+                ListenKey(endpoint: endpoint, transport: $0, purpose: purpose)
+            }
+        }
+        switch (spec.role, mode) {
+        case (.client, .one): return users(spec.tunnel, .single)
+        case (.client, _): return end?.flow == .forward ? users(spec.targets.first, .entry) : []
+        case (.server, _):
+            let meeting = ListenKey(endpoint: spec.tunnel, transport: .tcp, purpose: .meeting)
+            return (mode == .one ? users(spec.targets.first, .entry) : []) + [meeting]
+        }
+    }
+
+    /// The spec's mode, or what `auto` comes to: whoever can bind its users' address is the one that listens there.
+    private func resolveMode(_ spec: TunnelSpec, releaseFirst: Bool) async throws(TunnelError) -> TunnelMode {
+        guard spec.mode == .auto else { return spec.mode }
+        let identity = SessionIdentity(spec)
+        if let decision, decision.spec == identity { return decision.mode }
+        let wanted = listenKeys(of: spec, .one)
+        if releaseFirst { await release(except: wanted) }
+        var mode = TunnelMode.one
+        do {
+            try await bind(wanted.filter { $0.purpose != .meeting })
+        } catch {
+            switch error.reason {
+            case .portInUse, .addressNotAvailable, .nameNotResolved: mode = .two
+            default: throw error
+            }
+        }
+        decision = (identity, mode)
+        return mode
+    }
+
+    func bind(_ wanted: [ListenKey]) async throws(TunnelError) {
         var port: UInt16?
         var bound: [Listener] = []
         for key in wanted {
             if let listener = listeners[key] {
-                port = listener.address.port
+                if key.transport == .tcp { port = listener.address.port }
                 continue
             }
+            for other in listeners.keys where other.excludes(key) {
+                await listeners.removeValue(forKey: other)?.close()
+            }
             do {
-                let listener = try await Listener.bind(key, port: port, for: tunnel, on: group)
+                // A UDP socket of users follows its TCP sibling, whose port the system may have chosen.
+                let listener = try await Listener.bind(
+                    key,
+                    port: key.transport == .udp ? port : nil,
+                    for: tunnel,
+                    on: group
+                )
                 bound.append(listener)
-                port = listener.address.port
+                if key.transport == .tcp { port = listener.address.port }
             } catch {
                 for listener in bound { await listener.close() }
                 throw error
@@ -184,7 +268,7 @@ actor TunnelInstance {
         for listener in bound { listeners[listener.key] = listener }
     }
 
-    private func release(except wanted: [ListenKey]) async {
+    func release(except wanted: [ListenKey]) async {
         let leaving = listeners.values.filter { !wanted.contains($0.key) }
         guard !leaving.isEmpty else { return }
         for listener in leaving {
@@ -194,17 +278,24 @@ actor TunnelInstance {
         startDrain()
     }
 
-    private func failed(_ error: TunnelError) async {
-        tunnel.log.write(.error, "Client error: \(error.message)")
+    func failed(_ error: TunnelError) async {
+        tunnel.log.write(.error, "\(roleName) error: \(error.message)")
         guard !error.isTerminal else {
             await releaseAll()
             return board.move(to: .failed, error.reason, error.message)
         }
         var random = SystemRandomNumberGenerator()
-        let delay = backoff.next(using: &random)
+        let delay = error.reason == .peerUnreachable ? nextRedial(&random) : backoff.next(using: &random)
         board.update { $0.nextRetry = Date(timeIntervalSinceNow: delay / .seconds(1)) }
         board.move(to: .backoff, error.reason, error.message)
         retry = group.next().scheduleTask(in: TimeAmount(delay)) { [mailbox] in _ = mailbox.yield(.retry) }
+    }
+
+    /// Eager for the first minutes, so that a server that was restarted is met within a second.
+    private func nextRedial(_ random: inout some RandomNumberGenerator) -> Duration {
+        let isEager = redial.failures < TunnelLimits.redialEagerAttempts
+        let delay = redial.next(using: &random)
+        return isEager ? delay : max(delay, tunnel.environment.serviceCooldown)
     }
 
     private func close() async {
@@ -215,6 +306,7 @@ actor TunnelInstance {
     }
 
     private func releaseAll() async {
+        await leaveEnd()
         await release(except: [])
         board.update { status in
             status.listening = []
@@ -225,7 +317,7 @@ actor TunnelInstance {
     // MARK: Draining
 
     /// Gives every connection there is now the spec's drain time to finish.
-    private func startDrain() {
+    func startDrain() {
         let connections = tunnel.retireGroup()
         guard connections.count > 0 else { return }
         let limit = board.current.spec.drain
@@ -243,7 +335,7 @@ actor TunnelInstance {
         showDrains()
         guard !wantsToRun else { return }
         if draining.isEmpty {
-            if board.current.phase != .stopped { tunnel.log.write(.info, "Client shutdown complete") }
+            if board.current.phase != .stopped { tunnel.log.write(.info, "\(roleName) shutdown complete") }
             board.move(to: .stopped)
         } else {
             board.move(to: .draining)

@@ -110,6 +110,10 @@ package struct TunnelStatus: Sendable, Hashable {
     package var pingMilliseconds = 0
     /// Idle links ready for use (two-ended only).
     package var poolIdle = 0
+    /// Handshakes, links and lines turned away because they were not this tunnel's peer's (two-ended only).
+    package var rejected = 0
+    /// The certificate this end shows (a server with TLS).
+    package var certificate: CertificateSummary?
     package var tcpConnections = 0
     package var udpSessions = 0
     /// Connections of former runs that are still finishing, and when the rest of them will be cut.

@@ -1,3 +1,5 @@
+import NIOCore
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -43,8 +45,7 @@ struct SystemdNotifier: Sendable {
     /// A reload is only believed with the time it began.
     private static func clock(_ state: State) -> String {
         guard state == .reloading else { return "" }
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return "\nMONOTONIC_USEC=\(Int(now.tv_sec) * 1_000_000 + now.tv_nsec / 1000)"
+        // NIO's uptime is CLOCK_MONOTONIC, which the protocol asks for.
+        return "\nMONOTONIC_USEC=\(NIODeadline.now().uptimeNanoseconds / 1000)"
     }
 }

@@ -4,6 +4,10 @@ import Reconciler
 import TestSupport
 import Testing
 
+// The C library's `stat` counts as CoreFoundation's wherever that is loaded, and a dependency loads it.
+#if canImport(CoreFoundation)
+import CoreFoundation
+#endif
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)

@@ -122,21 +122,32 @@ struct LifeTests {
         }
     }
 
-    @Test("what can not run yet says so, and nothing else is disturbed", arguments: [TunnelRole.server, .client])
-    func notSupported(_ role: TunnelRole) async throws {
+    @Test(
+        "what can not run says so, and nothing else is disturbed",
+        arguments: zip(
+            [PoolTransport.websocket, .unknown("9")],
+            [
+                (TunnelReason.notSupportedYet, "type=0"),
+                (.invalidSpec, "0 (tcp), 1 (quic), 2 (websocket) and 3 (http2)"),
+            ]
+        )
+    )
+    func notSupported(_ transport: PoolTransport, _ expected: (reason: TunnelReason, hint: String)) async throws {
         let server = try await EchoServer.start()
         try await withEngine { engine in
             let port = await engine.start(try .singleEnd(to: server.port))
             var spec = TunnelSpec(
-                role: role,
+                role: .server,
                 tunnel: Endpoint(host: "127.0.0.1", port: 0),
                 targets: [Endpoint(host: "a", port: 1)]
             )
             spec.mode = .two
+            spec.transport = transport
             await engine.run("00000002", spec: spec, generation: 0, releaseFirst: false)
             let status = engine.snapshot()["00000002"]
             #expect(status?.phase == .failed)
-            #expect(status?.reason == .notSupportedYet)
+            #expect(status?.reason == expected.reason)
+            #expect(status?.message.contains(expected.hint) == true)
             let client = try await TestClient.connect(port: port)
             try await client.send("ok")
             #expect(try await client.receiveText(2) == "ok")

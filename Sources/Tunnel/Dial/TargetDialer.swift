@@ -5,7 +5,7 @@ import NIOPosix
 /// Connects to a tunnel's targets: every target in rotation order, every address of each, until one answers.
 struct TargetDialer: Sendable {
     let resolver: TargetResolver
-    let timeout: TimeAmount
+    let environment: TunnelEnvironment
 
     /// A TCP connection with reads off, on `loop`, and the address it reached.
     struct Connection: Sendable {
@@ -29,7 +29,7 @@ struct TargetDialer: Sendable {
     ) -> EventLoopFuture<any Channel> {
         tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
             let bootstrap = DatagramBootstrap(group: loop)
-                .channelOption(.recvAllocator, value: .datagrams)
+                .channelOption(.recvAllocator, value: .datagrams(environment))
                 .channelOption(.maxMessagesPerRead, value: TunnelLimits.datagramsPerRead)
                 .channelInitializer(initializer)
             guard let source = plan.source(for: address) else { return bootstrap.connect(to: address) }
@@ -82,12 +82,15 @@ struct TargetDialer: Sendable {
     ) -> EventLoopFuture<Connection> {
         let start = NIODeadline.now()
         var bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
+            .connectTimeout(TimeAmount(environment.tcpDialTimeout))
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .relay)
-            .channelOption(.recvAllocator, value: .relay(isLimited: plan.rates != nil))
+            .channelOption(
+                .recvAllocator,
+                value: .relay(isLimited: plan.rates != nil, maximum: environment.readBufferMaxBytes)
+            )
         if let source = plan.source(for: address) { bootstrap = bootstrap.bind(to: source) }
         return bootstrap.connect(to: address).map { channel in
             let milliseconds = (NIODeadline.now() - start).nanoseconds / 1_000_000
@@ -118,15 +121,18 @@ extension ChannelOptions.Types.WriteBufferWaterMark {
 
 extension RecvByteBufferAllocator where Self == AdaptiveRecvByteBufferAllocator {
     /// Small for quiet connections, growing for busy ones; small throughout under a rate limit, where evenness matters.
-    static func relay(isLimited: Bool) -> Self {
-        AdaptiveRecvByteBufferAllocator(
+    static func relay(isLimited: Bool = false, maximum: Int) -> Self {
+        let most = max(1024, isLimited ? min(TunnelLimits.readBufferMaxBytesWhenLimited, maximum) : maximum)
+        return AdaptiveRecvByteBufferAllocator(
             minimum: 1024,
-            initial: TunnelLimits.readBufferInitialBytes,
-            maximum: isLimited ? TunnelLimits.readBufferMaxBytesWhenLimited : TunnelLimits.readBufferMaxBytes
+            initial: min(TunnelLimits.readBufferInitialBytes, most),
+            maximum: most
         )
     }
 }
 
 extension RecvByteBufferAllocator where Self == FixedSizeRecvByteBufferAllocator {
-    static var datagrams: Self { FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.datagramBufferBytes) }
+    static func datagrams(_ environment: TunnelEnvironment) -> Self {
+        FixedSizeRecvByteBufferAllocator(capacity: environment.datagramBufferBytes)
+    }
 }

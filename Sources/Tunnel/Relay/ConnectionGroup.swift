@@ -43,7 +43,7 @@ final class ConnectionGroup: Sendable {
             state.isCut = true
             return Array(state.open.values)
         }
-        for channel in channels { channel.close(mode: .all, promise: nil) }
+        for channel in channels { channel.eventLoop.execute { channel.closeAtOnce() } }
     }
 
     /// Calls back once there is no connection, at once if there is none now.

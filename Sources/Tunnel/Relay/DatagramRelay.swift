@@ -2,7 +2,7 @@ import Config
 import NIOCore
 import NIOPosix
 
-/// A UDP listener of a single-end tunnel: one session for each user address, each with a connected socket to a target.
+/// A UDP listener: one session for each user address, each with a socket connected to a target, or with a link.
 ///
 /// Listener and sessions live on one event loop. Datagrams are passed on whole or dropped, never queued beyond the named
 /// limits: UDP's users expect loss, not delay.
@@ -12,14 +12,17 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
     private let tunnel: TunnelContext
+    /// Where users get links; nil where targets are dialled.
+    fileprivate let entrance: LinkEntrance?
     private var sessions: [SocketAddress: DatagramSession] = [:]
     private var toFlush: [DatagramSession] = []
     private var sweep: Scheduled<Void>?
     private let gate = RateGate()
     private var refusals = 0
 
-    init(tunnel: TunnelContext) {
+    init(tunnel: TunnelContext, entrance: LinkEntrance?) {
         self.tunnel = tunnel
+        self.entrance = entrance
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -109,6 +112,7 @@ final class DatagramSession {
     private let tunnel: TunnelContext
     private let listener: DatagramListenerHandler
     private let listenerContext: ChannelHandlerContext
+    /// The target's socket, or the link.
     private var channel: (any Channel)?
     private var waiting: [ByteBuffer] = []
     private var isClosed = false
@@ -128,20 +132,51 @@ final class DatagramSession {
     }
 
     func connect(_ group: ConnectionGroup) {
+        if let entrance = listener.entrance {
+            takeLink(entrance, group)
+        } else {
+            dial(group)
+        }
+    }
+
+    private func dial(_ group: ConnectionGroup) {
         let loop = listenerContext.eventLoop
         let bound = NIOLoopBound(self, eventLoop: loop)
         tunnel.dialer.connectDatagram(plan, on: loop) { channel in
             channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(DatagramReplyHandler(session: bound.value))
+                try channel.pipeline.syncOperations.addHandlers([
+                    DatagramUnwrapper(), DatagramReplyHandler(session: bound.value),
+                ])
             }
         }.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel): self.connected(channel, group)
-            case .failure(let error):
-                self.tunnel.log.write(.error, "Target unreachable: \((error as? TunnelError)?.message ?? "\(error)")")
-                self.close()
+            case .failure(let error): self.failed("Target unreachable", error)
             }
         }
+    }
+
+    private func takeLink(_ entrance: LinkEntrance, _ group: ConnectionGroup) {
+        entrance.link(.udp, user: user).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let taken):
+                let link = taken.value.link
+                do {
+                    let replies = DatagramReplyHandler(session: self)
+                    try DatagramLinkCodec.install(on: link, isFramed: taken.value.areDatagramsFramed, replies)
+                    self.connected(link.channel, group)
+                } catch {
+                    link.close()
+                    self.failed("Link failed", error)
+                }
+            case .failure(let error): self.failed("No link", error)
+            }
+        }
+    }
+
+    private func failed(_ what: String, _ error: any Error) {
+        tunnel.log.write(.error, "\(what): \((error as? TunnelError)?.message ?? "\(error)")")
+        close()
     }
 
     private func connected(_ channel: any Channel, _ group: ConnectionGroup) {
@@ -195,15 +230,25 @@ final class DatagramSession {
         guard !isClosed else { return }
         isClosed = true
         waiting = []
-        channel?.close(promise: nil)
+        channel?.closeAtOnce()
         channel = nil
         listener.ended(self)
     }
 }
 
-/// Reads a session's target socket and hands what comes to the session's user.
-private final class DatagramReplyHandler: ChannelDuplexHandler {
+/// A connected socket's datagrams without the address, which is known.
+final class DatagramUnwrapper: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    typealias InboundOut = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        context.fireChannelRead(Self.wrapInboundOut(Self.unwrapInboundIn(data).data))
+    }
+}
+
+/// Reads a session's socket or link and hands what comes to the session's user.
+private final class DatagramReplyHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -215,7 +260,7 @@ private final class DatagramReplyHandler: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let datagram = Self.unwrapInboundIn(data).data
+        let datagram = Self.unwrapInboundIn(data)
         gate.bytes += datagram.readableBytes
         session.reply(datagram)
     }
@@ -241,7 +286,7 @@ private final class DatagramReplyHandler: ChannelDuplexHandler {
 }
 
 /// Holds a datagram channel's reads back while its rate limit has to catch up; the kernel's buffer queues, then drops.
-private final class RateGate {
+final class RateGate {
     var bytes = 0
     private var isPaused = false
     private var isReadHeld = false

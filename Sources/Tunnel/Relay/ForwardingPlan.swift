@@ -14,7 +14,8 @@ final class ForwardingPlan: Sendable {
     let sniffer: ProtocolSniffer?
     let access: AccessRules?
     let rates: RatePair?
-    let log: LogLevel
+    let protocols: Set<TransportProtocol>
+    let pool: PoolSize
 
     /// Parts of `former` that did not change are carried over, so that rotation and the rate's clock go on where they were.
     init(_ spec: TunnelSpec, following former: ForwardingPlan?) {
@@ -32,7 +33,8 @@ final class ForwardingPlan: Sendable {
             if let same = former?.rates, same.bytesPerSecond == rate { return same }
             return RatePair(bytesPerSecond: rate)
         }
-        log = spec.log
+        protocols = spec.protocols
+        pool = spec.pool
     }
 
     func admits(_ user: SocketAddress?) -> Bool {

@@ -8,10 +8,11 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
     private let tunnel: TunnelContext
+    /// Where this user gets a link; nil where the target is dialled.
+    private let entrance: LinkEntrance?
     private let plan: ForwardingPlan
     private let group: ConnectionGroup
-    private var early: [ByteBuffer] = []
-    private var hasEnded = false
+    private var early = EarlyBytes()
     private var state = State.waiting
     private var sniffDeadline: Scheduled<Void>?
 
@@ -25,8 +26,9 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         case done
     }
 
-    init(tunnel: TunnelContext) {
+    init(tunnel: TunnelContext, entrance: LinkEntrance?) {
         self.tunnel = tunnel
+        self.entrance = entrance
         (plan, group) = tunnel.admission()
     }
 
@@ -76,7 +78,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     // MARK: Before the relay
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        early.append(Self.unwrapInboundIn(data))
+        early.buffers.append(Self.unwrapInboundIn(data))
         guard case .sniffing = state else { return }
         // The guard in front has let these bytes through.
         dial(context)
@@ -84,7 +86,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed? = event as? ChannelEvent {
-            hasEnded = true
+            early.hasEnded = true
             if case .sniffing = state { dial(context) }
         }
         context.fireUserInboundEventTriggered(event)
@@ -100,49 +102,65 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    // MARK: The target
+    // MARK: The other side
 
     private func dial(_ context: ChannelHandlerContext) {
         state = .dialling
         sniffDeadline?.cancel()
-        let loop = context.eventLoop
-        tunnel.dialer.connect(plan, on: loop).assumeIsolated().whenComplete { result in
+        if let entrance { return takeLink(entrance, context) }
+        tunnel.dialer.connect(plan, on: context.eventLoop).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let connection): self.connected(connection, context)
-            case .failure(let error): self.failed(error, context)
+            case .success(let target): self.connected(target, context)
+            case .failure(let error): self.failed("Target unreachable", error, context)
             }
         }
     }
 
-    private func failed(_ error: any Error, _ context: ChannelHandlerContext) {
+    private func failed(_ what: String, _ error: any Error, _ context: ChannelHandlerContext) {
         guard case .dialling = state else { return }
         state = .done
-        tunnel.log.write(.error, "Target unreachable: \((error as? TunnelError)?.message ?? "\(error)")")
+        tunnel.log.write(.error, "\(what): \((error as? TunnelError)?.message ?? "\(error)")")
         context.close(promise: nil)
     }
 
-    private func connected(_ connection: TargetDialer.Connection, _ context: ChannelHandlerContext) {
-        tunnel.counters.recordPing(milliseconds: connection.milliseconds)
-        // The user may have left while we dialled: nobody would ever close the target's side then.
-        guard case .dialling = state, context.channel.isActive else {
-            return connection.channel.close(promise: nil)
+    /// The user may have left while we waited: nobody would ever close the other side then.
+    private func isWanted(_ context: ChannelHandlerContext) -> Bool {
+        guard case .dialling = state else { return false }
+        return context.channel.isActive
+    }
+
+    private func takeLink(_ entrance: LinkEntrance, _ context: ChannelHandlerContext) {
+        entrance.link(.tcp, user: context.remoteAddress).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let taken):
+                let link = taken.value.link
+                guard self.isWanted(context) else { return link.close() }
+                self.relay(context, RelayEnd(channel: link.channel, early: link.release()), name: "link \(link.id)")
+            case .failure(let error): self.failed("No link", error, context)
+            }
         }
+    }
+
+    private func connected(_ target: TargetDialer.Connection, _ context: ChannelHandlerContext) {
+        tunnel.counters.recordPing(milliseconds: target.milliseconds)
+        guard isWanted(context) else { return target.channel.close(promise: nil) }
+        sendProxyHeader(target, context)
+        relay(context, RelayEnd(channel: target.channel), name: Endpoint(target.address).description)
+    }
+
+    private func relay(_ context: ChannelHandlerContext, _ far: RelayEnd, name: @autoclosure () -> String) {
         state = .done
-        sendProxyHeader(connection, context)
-        let names =
-            tunnel.log.level == .debug
-            ? (Self.name(context.remoteAddress), Self.name(connection.address)) : ("", "")
-        tunnel.log.write(.debug, "Starting exchange: \(names.0) <-> \(names.1)")
-        let log = tunnel.log
-        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) {
-            log.write(.debug, "Exchange complete: \(names.0) <-> \(names.1)")
+        let names = tunnel.log.level == .debug ? "\(Self.name(context.remoteAddress)) <-> \(name())" : ""
+        tunnel.log.write(.debug, "Starting exchange: \(names)")
+        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) { [log = tunnel.log] in
+            log.write(.debug, "Exchange complete: \(names)")
         }
         do {
-            try relay.install(user: context.channel, target: connection.channel, early: early, userEnded: hasEnded)
-            early = []
+            try relay.install(near: RelayEnd(channel: context.channel, early: early), far: far)
+            early = EarlyBytes()
             context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
         } catch {
-            connection.channel.close(promise: nil)
+            far.channel.close(promise: nil)
             context.close(promise: nil)
         }
     }
@@ -161,8 +179,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private static func name(_ address: SocketAddress?) -> String {
-        guard let address, let port = address.port else { return "unknown" }
-        return Endpoint(host: address.ipAddress ?? "", port: UInt16(port)).description
+        address.map { Endpoint($0).description } ?? "unknown"
     }
 }
 

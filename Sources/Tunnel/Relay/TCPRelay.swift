@@ -6,8 +6,8 @@ import NIOCore
 /// FIN travels as output close once everything before it has been written. A direction is read from only while the other
 /// channel takes writes and the rate allows, so that bytes wait in the kernel and the sender feels it.
 final class TCPRelay {
-    private let user: RelayHandler
-    private let target: RelayHandler
+    private let near: RelayHandler
+    private let far: RelayHandler
     private let loop: any EventLoop
     private let readTimeout: TimeAmount?
     private var isHalfClosed = false
@@ -26,30 +26,25 @@ final class TCPRelay {
         self.loop = loop
         self.readTimeout = plan.readTimeout
         self.whenClosed = whenClosed
-        user = RelayHandler(direction: .fromUser, limiter: plan.rates?.fromUser, counters: counters)
-        target = RelayHandler(direction: .toUser, limiter: plan.rates?.toUser, counters: counters)
+        near = RelayHandler(direction: .fromUser, limiter: plan.rates?.fromUser, counters: counters)
+        far = RelayHandler(direction: .toUser, limiter: plan.rates?.toUser, counters: counters)
     }
 
     /// Takes over both channels, which must be active on the relay's loop with reads off, and turns reads on.
     ///
-    /// `early` was read from the user before the target was there; `userEnded` says that its FIN was seen too.
-    func install(
-        user userChannel: any Channel,
-        target targetChannel: any Channel,
-        early: [ByteBuffer],
-        userEnded: Bool
-    ) throws {
-        user.relay = self
-        target.relay = self
-        user.partner = target
-        target.partner = user
-        try userChannel.pipeline.syncOperations.addHandler(user)
-        try targetChannel.pipeline.syncOperations.addHandler(target)
+    /// `near` is the one whose bytes are counted as `rx`: the user's, or, on an exit, the target's.
+    func install(near nearEnd: RelayEnd, far farEnd: RelayEnd) throws {
+        near.relay = self
+        far.relay = self
+        near.partner = far
+        far.partner = near
+        try nearEnd.channel.pipeline.syncOperations.addHandler(near)
+        try farEnd.channel.pipeline.syncOperations.addHandler(far)
         scheduleIdleCheck()
-        user.forward(early)
-        if userEnded { user.inputEnded() }
-        try targetChannel.syncOptions?.setOption(.autoRead, value: true)
-        try userChannel.syncOptions?.setOption(.autoRead, value: true)
+        near.begin(with: nearEnd.early)
+        far.begin(with: farEnd.early)
+        try farEnd.channel.syncOptions?.setOption(.autoRead, value: true)
+        try nearEnd.channel.syncOptions?.setOption(.autoRead, value: true)
     }
 
     fileprivate func active() {
@@ -67,8 +62,8 @@ final class TCPRelay {
         guard openEnds == 0 else { return }
         idleCheck?.cancel()
         idleCheck = nil
-        user.detach()
-        target.detach()
+        near.detach()
+        far.detach()
         whenClosed()
     }
 
@@ -85,9 +80,22 @@ final class TCPRelay {
     private func checkIdle() {
         guard let limit = idleLimit else { return }
         guard NIODeadline.now() - lastActivity >= limit else { return scheduleIdleCheck() }
-        user.close()
-        target.close()
+        near.close()
+        far.close()
     }
+}
+
+/// A channel for a relay to take over, and what has come from it already.
+struct RelayEnd {
+    let channel: any Channel
+    var early = EarlyBytes()
+}
+
+/// What a channel received before its relay was there.
+struct EarlyBytes {
+    var buffers: [ByteBuffer] = []
+    /// Its sender has ended its direction.
+    var hasEnded = false
 }
 
 /// One end of a `TCPRelay`: reads its channel and writes to the other's.
@@ -143,15 +151,17 @@ private final class RelayHandler: ChannelDuplexHandler {
         account()
     }
 
-    /// Passes on bytes that were read before this handler was there.
-    func forward(_ buffers: [ByteBuffer]) {
-        guard let other = partner?.context, !buffers.isEmpty else { return }
-        for buffer in buffers {
-            bytesThisCycle += buffer.readableBytes
-            other.write(Self.wrapOutboundOut(buffer), promise: nil)
+    /// Passes on what was received before this handler was there.
+    func begin(with early: EarlyBytes) {
+        if let other = partner?.context, !early.buffers.isEmpty {
+            for buffer in early.buffers {
+                bytesThisCycle += buffer.readableBytes
+                other.write(Self.wrapOutboundOut(buffer), promise: nil)
+            }
+            other.flush()
+            account()
         }
-        other.flush()
-        account()
+        if early.hasEnded { inputEnded() }
     }
 
     private func account() {
@@ -230,7 +240,7 @@ private final class RelayHandler: ChannelDuplexHandler {
         written.futureResult.assumeIsolated().whenComplete { _ in
             isWritten = true
             self.linger?.cancel()
-            self.context?.close(mode: mode, promise: nil)
+            if mode == .all { self.close() } else { self.context?.close(mode: mode, promise: nil) }
         }
         guard mode == .all, !isWritten else { return }
         linger = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.lingerAfterReset)) {
@@ -239,6 +249,6 @@ private final class RelayHandler: ChannelDuplexHandler {
     }
 
     func close() {
-        context?.close(mode: .all, promise: nil)
+        context?.channel.closeAtOnce()
     }
 }

@@ -1,0 +1,27 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What tells one state of a file from another without reading it: which file it is, its size and its last change.
+package struct FileState: Sendable, Hashable {
+    package let size: Int64
+    package let isDirectory: Bool
+    private let device: UInt64
+    private let inode: UInt64
+    private let seconds: Int64
+    private let nanoseconds: Int64
+
+    /// Looks at what `path` leads to, nil where nothing is; follows symbolic links, so that a swapped link is another file.
+    package init?(path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        size = Int64(status.st_size)
+        isDirectory = status.st_mode & S_IFMT == S_IFDIR
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        seconds = Int64(status.st_mtim.tv_sec)
+        nanoseconds = Int64(status.st_mtim.tv_nsec)
+    }
+}

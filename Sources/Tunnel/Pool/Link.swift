@@ -1,0 +1,105 @@
+import NIOCore
+
+/// One link of a session: a byte channel with an id, idle until one end takes it for a user.
+final class Link {
+    let id: LinkID
+    let channel: any Channel
+    let fingerprint: String?
+    private let idleHandler: IdleLinkHandler
+
+    /// Begins to watch the channel, of which `early` has been read already; events come on the channel's loop.
+    init(
+        id: LinkID,
+        _ carrier: LinkChannel,
+        early: ByteBuffer,
+        isEntry: Bool,
+        onEvent: @escaping (LinkID, IdleLinkHandler.Event) -> Void
+    ) throws {
+        self.id = id
+        channel = carrier.channel
+        fingerprint = carrier.fingerprint
+        idleHandler = IdleLinkHandler(early: early, expectsSilence: isEntry) { onEvent(id, $0) }
+        try channel.syncOptions?.setOption(.autoRead, value: false)
+        try channel.pipeline.syncOperations.addHandler(idleHandler)
+    }
+
+    /// What came while it was idle; the channel belongs to the caller from here on.
+    func release() -> EarlyBytes {
+        let early = idleHandler.takeEarly()
+        channel.pipeline.syncOperations.removeHandler(idleHandler, promise: nil)
+        return early
+    }
+
+    func close() {
+        channel.closeAtOnce()
+    }
+}
+
+/// Watches an idle link: keeps what a user sent ahead of the signal, and notices when the link dies.
+final class IdleLinkHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    enum Event {
+        /// The peer will send nothing more; what it sent is kept.
+        case inputEnded
+        case closed
+        /// The peer spoke on a link that is not its to use yet.
+        case unexpectedBytes(ByteBuffer)
+    }
+
+    private var early: EarlyBytes
+    private var heldBytes: Int
+    private let expectsSilence: Bool
+    private var onEvent: ((Event) -> Void)?
+
+    init(early: ByteBuffer, expectsSilence: Bool, onEvent: @escaping (Event) -> Void) {
+        self.early = EarlyBytes(buffers: early.readableBytes > 0 ? [early] : [])
+        heldBytes = early.readableBytes
+        self.expectsSilence = expectsSilence
+        self.onEvent = onEvent
+    }
+
+    func takeEarly() -> EarlyBytes {
+        onEvent = nil
+        defer { early = EarlyBytes() }
+        return early
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = Self.unwrapInboundIn(data)
+        guard onEvent != nil else { return context.fireChannelRead(data) }
+        if expectsSilence { return emit(.unexpectedBytes(bytes)) }
+        heldBytes += bytes.readableBytes
+        early.buffers.append(bytes)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if heldBytes < TunnelLimits.linkEarlyBytes, !early.hasEnded { context.read() }
+        context.fireChannelReadComplete()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent, onEvent != nil {
+            early.hasEnded = true
+            emit(.inputEnded)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        emit(.closed)
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    private func emit(_ event: Event) {
+        onEvent?(event)
+    }
+}

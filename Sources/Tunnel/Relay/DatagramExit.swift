@@ -1,0 +1,165 @@
+import Config
+import NIOCore
+
+/// One UDP session of an exit: the link that carries a user's datagrams, and a socket connected to a target.
+///
+/// A user who comes again before the session is forgotten gets the same socket, so that the target sees the same peer.
+final class DatagramExit {
+    private(set) var lastActivity = NIODeadline.now()
+    private let plan: ForwardingPlan
+    private let tunnel: TunnelContext
+    private let whenClosed: (DatagramExit) -> Void
+    private var link: (any Channel)?
+    private var target: (any Channel)?
+    private var waiting: [ByteBuffer] = []
+    private var isClosed = false
+
+    init(plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
+        self.plan = plan
+        self.tunnel = tunnel
+        self.whenClosed = whenClosed
+    }
+
+    func start(_ link: Link, framed: Bool, group: ConnectionGroup, refuse: @escaping (String) -> Void) {
+        guard group.add(link.channel) else {
+            link.close()
+            return close()
+        }
+        link.channel.closeFuture.whenComplete { [channel = link.channel] _ in group.remove(channel) }
+        attach(link, framed: framed)
+        let bound = NIOLoopBound(self, eventLoop: tunnel.home)
+        tunnel.dialer.connectDatagram(plan, on: tunnel.home) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                let handler = DatagramExitHandler(session: bound.value, side: .target)
+                try channel.pipeline.syncOperations.addHandlers([DatagramUnwrapper(), handler])
+            }
+        }.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): self.connected(channel)
+            case .failure(let error):
+                let why = (error as? TunnelError)?.message ?? "\(error)"
+                self.tunnel.log.write(.error, "Target unreachable: \(why)")
+                refuse("target unreachable: \(why)")
+                self.close()
+            }
+        }
+    }
+
+    /// The user's datagrams come over this link from now on.
+    func attach(_ link: Link, framed: Bool) {
+        let former = self.link
+        self.link = link.channel
+        former?.closeAtOnce()
+        lastActivity = .now()
+        do {
+            let handler = DatagramExitHandler(session: self, side: .link)
+            try DatagramLinkCodec.install(on: link, isFramed: framed, handler)
+        } catch {
+            link.close()
+        }
+    }
+
+    private func connected(_ channel: any Channel) {
+        guard !isClosed else { return channel.close(promise: nil) }
+        target = channel
+        for datagram in waiting { channel.write(datagram, promise: nil) }
+        waiting = []
+        channel.flush()
+    }
+
+    fileprivate func toTarget(_ datagram: ByteBuffer) {
+        lastActivity = .now()
+        tunnel.counters.countUDP(datagram.readableBytes, .toUser)
+        guard let target else {
+            if waiting.count < TunnelLimits.datagramsWhileConnecting { waiting.append(datagram) }
+            return
+        }
+        if target.isWritable { target.write(datagram, promise: nil) }
+    }
+
+    fileprivate func toLink(_ datagram: ByteBuffer) {
+        lastActivity = .now()
+        tunnel.counters.countUDP(datagram.readableBytes, .fromUser)
+        if let link, link.isWritable { link.write(datagram, promise: nil) }
+    }
+
+    fileprivate func flush(from side: DatagramExitHandler.Side) {
+        switch side {
+        case .link: target?.flush()
+        case .target: link?.flush()
+        }
+    }
+
+    fileprivate func limiter(from side: DatagramExitHandler.Side) -> RateLimiter? {
+        switch side {
+        case .link: plan.rates?.toUser
+        case .target: plan.rates?.fromUser
+        }
+    }
+
+    fileprivate func closed(_ side: DatagramExitHandler.Side, _ channel: any Channel) {
+        switch side {
+        case .link: if channel === link { close() }
+        case .target: close()
+        }
+    }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        waiting = []
+        link?.closeAtOnce()
+        target?.close(promise: nil)
+        link = nil
+        target = nil
+        whenClosed(self)
+    }
+}
+
+/// Reads one side of a `DatagramExit`; behind it all is whole datagrams.
+private final class DatagramExitHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum Side {
+        case link
+        case target
+    }
+
+    private let session: DatagramExit
+    private let side: Side
+    private let gate = RateGate()
+
+    init(session: DatagramExit, side: Side) {
+        self.session = session
+        self.side = side
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let datagram = Self.unwrapInboundIn(data)
+        gate.bytes += datagram.readableBytes
+        switch side {
+        case .link: session.toTarget(datagram)
+        case .target: session.toLink(datagram)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        session.flush(from: side)
+        gate.account(session.limiter(from: side), context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        gate.read(context)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.channel.closeAtOnce()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        session.closed(side, context.channel)
+        context.fireChannelInactive()
+    }
+}

@@ -1,0 +1,163 @@
+import Config
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// The client's end: one attempt at a time to meet the server, and the session that comes of it.
+///
+/// Lives on the tunnel's loop; when to try again is its tunnel's business.
+final class ClientEnd {
+    private let spec: TunnelSpec
+    private let tunnel: TunnelContext
+    private let trust: ClientTrust
+    private let entrance: LinkEntrance
+    private let exit: LinkExit
+    private let report: (EndReport) -> Void
+    private let token: HandshakeToken
+    /// Tells the server that it is the same client that comes back.
+    private let clientID: String
+    private var session: Session?
+    private var isConnecting = false
+    private var isStopped = false
+
+    init(
+        spec: TunnelSpec,
+        trust: ClientTrust,
+        tunnel: TunnelContext,
+        entrance: LinkEntrance,
+        exit: LinkExit,
+        report: @escaping (EndReport) -> Void
+    ) {
+        self.spec = spec
+        self.trust = trust
+        self.tunnel = tunnel
+        self.entrance = entrance
+        self.exit = exit
+        self.report = report
+        token = HandshakeToken(tunnelKey: spec.effectiveKey)
+        clientID = Hex.text(SessionSecret.makeNonce())
+    }
+
+    func stop() {
+        isStopped = true
+        session?.end(TunnelError(.peerUnreachable, "stopped"))
+    }
+
+    /// Tries once; the outcome is reported, also when a session that came of it ends later.
+    func connect() {
+        guard !isStopped, !isConnecting, session == nil else { return }
+        isConnecting = true
+        tunnel.log.write(.info, "Pending tunnel handshake...")
+        let began = NIODeadline.now()
+        let loop = tunnel.home
+        let client = handshakeClient()
+        let trust = trust
+        tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
+            .flatMap { client.terms(from: $0[...], on: loop) }
+            .flatMap { outcome in
+                // Reading every trusted authority takes a while, so it is done before the loop needs it.
+                guard outcome.terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
+                return NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
+                    _ = try trust.context(.verified)
+                    return outcome
+                }
+            }
+            .assumeIsolated()
+            .whenComplete { result in
+                self.isConnecting = false
+                guard !self.isStopped else { return }
+                do {
+                    let outcome = try result.get()
+                    try self.begin(outcome.terms, outcome.server, began)
+                } catch {
+                    self.report(.lost(error as? TunnelError ?? TunnelError(.internalError, "\(error)")))
+                }
+            }
+    }
+
+    private func handshakeClient() -> HandshakeClient {
+        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
+        let isWeb = spec.tunnel.port == 443
+        return HandshakeClient(
+            // What NodePass sends when there is no name.
+            host: name ?? "none",
+            token: token,
+            clientID: clientID,
+            timeout: TimeAmount(tunnel.environment.handshakeTimeout),
+            security: isWeb ? Self.security(trust, .web, name) : nil
+        )
+    }
+
+    private static func security(
+        _ trust: ClientTrust,
+        _ policy: ClientTrust.Policy,
+        _ name: String?
+    ) -> @Sendable () throws -> NIOSSLClientHandler {
+        { try trust.handler(policy, serverName: name) }
+    }
+
+    private func begin(_ terms: HandshakeTerms, _ server: SocketAddress, _ began: NIODeadline) throws(TunnelError) {
+        tunnel.log.write(
+            .info,
+            "Loading tunnel config: FLOW=\(terms.flow.rawValue)|MAX=\(terms.max)|TLS=\(terms.tls)|TYPE=\(terms.transport.codeText)"
+        )
+        if let wanted = spec.tls, wanted.code > terms.tls {
+            throw TunnelError(
+                .certificateInvalid,
+                "the server offers tls=\(terms.tls), this client asks for \(wanted.code); nothing was sent without it",
+                isTerminal: false
+            )
+        }
+        let session = Session(
+            terms: terms,
+            side: .client,
+            peer: Endpoint(server).host,
+            tunnelKey: spec.effectiveKey,
+            tunnel: tunnel,
+            entrance: entrance,
+            exit: exit,
+            dialer: try dialer(terms, server),
+            began: began
+        ) { event in
+            self.sessionEvent(event, terms.flow)
+        }
+        self.session = session
+        entrance.session = session
+        session.start()
+    }
+
+    private func dialer(_ terms: HandshakeTerms, _ server: SocketAddress) throws(TunnelError) -> any LinkDialer {
+        guard terms.transport == .tcp else {
+            throw TunnelError(
+                .notSupportedYet,
+                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp)",
+                isTerminal: false
+            )
+        }
+        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
+        let security: (@Sendable () throws -> NIOSSLClientHandler)? =
+            switch terms.tls {
+            case 0: nil
+            case 1: Self.security(trust, .anyCertificate, nil)
+            default: Self.security(trust, .verified, name)
+            }
+        return StreamLinkDialer(
+            server: server,
+            timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
+            keepAlive: tunnel.environment.reportInterval,
+            readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
+            security: security
+        )
+    }
+
+    private func sessionEvent(_ event: Session.Event, _ flow: TunnelFlow) {
+        switch event {
+        case .established: report(.established(flow))
+        case .ended(let error):
+            session = nil
+            entrance.session = nil
+            if !isStopped { report(.lost(error)) }
+        case .strayBytes: break
+        }
+    }
+}

@@ -1,0 +1,156 @@
+package import Config
+package import NIOCore
+
+/// What to do about the control link's signals and silences, for one session; decisions only.
+///
+/// Source of the rules: NodePass v1.14's health loop, flush and fingerprint verification.
+package struct ControlState: Sendable {
+    package enum Effect: Sendable, Hashable {
+        case send(Signal)
+        /// The peer took this link for a user: dial the target for it.
+        case serve(TransportProtocol, id: LinkID, user: String)
+        /// Compare this with the certificate on link `id`, then call `verified`.
+        case compare(id: LinkID, fingerprint: String)
+        /// Users may come in.
+        case openGate
+        case closeIdleLinks
+        /// The peer can not serve this link.
+        case refused(id: LinkID, why: String)
+        case trim(count: Int)
+        case roundTrip(TimeAmount)
+        case fail(TunnelError)
+    }
+
+    /// What the two ends do about the certificate's fingerprint.
+    package enum Verification: Sendable, Hashable {
+        /// No TLS.
+        case none
+        /// Each tells the other what it has seen; users wait until that is known.
+        case mutual
+        /// A v1.14 server with certificate files: it can not compare, and dies of a `verify`; the CA has vouched for it.
+        case byAuthority
+    }
+
+    private let isEntry: Bool
+    private let verification: Verification
+    private let reportInterval: TimeAmount
+    private var lastHeard: NIODeadline
+    private var pingSent: NIODeadline?
+    private var hasSentVerify = false
+    private var hasSeenVerify = false
+    /// Our own `verify` has to be sent.
+    package private(set) var owesVerify: Bool
+    private var badLines = 0
+    /// Links the peer named and we never found, since the last flush.
+    private var unknownLinks = 0
+    package private(set) var isGateOpen: Bool
+
+    package init(isEntry: Bool, verification: Verification, reportInterval: TimeAmount, now: NIODeadline) {
+        self.isEntry = isEntry
+        self.verification = verification
+        self.reportInterval = reportInterval
+        lastHeard = now
+        isGateOpen = verification != .mutual
+        owesVerify = verification == .mutual
+    }
+
+    /// The first beat: a ping at once.
+    package mutating func start(now: NIODeadline) -> [Effect] {
+        lastHeard = now
+        return ping(now)
+    }
+
+    /// One report interval has passed, with so many links idle.
+    package mutating func beat(idle: Int, now: NIODeadline) -> [Effect] {
+        guard now - lastHeard < reportInterval * 3 else {
+            let silence = Double((now - lastHeard).nanoseconds) / 1e9
+            let text = (silence * 10).rounded() / 10
+            return [.fail(TunnelError(.peerUnreachable, "the peer has been silent for \(text) s"))]
+        }
+        guard unknownLinks <= idle / 2 else {
+            unknownLinks = 0
+            return [.send(.flush), .closeIdleLinks]
+        }
+        return ping(now)
+    }
+
+    private mutating func ping(_ now: NIODeadline) -> [Effect] {
+        pingSent = now
+        return [.send(.ping)]
+    }
+
+    package mutating func received(_ signal: Signal, now: NIODeadline) -> [Effect] {
+        lastHeard = now
+        badLines = 0
+        switch signal {
+        case .ping: return [.send(.pong)]
+        case .pong:
+            guard let sent = pingSent else { return [] }
+            pingSent = nil
+            return [.roundTrip(now - sent)]
+        case .flush:
+            unknownLinks = 0
+            return [.closeIdleLinks]
+        case .open(let transport, let id, let user):
+            return isEntry ? [] : [.serve(transport, id: id, user: user)]
+        case .verify(let id, let fingerprint): return verify(id, fingerprint)
+        case .refuse(let id, let why): return isEntry ? [.refused(id: id, why: why)] : []
+        case .trim(let count): return isEntry && count > 0 ? [.trim(count: count)] : []
+        case .unknown: return []
+        }
+    }
+
+    private mutating func verify(_ id: LinkID, _ fingerprint: String?) -> [Effect] {
+        hasSeenVerify = true
+        switch (verification, fingerprint) {
+        case (.none, _): return []
+        case (_, .some(let fingerprint)):
+            // A server that compares after all wants ours too.
+            owesVerify = owesVerify || !hasSentVerify
+            return [.compare(id: id, fingerprint: fingerprint)]
+        case (.byAuthority, .none): return []
+        case (.mutual, .none):
+            return [.fail(TunnelError(.tlsFingerprintMismatch, "the peer sent no certificate fingerprint"))]
+        }
+    }
+
+    /// A v1.14 server with certificate files takes a link for a `verify` while users are served already; it dies when it
+    /// finds none.
+    package var awaitsPeersPick: Bool { verification == .byAuthority && !hasSeenVerify }
+
+    /// The answer to `compare`: what link `id` really has, nil when it was never seen.
+    package mutating func verified(_ fingerprint: String, against own: String?) -> [Effect] {
+        guard let own else {
+            if verification == .byAuthority { return [] }
+            return [.fail(TunnelError(.tlsFingerprintMismatch, "the peer verified a link that was never seen here"))]
+        }
+        guard fingerprint == own else {
+            let message = "the peer sees certificate \(fingerprint), this end \(own); something stands between them"
+            return [.fail(TunnelError(.tlsFingerprintMismatch, message))]
+        }
+        guard !isGateOpen else { return [] }
+        isGateOpen = true
+        return isEntry ? [.openGate] : []
+    }
+
+    /// True once: when our own `verify` is due.
+    package mutating func takeOwnVerify() -> Bool {
+        guard owesVerify else { return false }
+        owesVerify = false
+        hasSentVerify = true
+        return true
+    }
+
+    /// A line that is no signal: skipped, as NodePass does, but not for ever.
+    package mutating func receivedGarbage(now: NIODeadline) -> [Effect] {
+        lastHeard = now
+        badLines += 1
+        guard badLines > TunnelLimits.badSignalLines else { return [] }
+        return [.fail(TunnelError(.peerUnreachable, "the control link carries garbage"))]
+    }
+
+    /// A link that the peer named did not appear in time.
+    package mutating func missedLink() {
+        unknownLinks += 1
+    }
+}

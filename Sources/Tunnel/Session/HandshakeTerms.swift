@@ -1,0 +1,112 @@
+package import Config
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Which way users come: the side they connect to is the entry, the side that dials the target the exit.
+package enum TunnelFlow: String, Sendable, Hashable {
+    /// The server is the entry.
+    case reverse = "-"
+    /// The client is the entry.
+    case forward = "+"
+
+    package func isEntry(_ side: SessionSide) -> Bool {
+        (self == .reverse) == (side == .server)
+    }
+
+    /// What dashboards call `mode`: 1 for reverse, 2 for forward.
+    var mode: TunnelMode { self == .reverse ? .one : .two }
+}
+
+/// What the server tells the client: the JSON body of its 200 reply.
+///
+/// Source: NodePass v1.14 for `flow`, `max`, `tls` and `type`; `ext` and `session` are ours.
+package struct HandshakeTerms: Sendable, Hashable {
+    package var flow: TunnelFlow
+    /// Idle links the server accepts.
+    package var max: Int
+    /// 0 off, 1 self-signed, 2 certificate files.
+    package var tls: Int
+    package var transport: PoolTransport
+    package var extensions: Set<SessionExtension> = []
+    /// 16 random bytes, empty for a peer without extensions.
+    package var nonce: [UInt8] = []
+
+    package init(
+        flow: TunnelFlow,
+        max: Int,
+        tls: Int,
+        transport: PoolTransport,
+        extensions: Set<SessionExtension> = [],
+        nonce: [UInt8] = []
+    ) {
+        self.flow = flow
+        self.max = max
+        self.tls = tls
+        self.transport = transport
+        self.extensions = extensions
+        self.nonce = nonce
+    }
+
+    /// The reply's body, with the line feed NodePass writes.
+    package var body: String {
+        var members = [
+            JSONValue.Member("flow", .string(flow.rawValue)),
+            JSONValue.Member("max", .int(Int64(max))),
+            JSONValue.Member("tls", .string(String(tls))),
+            JSONValue.Member("type", .string(transport.codeText)),
+        ]
+        if !extensions.isEmpty {
+            let names = SessionExtension.allCases.filter(extensions.contains).map(\.rawValue)
+            members.append(JSONValue.Member("ext", .array(names.map(JSONValue.string))))
+            members.append(JSONValue.Member("session", .string(Hex.text(nonce))))
+        }
+        return JSONValue.object(members).compactText + "\n"
+    }
+
+    /// Reads a reply's body; the problem is for a log.
+    package init(body: [UInt8]) throws(HandshakeProblem) {
+        guard let fields = try? JSONDecoder().decode(Fields.self, from: Data(body)) else {
+            throw .malformed("the reply is not the JSON object a NodePass server sends")
+        }
+        guard let flow = TunnelFlow(rawValue: fields.flow) else { throw .malformed("unknown flow '\(fields.flow)'") }
+        guard let tls = Int(fields.tls), (0...2).contains(tls) else { throw .malformed("unknown tls '\(fields.tls)'") }
+        self.init(flow: flow, max: Swift.max(fields.max, 1), tls: tls, transport: PoolTransport(code: fields.type))
+        let named = Set((fields.ext ?? []).compactMap(SessionExtension.init))
+        guard !named.isEmpty, let nonce = fields.session.flatMap(Hex.bytes),
+            nonce.count == SessionSecret.nonceLengthBytes
+        else { return }
+        extensions = named
+        self.nonce = nonce
+    }
+
+    private struct Fields: Decodable {
+        let flow: String
+        let max: Int
+        let tls: String
+        let type: String
+        var ext: [String]?
+        var session: String?
+    }
+}
+
+/// Why a handshake did not come to terms.
+package enum HandshakeProblem: Error, Sendable, Hashable {
+    case malformed(String)
+    case refused(status: Int, String)
+}
+
+enum Hex {
+    static func text(_ bytes: [UInt8]) -> String {
+        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
+    static func bytes(_ text: String) -> [UInt8]? {
+        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
+}

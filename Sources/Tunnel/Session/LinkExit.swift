@@ -1,0 +1,120 @@
+import Config
+import NIOCore
+
+/// The exit's work: dials a target for each link the entry has taken, and relays.
+///
+/// Lives on the tunnel's loop, across sessions: what it relays goes on when a session ends.
+final class LinkExit {
+    private let tunnel: TunnelContext
+    private var datagrams: [String: DatagramExit] = [:]
+    private var sweep: Scheduled<Void>?
+
+    init(tunnel: TunnelContext) {
+        self.tunnel = tunnel
+    }
+
+    /// Serves one user over `link`; `refuse` is called with a reason when it can not.
+    func serve(_ link: Link, _ claim: Session.Claim, framed: Bool, refuse: @escaping (String) -> Void) {
+        guard tunnel.admission().plan.protocols.contains(claim.transport) else {
+            return turnAway(link, "\(claim.transport.rawValue) is switched off", refuse)
+        }
+        switch claim.transport {
+        case .tcp: serveTCP(link, claim.user, refuse)
+        case .udp: serveUDP(link, claim.user, framed: framed, refuse)
+        }
+    }
+
+    private func turnAway(_ link: Link, _ why: String, _ refuse: (String) -> Void) {
+        tunnel.log.write(.error, "Connection refused: \(why)")
+        refuse(why)
+        link.close()
+    }
+
+    // MARK: TCP
+
+    private func serveTCP(_ link: Link, _ user: String, _ refuse: @escaping (String) -> Void) {
+        let (plan, group) = tunnel.admission()
+        guard tunnel.counters.open(.tcp, limit: plan.connectionLimit) else {
+            return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
+        }
+        link.channel.closeFuture.whenComplete { [tunnel, channel = link.channel] _ in
+            tunnel.counters.close(.tcp)
+            group.remove(channel)
+        }
+        guard group.add(link.channel) else { return link.close() }
+        tunnel.dialer.connect(plan, on: tunnel.home).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let target): self.relay(link, target, user, plan)
+            case .failure(let error):
+                let why = (error as? TunnelError)?.message ?? "\(error)"
+                self.tunnel.log.write(.error, "Target unreachable: \(why)")
+                refuse("target unreachable: \(why)")
+                link.close()
+            }
+        }
+    }
+
+    /// Traffic is counted and limited at the target's socket: from the target is `rx`, as in NodePass.
+    private func relay(_ link: Link, _ target: TargetDialer.Connection, _ user: String, _ plan: ForwardingPlan) {
+        guard link.channel.isActive else { return target.channel.close(promise: nil) }
+        sendProxyHeader(to: target, user, plan)
+        let names = tunnel.log.level == .debug ? "\(user) <-> \(Endpoint(target.address))" : ""
+        tunnel.log.write(.debug, "Starting exchange: \(names)")
+        let relay = TCPRelay(loop: tunnel.home, plan: plan, counters: tunnel.counters) { [log = tunnel.log] in
+            log.write(.debug, "Exchange complete: \(names)")
+        }
+        do {
+            let early = link.release()
+            try relay.install(
+                near: RelayEnd(channel: target.channel),
+                far: RelayEnd(channel: link.channel, early: early)
+            )
+        } catch {
+            target.channel.close(promise: nil)
+            link.close()
+        }
+    }
+
+    private func sendProxyHeader(to target: TargetDialer.Connection, _ user: String, _ plan: ForwardingPlan) {
+        guard plan.proxyProtocol != .off, let endpoint = try? Endpoint(user),
+            let source = try? SocketAddress(ipAddress: endpoint.host, port: Int(endpoint.port)),
+            let header = ProxyHeader.bytes(
+                plan.proxyProtocol,
+                user: source,
+                target: target.address,
+                allocator: target.channel.allocator
+            )
+        else { return }
+        tunnel.counters.countTCP(header.readableBytes, .toUser)
+        target.channel.writeAndFlush(header, promise: nil)
+    }
+
+    // MARK: UDP
+
+    private func serveUDP(_ link: Link, _ user: String, framed: Bool, _ refuse: @escaping (String) -> Void) {
+        if let known = datagrams[user] { return known.attach(link, framed: framed) }
+        let (plan, group) = tunnel.admission()
+        guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
+            return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
+        }
+        let session = DatagramExit(plan: plan, tunnel: tunnel) { [weak self] ended in
+            guard let self, datagrams[user] === ended else { return }
+            datagrams[user] = nil
+            tunnel.counters.close(.udp)
+        }
+        datagrams[user] = session
+        session.start(link, framed: framed, group: group, refuse: refuse)
+        if sweep == nil { scheduleSweep() }
+    }
+
+    private func scheduleSweep() {
+        let limit = TimeAmount(tunnel.environment.udpIdleTimeout)
+        let interval = TimeAmount.nanoseconds(max(limit.nanoseconds / 4, 1_000_000))
+        sweep = tunnel.home.assumeIsolated().scheduleTask(in: interval) {
+            self.sweep = nil
+            let horizon = NIODeadline.now() - limit
+            for session in self.datagrams.values where session.lastActivity < horizon { session.close() }
+            if !self.datagrams.isEmpty { self.scheduleSweep() }
+        }
+    }
+}

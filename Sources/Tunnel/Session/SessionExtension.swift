@@ -1,0 +1,15 @@
+/// What two of ours agree on beyond NodePass v1.14, by name in the handshake; a peer that names none gets none.
+///
+/// Each is described in docs/protocol.md.
+package enum SessionExtension: String, Sendable, Hashable, CaseIterable {
+    /// The client proves on every link that it has the tunnel key.
+    case linkProof = "link-proof"
+    /// Signals are encrypted and authenticated.
+    case sealedSignals = "sealed-signals"
+    /// Datagrams carry their length, so that they arrive as they were sent.
+    case datagramFrames = "udp-frames"
+    /// The exit says when it can not serve a link.
+    case refuse
+    /// The exit may ask the entry to close idle links.
+    case trim
+}

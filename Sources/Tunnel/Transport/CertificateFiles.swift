@@ -1,0 +1,92 @@
+import Config
+import NIOSSL
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The two PEM files of `tls=2`: a certificate chain, leaf first, and the leaf's private key.
+struct CertificateFiles: Sendable {
+    /// Far more than any chain or key; a larger file is something else, given by mistake.
+    static let limitBytes = 1 << 20
+
+    let certificatePath: String
+    let keyPath: String
+
+    /// What tells one state of the pair from another, without reading it.
+    struct State: Sendable, Hashable {
+        let certificate: FileState?
+        let key: FileState?
+    }
+
+    var state: State {
+        State(certificate: FileState(path: certificatePath), key: FileState(path: keyPath))
+    }
+
+    /// Reads the pair and checks that a server can use it; throws `CertificateInvalid`.
+    ///
+    /// A certificate that is not valid yet passes: on a machine that starts with its clock behind it will be, and clients
+    /// judge by their own clock anyway.
+    func load() throws(TunnelError) -> ServerCredentials.Loaded {
+        let (chain, summary) = try readChain()
+        let key = try readKey()
+        do {
+            return try ServerCredentials.Loaded(chain: chain, key: key, certificate: summary)
+        } catch NIOSSLError.failedToLoadPrivateKey {
+            throw Self.invalid(
+                "key \(keyPath) does not belong to the certificate in \(certificatePath); "
+                    + "give the key it was made for, and put the server's own certificate first in the chain"
+            )
+        } catch {
+            throw Self.invalid("certificate \(certificatePath) can not be used for TLS: \(error)")
+        }
+    }
+
+    private func readChain() throws(TunnelError) -> ([NIOSSLCertificate], CertificateSummary) {
+        let text = try Self.read("certificate", certificatePath, parameter: "crt")
+        guard let chain = try? NIOSSLCertificate.fromPEMBytes(Array(text.utf8)),
+            let leaf = try? chain.first?.toDERBytes(),
+            let summary = try? CertificateSummary(der: leaf, path: certificatePath)
+        else {
+            throw Self.invalid(
+                "certificate \(certificatePath) holds no readable PEM certificate (-----BEGIN CERTIFICATE-----); "
+                    + "give the chain in PEM form as crt"
+            )
+        }
+        guard summary.notAfter > Date() else {
+            throw Self.invalid(
+                "certificate \(certificatePath) of \(summary.subject) expired on \(summary.lastDay); renew it"
+            )
+        }
+        return (chain, summary)
+    }
+
+    private func readKey() throws(TunnelError) -> NIOSSLPrivateKey {
+        let text = try Self.read("key", keyPath, parameter: "key")
+        guard !text.contains("ENCRYPTED") else {
+            throw Self.invalid("key \(keyPath) has a passphrase; remove it with: openssl pkey -in \(keyPath) -out NEW")
+        }
+        // What the parser says of a key is not repeated, lest a part of the key be in it.
+        guard let key = try? NIOSSLPrivateKey(bytes: Array(text.utf8), format: .pem) else {
+            throw Self.invalid(
+                "key \(keyPath) holds no readable PEM private key (-----BEGIN PRIVATE KEY----- or alike); "
+                    + "give the certificate's key in PEM form as key"
+            )
+        }
+        return key
+    }
+
+    private static func read(_ kind: String, _ path: String, parameter: String) throws(TunnelError) -> String {
+        do {
+            return try TextFile.read(path, limitBytes: limitBytes)
+        } catch {
+            throw invalid("\(kind) \(path) can not be read: \(error.problem); check \(parameter) and the permissions")
+        }
+    }
+
+    private static func invalid(_ message: String) -> TunnelError {
+        TunnelError(.certificateInvalid, message)
+    }
+}

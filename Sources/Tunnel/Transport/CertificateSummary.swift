@@ -1,0 +1,78 @@
+import Crypto
+package import NIOSSL
+import SwiftASN1
+import X509
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// What people and peers get to know of a certificate we present: whose it is, until when, and its fingerprint.
+package struct CertificateSummary: Sendable, Hashable {
+    /// How close to its end a certificate is worth a warning: renewal by machine is overdue by then (ACME clients
+    /// renew 30 days ahead), and there is time to renew by hand.
+    static let expiryNotice = Duration.seconds(14 * 86_400)
+
+    package let subject: String
+    package let notBefore: Date
+    package let notAfter: Date
+    /// As peers compare it: see ``fingerprint(ofDER:)``.
+    package let fingerprint: String
+    /// The file it was read from; nil when it was made in memory.
+    package let path: String?
+
+    /// Reads a certificate's DER form; throws what `X509` throws.
+    init(der: [UInt8], path: String?) throws {
+        let certificate = try Certificate(derEncoded: der)
+        subject = Self.name(of: certificate)
+        notBefore = certificate.notValidBefore
+        notAfter = certificate.notValidAfter
+        fingerprint = Self.fingerprint(ofDER: der)
+        self.path = path
+    }
+
+    package var isSelfMade: Bool { path == nil }
+
+    /// `sha256:` and the digest of a certificate's DER form as upper-case hex pairs, as both ends send it.
+    package static func fingerprint(ofDER der: [UInt8]) -> String {
+        let pairs = SHA256.hash(data: der).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }
+        return "sha256:" + pairs.joined(separator: ":")
+    }
+
+    package static func fingerprint(of certificate: NIOSSLCertificate) throws -> String {
+        fingerprint(ofDER: try certificate.toDERBytes())
+    }
+
+    /// A sentence for the log when the certificate has expired or is about to; never for one made in memory, whose
+    /// dates nobody checks.
+    package func expiryWarning(now: Date) -> String? {
+        guard let path else { return nil }
+        let left = Duration.seconds(notAfter.timeIntervalSince(now))
+        guard left < Self.expiryNotice else { return nil }
+        let days = left.components.seconds / 86_400
+        let when =
+            switch days {
+            case _ where left <= .zero: "has expired"
+            case 0: "expires in less than a day"
+            case 1: "expires in 1 day"
+            default: "expires in \(days) days"
+            }
+        return "certificate of \(subject) \(when) (\(lastDay)); renew \(path)"
+    }
+
+    /// The date of `notAfter`, in UTC.
+    var lastDay: String { notAfter.formatted(.iso8601.year().month().day()) }
+
+    private static func name(of certificate: Certificate) -> String {
+        let subject = String(describing: certificate.subject)
+        guard subject.isEmpty else { return subject }
+        // ACME authorities may leave the subject empty and put the names here alone.
+        let names = (try? certificate.extensions.subjectAlternativeNames).map(Array.init) ?? []
+        for case .dnsName(let name) in names { return name }
+        return "an unnamed subject"
+    }
+}

@@ -1,0 +1,92 @@
+import Config
+package import NIOSSL
+import Synchronization
+
+/// Whom a client believes: the TLS contexts of its links, made once and shared.
+package final class ClientTrust: Sendable {
+    package enum Policy: Sendable, Hashable, CaseIterable {
+        /// `tls=1`: any certificate; the link's handler shows it afterwards, for its fingerprint.
+        case anyCertificate
+        /// `tls=2`: one signed by an authority we trust, for the name we asked for.
+        case verified
+        /// As `verified`, with TLS 1.2 too: the HTTP handshake on port 443, which some proxy or CDN answers.
+        case web
+    }
+
+    private let authoritiesPath: String?
+    private let contexts = Mutex<[Policy: NIOSSLContext]>([:])
+
+    /// `authorities` is a PEM file to trust instead of the system's.
+    package init(authorities: String?) {
+        authoritiesPath = authorities
+    }
+
+    /// The name to ask a server for: `sni` if given, else the host unless that is an address; nil when there is none.
+    ///
+    /// `none` is how NodePass writes "not given".
+    package static func serverName(sni: String?, host: String) -> String? {
+        if let sni, !sni.isEmpty, sni != "none" { return sni }
+        // A colon is an IPv6 address with its zone, which is no address to the parser.
+        return host.isEmpty || host.contains(":") || IPAddress(host) != nil ? nil : host
+    }
+
+    /// The context for `policy`; the first call for one reads every trusted authority, so make it off the event loops.
+    ///
+    /// Throws `CertificateInvalid` when the authorities can not be loaded.
+    package func context(_ policy: Policy) throws(TunnelError) -> NIOSSLContext {
+        try contexts.withLock { contexts throws(TunnelError) in
+            if let context = contexts[policy] { return context }
+            let context = try makeContext(policy)
+            contexts[policy] = context
+            return context
+        }
+    }
+
+    /// A handler for one connection that asks for `serverName` (SNI) and, where `policy` verifies, insists on it.
+    ///
+    /// Without a name nothing is asked for, as `tls=1` wants on TCP links, and a verified certificate must name the
+    /// address connected to. Throws `InvalidSpec` for a name that can not be one, and what ``context(_:)`` throws.
+    package func handler(_ policy: Policy, serverName: String?) throws(TunnelError) -> NIOSSLClientHandler {
+        let context = try context(policy)
+        let name = try serverName.map { name throws(TunnelError) in try Self.checked(name) }
+        do {
+            return try NIOSSLClientHandler(context: context, serverHostname: name)
+        } catch {
+            throw TunnelError(.invalidSpec, "sni '\(name ?? "")' is not a server name; give a DNS name")
+        }
+    }
+
+    /// The name in the form for a TLS hello, which has no final dot (Go's server refuses one).
+    private static func checked(_ name: String) throws(TunnelError) -> String {
+        let bare = name.hasSuffix(".") ? String(name.dropLast()) : name
+        let isName = bare.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."): true
+            default: false
+            }
+        }
+        guard isName else {
+            throw TunnelError(
+                .invalidSpec,
+                "'\(name)' can not be a certificate's name; give one of letters, digits, '-' and '.' as sni"
+            )
+        }
+        return bare
+    }
+
+    private func makeContext(_ policy: Policy) throws(TunnelError) -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = policy == .web ? .tlsv12 : .tlsv13
+        configuration.certificateVerification = policy == .anyCertificate ? .none : .fullVerification
+        if let authoritiesPath { configuration.trustRoots = .file(authoritiesPath) }
+        do {
+            return try NIOSSLContext(configuration: configuration)
+        } catch {
+            let hint =
+                authoritiesPath.map { "file \($0) holds no readable ones; correct SSL_CERT_FILE" }
+                ?? "install ca-certificates or set SSL_CERT_FILE to a PEM file of them"
+            throw TunnelError(.certificateInvalid, "can not load the authorities to trust: \(hint)")
+        }
+    }
+}

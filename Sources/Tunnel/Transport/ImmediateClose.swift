@@ -1,0 +1,22 @@
+import NIOCore
+import NIOSSL
+
+extension Channel {
+    /// Closes now, saying goodbye first where TLS has a word for it, but not waiting for the peer's.
+    ///
+    /// A TLS handler's own close waits up to five seconds for a peer that may be gone, or that keeps its half open. On the
+    /// channel's loop only.
+    func closeAtOnce() {
+        guard let tls = tlsContext else { return close(promise: nil) }
+        let goodbye = eventLoop.makePromise(of: Void.self)
+        close(mode: .output, promise: goodbye)
+        goodbye.futureResult.assumeIsolated().whenComplete { _ in tls.close(promise: nil) }
+    }
+
+    /// The TLS handler's place in the pipeline; what is closed from there does not pass the handler.
+    private var tlsContext: ChannelHandlerContext? {
+        let pipeline = pipeline.syncOperations
+        return (try? pipeline.context(handlerType: NIOSSLServerHandler.self))
+            ?? (try? pipeline.context(handlerType: NIOSSLClientHandler.self))
+    }
+}

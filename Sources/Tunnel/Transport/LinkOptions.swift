@@ -1,0 +1,38 @@
+import NIOCore
+import NIOPosix
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Link sockets let the kernel find out that a silent peer has gone, at NodePass's pace: one probe each report interval.
+extension ClientBootstrap {
+    func keepingAlive(every interval: Duration) -> ClientBootstrap {
+        channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.keepIdle), value: interval.wholeSeconds)
+            .channelOption(.tcpOption(.keepInterval), value: interval.wholeSeconds)
+            .channelOption(.tcpOption(.keepCount), value: TunnelLimits.keepAliveProbes)
+    }
+}
+
+extension ServerBootstrap {
+    func keepingAlive(every interval: Duration) -> ServerBootstrap {
+        childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(.keepIdle), value: interval.wholeSeconds)
+            .childChannelOption(.tcpOption(.keepInterval), value: interval.wholeSeconds)
+            .childChannelOption(.tcpOption(.keepCount), value: TunnelLimits.keepAliveProbes)
+    }
+}
+
+extension NIOBSDSocket.Option {
+    fileprivate static let keepIdle = Self(rawValue: TCP_KEEPIDLE)
+    fileprivate static let keepInterval = Self(rawValue: TCP_KEEPINTVL)
+    fileprivate static let keepCount = Self(rawValue: TCP_KEEPCNT)
+}
+
+extension Duration {
+    /// At least one: the kernel counts no fractions.
+    fileprivate var wholeSeconds: ChannelOptions.Types.SocketOption.Value {
+        ChannelOptions.Types.SocketOption.Value(max(1, components.seconds))
+    }
+}

@@ -1,0 +1,61 @@
+import NIOCore
+import NIOSSL
+import NIOTLS
+
+/// Pool type 0 on the server: each accepted TCP connection is one link, inside TLS or bare.
+struct StreamLinkAcceptor: LinkAcceptor {
+    /// Nil for links without TLS.
+    let credentials: ServerCredentials?
+    /// Called when certificate files have changed.
+    let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
+
+    var clientSpeaksFirst: Bool { credentials != nil }
+
+    func recognises(_ first: UInt8) -> Bool {
+        // A TLS handshake record (RFC 8446 §5.1), or what a client of ours begins a bare link with.
+        first == (credentials == nil ? LinkProof.version : 0x16)
+    }
+
+    func accept(_ channel: any Channel, first: ByteBuffer, deliver: @escaping (LinkChannel) -> Void) {
+        do {
+            guard let credentials else {
+                deliver(LinkChannel(channel: channel, fingerprint: nil))
+                if first.readableBytes > 0 { channel.pipeline.fireChannelRead(first) }
+                return
+            }
+            let loaded = credentials.current()
+            credentials.refreshIfDue(report: onReload)
+            let ready = TLSReadyHandler {
+                deliver(LinkChannel(channel: channel, fingerprint: loaded.certificate.fingerprint))
+            }
+            try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: loaded.context), ready])
+            channel.pipeline.fireChannelRead(first)
+            channel.pipeline.fireChannelReadComplete()
+        } catch {
+            channel.close(promise: nil)
+        }
+    }
+}
+
+/// Says once that TLS is up on its channel, and closes the channel when it fails.
+final class TLSReadyHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let ready: () -> Void
+
+    init(ready: @escaping () -> Void) {
+        self.ready = ready
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        ready()
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}

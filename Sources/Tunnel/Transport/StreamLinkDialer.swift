@@ -1,0 +1,107 @@
+import Config
+import NIOCore
+import NIOPosix
+import NIOSSL
+import NIOTLS
+
+/// Pool type 0 on the client: each link is a TCP connection to the server, inside TLS or bare.
+struct StreamLinkDialer: LinkDialer {
+    let server: SocketAddress
+    let timeout: TimeAmount
+    let keepAlive: Duration
+    let readBufferMaxBytes: Int
+    /// Makes the TLS handler of one link; nil for bare ones.
+    let security: (@Sendable () throws -> NIOSSLClientHandler)?
+
+    func dial(on loop: any EventLoop) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
+        ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.writeBufferWaterMark, value: .relay)
+            .channelOption(.recvAllocator, value: .relay(maximum: readBufferMaxBytes))
+            .keepingAlive(every: keepAlive)
+            .connect(to: server)
+            .flatMap { channel in
+                guard let security else {
+                    return loop.makeSucceededFuture(
+                        NIOLoopBound(LinkChannel(channel: channel, fingerprint: nil), eventLoop: loop)
+                    )
+                }
+                return startTLS(on: channel, security)
+            }
+    }
+
+    private func startTLS(
+        on channel: any Channel,
+        _ security: @Sendable () throws -> NIOSSLClientHandler
+    ) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
+        let loop = channel.eventLoop
+        let promise = loop.makePromise(of: NIOLoopBound<LinkChannel>.self)
+        do {
+            let handler = try security()
+            let watcher = TLSClientWatcher { result in
+                promise.completeWith(
+                    result.map {
+                        let certificate = handler.peerCertificate
+                        let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
+                        return NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
+                    }
+                )
+            }
+            try channel.pipeline.syncOperations.addHandlers([handler, watcher])
+            let deadline = loop.scheduleTask(in: timeout) {
+                promise.fail(ChannelError.connectTimeout(timeout))
+            }
+            promise.futureResult.whenComplete { _ in deadline.cancel() }
+            promise.futureResult.whenFailure { _ in channel.close(promise: nil) }
+        } catch {
+            channel.close(promise: nil)
+            promise.fail(error)
+        }
+        return promise.futureResult.flatMapErrorThrowing { throw Self.refusal($0) ?? $0 }
+    }
+
+    /// Whether the server's certificate was not accepted, which no other attempt with the same can mend.
+    private static func refusal(_ error: any Error) -> TunnelError? {
+        let text = "\(error)"
+        let isRefusal = error is NIOSSLExtraError || text.contains("CERTIFICATE_VERIFY_FAILED")
+        guard isRefusal || error is TunnelError else { return nil }
+        return error as? TunnelError
+            ?? TunnelError(.certificateInvalid, "the server's certificate is not accepted: \(text)", isTerminal: false)
+    }
+}
+
+/// Reports once how a client's TLS handshake ended.
+private final class TLSClientWatcher: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private var report: ((Result<Void, any Error>) -> Void)?
+
+    init(report: @escaping (Result<Void, any Error>) -> Void) {
+        self.report = report
+    }
+
+    private func finish(_ result: Result<Void, any Error>) {
+        report?(result)
+        report = nil
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        finish(.success(()))
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        finish(.failure(error))
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        finish(.failure(ChannelError.eof))
+        context.fireChannelInactive()
+    }
+}
