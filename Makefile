@@ -6,6 +6,7 @@ STATE ?= .nodepass
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs
+SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
 .PHONY: help deps test-deps build run test check format lint bench clean
 
@@ -34,12 +35,16 @@ test: test-deps ## build and run every test
 	swift test --skip-build
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive $(SWIFT_FILES)
 
 format: ## bring all sources into the house style
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive $(SWIFT_FILES)
 
 check: lint test ## what must pass before a change is done
+
+bench: deps ## measure a release build against haproxy, and against the program that NODEPASS_PEER names
+	@command -v haproxy >/dev/null || $(MAKE) --no-print-directory deps PACKAGES=haproxy
+	swift run -c release --package-path Benchmarks nodepass-bench $(BENCH)
 
 clean:
 	rm -rf .build $(STATE)

@@ -19,7 +19,6 @@ final class Link {
         channel = carrier.channel
         fingerprint = carrier.fingerprint
         idleHandler = IdleLinkHandler(early: early, expectsSilence: isEntry) { onEvent(id, $0) }
-        try channel.syncOptions?.setOption(.autoRead, value: false)
         try channel.pipeline.syncOperations.addHandler(idleHandler)
     }
 
@@ -66,19 +65,27 @@ final class IdleLinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        guard heldBytes > 0 else { return }
+        readByRequest(context)
         context.read()
+    }
+
+    /// From the first byte on no more is read than asked for, so that what is held stays within its limit.
+    private func readByRequest(_ context: ChannelHandlerContext) {
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = Self.unwrapInboundIn(data)
         guard onEvent != nil else { return context.fireChannelRead(data) }
         if expectsSilence { return emit(.unexpectedBytes(bytes)) }
+        if heldBytes == 0 { readByRequest(context) }
         heldBytes += bytes.readableBytes
         early.buffers.append(bytes)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if heldBytes < TunnelLimits.linkEarlyBytes, !early.hasEnded { context.read() }
+        if (1..<TunnelLimits.linkEarlyBytes).contains(heldBytes), !early.hasEnded { context.read() }
         context.fireChannelReadComplete()
     }
 

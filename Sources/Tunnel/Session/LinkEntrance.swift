@@ -78,6 +78,8 @@ final class LinkEntrance {
 
     private func giveUp(_ ticket: Int) {
         guard let waiter = waiters.removeValue(forKey: ticket) else { return }
+        // All wait equally long, so those that gave up stand at the front.
+        while let first = order.first, waiters[first] == nil { order.removeFirst() }
         let why = session?.serves == true ? "no idle link" : "the other end is not connected"
         waiter.promise.fail(
             TunnelError(.peerUnreachable, "\(why), after \(patience.nanoseconds / 1_000_000) ms of waiting")

@@ -105,6 +105,7 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func becomeLink(_ context: ChannelHandlerContext) {
         guard case .listening = state, let end else { return }
         let first = held
+        self.end = nil
         leave()
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
         end.admit(context.channel, first: first)
@@ -120,9 +121,8 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// It is nothing of ours any more.
     private func leave() {
-        guard let end else { return }
-        end.closed()
-        self.end = nil
+        end?.closed()
+        end = nil
         state = .done
         deadline?.cancel()
         silence?.cancel()

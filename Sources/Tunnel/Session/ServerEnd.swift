@@ -97,10 +97,31 @@ final class ServerEnd {
         pending -= 1
     }
 
-    /// Makes a link, or several, of an accepted connection.
+    /// Makes a link, or several, of an accepted connection that `open` has counted; it has as long as a handshake to
+    /// become one.
     func admit(_ channel: any Channel, first: ByteBuffer) {
-        guard let session else { return channel.close(promise: nil) }
-        acceptor.accept(channel, first: first) { session.greet($0) }
+        guard let session else {
+            closed()
+            return channel.close(promise: nil)
+        }
+        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
+        let address = LinkChannel(channel: channel, fingerprint: nil).peerName
+        var isPending = true
+        let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) {
+            self.rejected(address, "no link came of it in time")
+            channel.close(promise: nil)
+        }
+        let settle = {
+            guard isPending else { return }
+            isPending = false
+            deadline.cancel()
+            self.closed()
+        }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in settle() }
+        acceptor.accept(channel, first: first) { carrier in
+            settle()
+            session.greet(carrier)
+        }
     }
 
     func rejected(_ address: String, _ why: String) {

@@ -72,6 +72,11 @@ struct LinkProof: Sendable, Hashable {
         code = Array(bytes[9...])
     }
 
+    /// Whether the key made it; takes a time that does not depend on where the codes differ.
+    func isMade(with secret: SessionSecret) -> Bool {
+        SHA256.hash(data: code) == SHA256.hash(data: secret.proof(ofLink: number))
+    }
+
     var bytes: [UInt8] {
         [Self.version] + withUnsafeBytes(of: number.bigEndian) { Array($0) } + code
     }

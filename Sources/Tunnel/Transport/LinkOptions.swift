@@ -16,11 +16,12 @@ extension ClientBootstrap {
 }
 
 extension ServerBootstrap {
+    /// Set on the listener: an accepted socket has its listener's options (`tcp(7)`), which saves calls for each.
     func keepingAlive(every interval: Duration) -> ServerBootstrap {
-        childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(.tcpOption(.keepIdle), value: interval.wholeSeconds)
-            .childChannelOption(.tcpOption(.keepInterval), value: interval.wholeSeconds)
-            .childChannelOption(.tcpOption(.keepCount), value: TunnelLimits.keepAliveProbes)
+        serverChannelOption(.socketOption(.so_keepalive), value: 1)
+            .serverChannelOption(.tcpOption(.keepIdle), value: interval.wholeSeconds)
+            .serverChannelOption(.tcpOption(.keepInterval), value: interval.wholeSeconds)
+            .serverChannelOption(.tcpOption(.keepCount), value: TunnelLimits.keepAliveProbes)
     }
 }
 
