@@ -21,11 +21,23 @@ enum Schema {
             "InstanceAnswer": .object([
                 "allOf": .array([
                     reference("Instance"),
-                    object(["success": boolean, "data": reference("Instance")], required: ["success", "data"]),
+                    object(details),
+                    object(
+                        [
+                            "success": boolean,
+                            "data": .object(["allOf": .array([reference("Instance"), object(details)])]),
+                        ],
+                        required: ["success", "data"]
+                    ),
                 ])
             ]),
             "Meta": meta,
             "Override": override,
+            "Certificate": certificate,
+            "Transition": object(
+                ["phase": phase, "reason": reason, "message": text, "time": text],
+                required: ["phase", "reason", "message", "time"]
+            ),
             "InstanceCreation": creation,
             "InstanceReplacement": replacement,
             "InstancePatch": patch,
@@ -66,19 +78,41 @@ enum Schema {
             "name": nullable(text),
             "origin": words(Instance.Origin.allWords),
             "source": nullable(text),
-            "phase": words(TunnelPhase.allCases.map(\.rawValue)),
-            "reason": words([""] + TunnelReason.allCases.map(\.rawValue)),
+            "phase": phase,
+            "reason": reason,
             "message": text,
             "revision": text,
-            "override": .object(["anyOf": .array([reference("Override"), .object(["type": "null"])])]),
+            "override": nullable(reference("Override")),
             "connections": count, "pool_size": count, "uptime": count,
             "tcp_in": count, "tcp_out": count, "udp_in": count, "udp_out": count,
+            "rejected": count,
+            "certificate": nullable(reference("Certificate")),
         ]
         return .object([
             "type": "object",
             "properties": .object((Array(v1) + Array(ours)).map { JSONValue.Member($0.key, $0.value) }),
             "required": .array(v1.map { .string($0.key) }),
         ])
+    }
+
+    /// What only the answer about one instance has.
+    private static var details: KeyValuePairs<String, JSONValue> {
+        ["listening": .object(["type": "array", "items": text]), "history": list("Transition")]
+    }
+
+    private static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue)) }
+
+    private static var reason: JSONValue { words([""] + TunnelReason.allCases.map(\.rawValue)) }
+
+    private static var certificate: JSONValue {
+        let time: JSONValue = .object(["type": "string", "format": "date-time"])
+        return object(
+            [
+                "subject": text, "notBefore": time, "notAfter": time, "fingerprint": text, "expiresInDays": count,
+                "warning": nullable(text),
+            ],
+            required: ["subject", "notBefore", "notAfter", "fingerprint", "expiresInDays", "warning"]
+        )
     }
 
     private static var meta: JSONValue {

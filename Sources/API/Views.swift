@@ -17,9 +17,9 @@ package enum InstanceView {
         .object(members(instance, status: status ?? WireStatus(instance.phase), now: now))
     }
 
-    /// The answer about one instance: the flat keys, then `success` and `data` for clients of the v1.2 document.
+    /// The answer about one instance: its keys and the details, then `success` and `data` for clients of the v1.2 document.
     package static func answer(_ instance: Instance, status: WireStatus? = nil, now: Date) -> JSONValue {
-        enveloped(members(instance, status: status ?? WireStatus(instance.phase), now: now))
+        enveloped(members(instance, status: status ?? WireStatus(instance.phase), now: now) + details(instance.status))
     }
 
     static func enveloped(_ members: [JSONValue.Member]) -> JSONValue {
@@ -76,8 +76,47 @@ package enum InstanceView {
             "tcp_out": bytes(instance.traffic.tcpTx),
             "udp_in": bytes(instance.traffic.udpRx),
             "udp_out": bytes(instance.traffic.udpTx),
+            "rejected": number(status?.rejected),
+            "certificate": status?.certificate.map { certificate($0, now: now) } ?? .null,
         ]
         return pairs.map { JSONValue.Member($0.key, $0.value) }
+    }
+
+    /// What only the answer about one instance has, because lists and events are read far more often.
+    private static func details(_ status: TunnelStatus?) -> [JSONValue.Member] {
+        [
+            JSONValue.Member("listening", .array(listening(status).map { .string($0.description) })),
+            JSONValue.Member("history", .array((status?.transitions ?? []).map(transition))),
+        ]
+    }
+
+    /// Each address once, whether TCP, UDP or both are carried there.
+    private static func listening(_ status: TunnelStatus?) -> [Endpoint] {
+        (status?.listening ?? []).reduce(into: []) { seen, address in
+            if !seen.contains(address) { seen.append(address) }
+        }
+    }
+
+    private static func transition(_ step: PhaseTransition) -> JSONValue {
+        .object([
+            "phase": .string(step.phase.rawValue),
+            "reason": .string(step.reason?.rawValue ?? ""),
+            "message": .string(step.message),
+            "time": .string(RFC3339.text(step.time)),
+        ])
+    }
+
+    /// `expiresInDays` counts whole days, and is negative once the certificate has expired.
+    private static func certificate(_ certificate: CertificateSummary, now: Date) -> JSONValue {
+        let days = (certificate.notAfter.timeIntervalSince(now) / 86_400).rounded(.down)
+        return .object([
+            "subject": .string(certificate.subject),
+            "notBefore": .string(RFC3339.text(certificate.notBefore)),
+            "notAfter": .string(RFC3339.text(certificate.notAfter)),
+            "fingerprint": .string(certificate.fingerprint),
+            "expiresInDays": .int(Int64(days)),
+            "warning": certificate.expiryWarning(now: now).map(JSONValue.string) ?? .null,
+        ])
     }
 
     /// What the override changes (only that), then who made it and until when it stands.

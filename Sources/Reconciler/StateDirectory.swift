@@ -118,6 +118,8 @@ final class DirectoryLock: Sendable {
     }
 
     deinit {
+        // Not left to `close`: a child process that is just starting holds a copy of the descriptor, and so the lock.
+        flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 }

@@ -37,7 +37,7 @@ final class TunnelContext: Sendable {
         self.dialer = dialer
         self.environment = environment
         self.log = log
-        let entrance = LinkEntrance(loop: home, patience: TimeAmount(environment.poolGetTimeout))
+        let entrance = LinkEntrance(loop: home, patience: TimeAmount(environment.poolGetTimeout), log: log)
         boundEntrance = .makeBoxSendingValue(entrance, eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
     }

@@ -66,6 +66,8 @@ package struct TunnelEnvironment: Sendable, Hashable {
 package enum TunnelLimits {
     /// Connections the kernel may hold for us before they are accepted; Linux caps it at `net.core.somaxconn`.
     static let acceptBacklog: Int32 = 4096
+    /// How often the system is asked for a port that is free for TCP and UDP alike, where any will do.
+    static let portChoices = 8
     /// Wait after an accept that failed for want of file descriptors; retrying at once would spin.
     static let acceptBackoff = Duration.milliseconds(100)
     /// How long a connection's first bytes are awaited before the target is dialled anyway, where `block` is set: servers

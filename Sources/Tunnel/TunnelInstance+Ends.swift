@@ -22,6 +22,8 @@ extension TunnelInstance {
         case .client:
             end = await makeClient(spec, number, report)
         }
+        // It takes over from one whose session has ended just now.
+        if board.current.phase == .ready { board.move(to: .connecting) }
     }
 
     /// The listeners are there: the peer can be met.

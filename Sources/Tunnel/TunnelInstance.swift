@@ -240,6 +240,20 @@ actor TunnelInstance {
     }
 
     func bind(_ wanted: [ListenKey]) async throws(TunnelError) {
+        var attemptsLeft = TunnelLimits.portChoices
+        while true {
+            do {
+                return try await bindOnce(wanted)
+            } catch {
+                // The system chose a TCP port whose UDP sibling somebody has: it may choose another.
+                attemptsLeft -= 1
+                let isChosen = wanted.contains { $0.endpoint.port == 0 && $0.transport == .udp }
+                guard isChosen, error.reason == .portInUse, attemptsLeft > 0 else { throw error }
+            }
+        }
+    }
+
+    private func bindOnce(_ wanted: [ListenKey]) async throws(TunnelError) {
         var port: UInt16?
         var bound: [Listener] = []
         for key in wanted {

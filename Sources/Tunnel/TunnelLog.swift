@@ -39,10 +39,18 @@ final class TunnelLog: Sendable {
         set { threshold.withLock { $0 = newValue } }
     }
 
+    /// What a peer sent may be part of it: nothing in it begins a line of its own or steers a terminal.
+    private static func oneLine(_ message: String) -> String {
+        guard message.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { return message }
+        return String(
+            String.UnicodeScalarView(message.unicodeScalars.filter { $0.properties.generalCategory != .control })
+        )
+    }
+
     /// Writes a line, whose text is only built when somebody will see it, and which must not hold a key.
     func write(_ level: LogLevel, _ message: @autoclosure () -> String) {
         guard self.level.shows(level) else { return }
-        sink.yield(TunnelLogLine(id: id, level: level, message: message(), time: Date()))
+        sink.yield(TunnelLogLine(id: id, level: level, message: Self.oneLine(message()), time: Date()))
     }
 }
 

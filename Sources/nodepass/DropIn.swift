@@ -21,7 +21,7 @@ enum DropIn {
             if text.hasPrefix("master://") {
                 try await Daemon.run(try options(master: text, environment: ProcessInfo.processInfo.environment))
             } else {
-                await Foreground.run(try tunnel(text))
+                try await Foreground.run(try tunnel(text))
             }
             return 0
         } catch let failure as BadURL {

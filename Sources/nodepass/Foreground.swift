@@ -15,13 +15,16 @@ import Foundation
 enum Foreground {
     private static let id: InstanceID = "00000000"
 
-    static func run(_ spec: TunnelSpec) async {
+    /// Runs until a signal ends it; throws when the tunnel has failed in a way that trying again can not mend, because
+    /// nobody could mend it while the process lives.
+    static func run(_ spec: TunnelSpec) async throws(CommandFailure) {
         ProcessLimits.raiseOpenFiles()
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
         let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
         var spec = spec
         spec.drain = min(spec.drain, environment.shutdownTimeout)
         let signals = SignalService(onReload: {}, onStop: { await engine.shutdown() })
+        async let failure = stopOnFailure(engine)
         await withDiscardingTaskGroup { group in
             group.addTask { await engine.run() }
             group.addTask { [spec] in await engine.run(id, spec: spec, generation: 0, releaseFirst: false) }
@@ -31,6 +34,17 @@ enum Foreground {
             await printLog(of: engine)
             group.cancelAll()
         }
+        if let message = await failure { throw CommandFailure(message: message) }
+    }
+
+    /// Watches until the engine ends; ends it, and returns why, when its tunnel has failed for good.
+    private static func stopOnFailure(_ engine: TunnelEngine) async -> String? {
+        for await _ in engine.changes {
+            guard let status = engine.snapshot()[id], status.phase == .failed else { continue }
+            await engine.shutdown()
+            return status.message
+        }
+        return nil
     }
 
     private static func printLog(of engine: TunnelEngine) async {

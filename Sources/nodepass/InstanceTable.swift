@@ -35,7 +35,12 @@ enum InstanceTable {
     }
 
     private static func size(_ row: JSONValue, _ names: String...) -> String {
-        var value = Double(names.reduce(0) { $0 + (row[$1]?.intValue ?? 0) })
+        size(names.reduce(Int64(0)) { $0 + (row[$1]?.intValue ?? 0) })
+    }
+
+    /// Bytes for people: `1.2MB`.
+    static func size(_ bytes: Int64) -> String {
+        var value = Double(bytes)
         for unit in ["B", "kB", "MB", "GB"] {
             if value < 1000 { return rounded(value) + unit }
             value /= 1000

@@ -62,7 +62,10 @@ struct RootCommand: AsyncParsableCommand {
         commandName: "nodepass",
         abstract: "A declarative tunnel manager that speaks NodePass.",
         version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
-        subcommands: [RunCommand.self, ValidateCommand.self, SchemaCommand.self, GetCommand.self, KeyCommand.self]
+        subcommands: [
+            RunCommand.self, ValidateCommand.self, SchemaCommand.self, GetCommand.self, DescribeCommand.self,
+            KeyCommand.self,
+        ]
     )
 }
 

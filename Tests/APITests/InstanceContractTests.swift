@@ -14,8 +14,10 @@ struct InstanceContractTests {
     ]
     static let ourKeys = [
         "name", "origin", "source", "phase", "reason", "message", "revision", "override", "connections", "pool_size",
-        "uptime", "tcp_in", "tcp_out", "udp_in", "udp_out",
+        "uptime", "tcp_in", "tcp_out", "udp_in", "udp_out", "rejected", "certificate",
     ]
+    /// Only in answers about one instance.
+    static let details = ["listening", "history"]
 
     @Test("a created instance has v1.14's keys in order, then ours, then success and data")
     func creation() async throws {
@@ -26,8 +28,8 @@ struct InstanceContractTests {
             #expect(answer.status == 201)
             #expect(answer.text.hasSuffix("}\n") && answer.text.hasPrefix(#"{"id":""#))
             let json = try answer.json
-            #expect(json.names == Self.v1Keys + Self.ourKeys + ["success", "data"])
-            #expect(json["data"]?.names == Self.v1Keys + Self.ourKeys)
+            #expect(json.names == Self.v1Keys + Self.ourKeys + Self.details + ["success", "data"])
+            #expect(json["data"]?.names == Self.v1Keys + Self.ourKeys + Self.details)
             #expect(json["status"] == "stopped")
             #expect(json["data"]?["id"] == json["id"])
             #expect(json["id"]?.stringValue?.wholeMatch(of: /[0-9a-f]{8}/) != nil)
@@ -38,7 +40,7 @@ struct InstanceContractTests {
 
     @Test("no key of ours ends in url, because np.sh takes the last one")
     func noLaterURL() {
-        #expect(!Self.ourKeys.contains { $0.hasSuffix("url") })
+        #expect(!(Self.ourKeys + Self.details).contains { $0.hasSuffix("url") })
     }
 
     @Test("a list is bare, begins with the key's row and is ordered")
@@ -156,7 +158,7 @@ struct InstanceContractTests {
         }
     }
 
-    @Test("stop and start are told by events; start also mends a failed tunnel")
+    @Test("stop and start are told by events and kept in history; start also mends a failed tunnel")
     func control() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.create(clientURL(4005))
@@ -168,6 +170,10 @@ struct InstanceContractTests {
             try await daemon.waitFor("update", id, status: "running")
             daemon.host.show(id, .failed, .noPermission)
             try await daemon.waitFor("update", id, status: "error")
+            let steps = try await daemon.send(.get, "/api/v1/instances/\(id)").json["history"]?.items ?? []
+            #expect(steps.map { $0["phase"] }.suffix(4) == ["stopped", "starting", "ready", "failed"])
+            #expect(steps.last?.names == ["phase", "reason", "message", "time"])
+            #expect(steps.last?["reason"] == "NoPermission")
             _ = try await daemon.send(.patch, "/api/v1/instances/\(id)", #"{"action":"start"}"#)
             try await daemon.waitFor("update", id, status: "running")
         }

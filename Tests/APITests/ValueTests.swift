@@ -1,8 +1,10 @@
 import API
 import Config
 import Reconciler
+import TestSupport
 import Testing
-import Tunnel
+
+@testable import Tunnel
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -62,6 +64,39 @@ struct ValueTests {
     func status() {
         let words = TunnelPhase.allCases.map { WireStatus($0) }
         #expect(words == [.running, .running, .running, .stopped, .stopped, .stopped, .error, .error])
+    }
+
+    @Test(
+        "a certificate is shown with the whole days it has left, and with a warning in its last two weeks",
+        arguments: [
+            (20.5, 20, nil), (5.5, 5, "expires in 5 days"), (0.5, 0, "less than a day"), (-0.5, -1, "has expired"),
+        ]
+    )
+    func certificate(left: Double, days: Int64, warning: String?) throws {
+        let pem = try TestAuthority().issue(to: ["localhost"]).pem.split(separator: "\n")
+        let der = try #require(Data(base64Encoded: pem.filter { !$0.hasPrefix("-") }.joined()))
+        let certificate = try CertificateSummary(der: Array(der), path: "/srv/a.crt")
+        let spec = TunnelSpec(role: .server, tunnel: try Endpoint("a:1"), targets: [try Endpoint("b:2")])
+        let record = InstanceRecord(
+            id: "00000001",
+            origin: .api,
+            url: spec.url,
+            spec: spec,
+            labels: TunnelLabels(),
+            revision: "1",
+            createdAt: certificate.notBefore
+        )
+        var status = TunnelStatus(spec: spec, generation: 0, transitions: [])
+        status.certificate = certificate
+        let instance = try #require(DesiredInstance(record)).instance(status: status, traffic: Traffic())
+        let now = certificate.notAfter.addingTimeInterval(-left * 86_400)
+        let shown = try #require(InstanceView.object(instance, now: now)["certificate"])
+        #expect(shown.names == ["subject", "notBefore", "notAfter", "fingerprint", "expiresInDays", "warning"])
+        #expect(shown["subject"] == "CN=test server")
+        #expect(shown["notAfter"]?.stringValue == RFC3339.text(certificate.notAfter))
+        #expect(shown["expiresInDays"]?.intValue == days)
+        #expect((shown["warning"] == JSONValue.null) == (warning == nil))
+        if let warning { #expect(shown["warning"]?.stringValue?.contains(warning) == true) }
     }
 
     @Test("bad keys are counted per address, within a window")

@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import TestSupport
+import Testing
 
 /// The built binary, running on a manifest in a directory of its own; its API is reached over its Unix socket.
 ///
@@ -20,20 +21,25 @@ final class Daemon: Sendable {
     /// Starts the daemon on `manifest` and waits until its first pass is done.
     static func start(
         manifest: String,
-        listen: String = "127.0.0.1:0"
+        listen: String = "127.0.0.1:0",
+        environment: [String: String] = [:]
     ) async throws -> Daemon {
         let directory = try TemporaryDirectory()
         try manifest.write(toFile: directory.path + "/tunnels.yaml", atomically: true, encoding: .utf8)
-        return try await start(in: directory, listen: listen)
+        return try await start(in: directory, listen: listen, environment: environment)
     }
 
     /// Starts the daemon on what is in the directory already.
-    static func start(in directory: TemporaryDirectory, listen: String = "127.0.0.1:0") async throws -> Daemon {
+    static func start(
+        in directory: TemporaryDirectory,
+        listen: String = "127.0.0.1:0",
+        environment: [String: String] = [:]
+    ) async throws -> Daemon {
         let notifications = try NotifySocket.bind(directory.path + "/notify.sock")
         let process = try RunningProcess(
             ["run", "-f", directory.path + "/tunnels.yaml", "--listen", listen]
                 + ["--state-dir", directory.path + "/state"],
-            environment: ["NOTIFY_SOCKET": directory.path + "/notify.sock"]
+            environment: environment.merging(["NOTIFY_SOCKET": directory.path + "/notify.sock"]) { $1 }
         )
         let daemon = Daemon(directory: directory, process: process)
         try await notifications.waitForReady(or: process)
@@ -82,7 +88,7 @@ final class Daemon: Sendable {
         let body: Data
 
         func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
-            try JSONDecoder().decode(Value.self, from: body)
+            try JSONDecoder.api.decode(Value.self, from: body)
         }
 
         var text: String { String(decoding: body, as: UTF8.self) }
@@ -115,6 +121,17 @@ final class Daemon: Sendable {
         try await instances().first { $0.name == name }
     }
 
+    /// The tunnel once it is as the condition says, now or later; the event stream tells.
+    @discardableResult
+    func tunnel(_ name: String, where condition: (InstanceView) -> Bool) async throws -> InstanceView {
+        var events = try await events().makeAsyncIterator()
+        let event = try await events.first { event in
+            guard let instance = event.instance, instance.name == name else { return false }
+            return condition(instance)
+        }
+        return try #require(event?.instance)
+    }
+
     func apiKey() async throws -> String? {
         try await request("GET", "/api/v1/instances").decode([InstanceView].self).first { $0.id == "********" }?.url
     }
@@ -126,6 +143,15 @@ final class Daemon: Sendable {
     }
 }
 
+extension JSONDecoder {
+    /// Takes times as RFC 3339 without fractions, which is what certificates have.
+    fileprivate static var api: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        return decoder
+    }
+}
+
 /// The keys of an instance that tests look at.
 struct InstanceView: Decodable, Sendable {
     let id: String
@@ -133,14 +159,28 @@ struct InstanceView: Decodable, Sendable {
     let status: String
     let phase: String?
     let reason: String?
+    let message: String?
     let url: String
     let alias: String
+    let pool: Int
+    /// Nil in the row of the API key.
+    let rejected: Int?
+    let certificate: CertificateView?
     let tcprx: UInt64
     let tcptx: UInt64
 
     var port: Int {
         url.split(separator: "/").dropFirst().first.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
     }
+}
+
+struct CertificateView: Decodable, Sendable {
+    let subject: String
+    let notBefore: Date
+    let notAfter: Date
+    let fingerprint: String
+    let expiresInDays: Int
+    let warning: String?
 }
 
 struct EventView: Decodable, Sendable {
@@ -177,7 +217,7 @@ struct EventStream: AsyncSequence {
                     text = String(text[end.upperBound...])
                     let data = block.split(separator: "\n").first { $0.hasPrefix("data: ") }
                     guard let data else { continue }
-                    return try JSONDecoder().decode(EventView.self, from: Data(data.dropFirst(6).utf8))
+                    return try JSONDecoder.api.decode(EventView.self, from: Data(data.dropFirst(6).utf8))
                 }
                 guard let chunk = try await chunks.next(isolation: actor) else { return nil }
                 text += String(buffer: chunk)

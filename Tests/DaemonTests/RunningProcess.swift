@@ -33,10 +33,17 @@ final class RunningProcess: Sendable {
         let code: Int32
     }
 
-    init(_ arguments: [String], environment: [String: String] = [:], executable: String = binary) throws {
+    /// `output` is a path for its standard output instead of a file that is read at the end.
+    init(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        executable: String = binary,
+        output: String? = nil
+    ) throws {
         directory = try TemporaryDirectory()
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
-        let pid = try Self.spawn(executable, arguments, variables, directory.path)
+        let paths = (output ?? directory.path + "/output", directory.path + "/errors")
+        let pid = try Self.spawn(executable, arguments, variables, paths)
         id = pid
         let exit = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: Int32.self)
         self.exit = exit.futureResult
@@ -57,14 +64,14 @@ final class RunningProcess: Sendable {
         _ executable: String,
         _ arguments: [String],
         _ variables: [String],
-        _ directory: String
+        _ paths: (output: String, errors: String)
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, directory + "/output", O_WRONLY | O_CREAT, 0o600)
-        posix_spawn_file_actions_addopen(&actions, 2, directory + "/errors", O_WRONLY | O_CREAT, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 1, paths.output, O_WRONLY | O_CREAT, 0o600)
+        posix_spawn_file_actions_addopen(&actions, 2, paths.errors, O_WRONLY | O_CREAT, 0o600)
         try closeOthers(&actions, executable)
         var argv = ([executable] + arguments).map { strdup($0) } + [nil]
         var envp = variables.map { strdup($0) } + [nil]
@@ -94,7 +101,12 @@ final class RunningProcess: Sendable {
     ) async throws -> Finished {
         let process = try RunningProcess(arguments, environment: environment, executable: executable)
         let code = try await process.exitCode()
-        return Finished(code: code, output: try process.text("output"), errors: try process.text("errors"))
+        return Finished(code: code, output: try process.text("output"), errors: try process.errors)
+    }
+
+    /// What it has written to standard error so far.
+    var errors: String {
+        get throws { try text("errors") }
     }
 
     private func text(_ name: String) throws -> String {

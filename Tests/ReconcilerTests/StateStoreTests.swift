@@ -94,6 +94,21 @@ struct StateStoreTests {
         #expect(throws: StateStoreError.locked(directory: store.directory)) { try open() }
     }
 
+    @Test("the lock is free once its store is gone, even while a child that starts has a copy of it")
+    func released() throws {
+        let copy = try withExtendedLifetime(try open()) { try copyOfLock() }
+        defer { close(copy) }
+        #expect(throws: Never.self) { try open() }
+    }
+
+    private func copyOfLock() throws -> Int32 {
+        let file = try #require(FileState(path: state + "/state.lock"))
+        let descriptor = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").first { name in
+            FileState(path: "/proc/self/fd/" + name) == file
+        }
+        return dup(try #require(descriptor.flatMap { Int32($0) }))
+    }
+
     @Test("an unreadable database is moved aside and never replaced silently", arguments: ["garbage", "empty"])
     func unreadable(_ kind: String) throws {
         try open().setSettings(["api_key": "k"])

@@ -1,3 +1,4 @@
+import Config
 import DequeModule
 package import NIOCore
 
@@ -60,6 +61,11 @@ package struct PoolState: Sendable {
             return id
         }
         return nil
+    }
+
+    /// Idle links to close because there are more than wanted: the oldest, and never the last one.
+    package mutating func trim(_ count: Int, now: NIODeadline) -> [LinkID] {
+        (0..<max(0, min(count, idle - 1))).compactMap { _ in take(now: now) }
     }
 
     /// A link to name in our `verify`: neither the oldest nor the newest, which are those a reference picks.
@@ -143,9 +149,11 @@ package struct PoolBounds: Sendable, Hashable {
     package let high: Int
 
     /// From the client's `min` and the server's `max`, swapped when the wrong way round, as NodePass does; 0 counts as 1.
+    ///
+    /// A server may say any number; more than a manifest may ask for is not believed.
     package init(min minimum: Int, max maximum: Int) {
-        let least = Swift.max(minimum, 1)
-        let most = Swift.max(maximum, 1)
+        let least = Swift.min(Swift.max(minimum, 1), PoolSize.limit)
+        let most = Swift.min(Swift.max(maximum, 1), PoolSize.limit)
         low = Swift.min(least, most)
         high = Swift.max(least, most)
     }

@@ -157,7 +157,7 @@ final class DatagramSession {
     }
 
     private func takeLink(_ entrance: LinkEntrance, _ group: ConnectionGroup) {
-        entrance.link(.udp, user: user).assumeIsolated().whenComplete { result in
+        entrance.link(.udp, user: user) { !self.isClosed }.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let taken):
                 let link = taken.value.link
@@ -169,7 +169,7 @@ final class DatagramSession {
                     link.close()
                     self.failed("Link failed", error)
                 }
-            case .failure(let error): self.failed("No link", error)
+            case .failure: self.close()
             }
         }
     }

@@ -111,15 +111,15 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         tunnel.dialer.connect(plan, on: context.eventLoop).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let target): self.connected(target, context)
-            case .failure(let error): self.failed("Target unreachable", error, context)
+            case .failure(let error): self.failed(error, context)
             }
         }
     }
 
-    private func failed(_ what: String, _ error: any Error, _ context: ChannelHandlerContext) {
+    private func failed(_ error: any Error, _ context: ChannelHandlerContext) {
         guard case .dialling = state else { return }
         state = .done
-        tunnel.log.write(.error, "\(what): \((error as? TunnelError)?.message ?? "\(error)")")
+        tunnel.log.write(.error, "Target unreachable: \((error as? TunnelError)?.message ?? "\(error)")")
         context.close(promise: nil)
     }
 
@@ -130,13 +130,17 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func takeLink(_ entrance: LinkEntrance, _ context: ChannelHandlerContext) {
-        entrance.link(.tcp, user: context.remoteAddress).assumeIsolated().whenComplete { result in
+        entrance.link(.tcp, user: context.remoteAddress) { self.isWanted(context) }.assumeIsolated().whenComplete {
+            result in
             switch result {
             case .success(let taken):
                 let link = taken.value.link
                 guard self.isWanted(context) else { return link.close() }
                 self.relay(context, RelayEnd(channel: link.channel, early: link.release()), name: "link \(link.id)")
-            case .failure(let error): self.failed("No link", error, context)
+            case .failure:
+                // The entrance has said so.
+                self.state = .done
+                context.close(promise: nil)
             }
         }
     }

@@ -101,12 +101,9 @@ final class ClientEnd {
             .info,
             "Loading tunnel config: FLOW=\(terms.flow.rawValue)|MAX=\(terms.max)|TLS=\(terms.tls)|TYPE=\(terms.transport.codeText)"
         )
+        // NodePass ignores a client's own `tls`, and there are URLs that say any; so it is told, not refused.
         if let wanted = spec.tls, wanted.code > terms.tls {
-            throw TunnelError(
-                .certificateInvalid,
-                "the server offers tls=\(terms.tls), this client asks for \(wanted.code); nothing was sent without it",
-                isTerminal: false
-            )
+            tunnel.log.write(.warn, "The server offers tls=\(terms.tls) only, this client's URL says \(wanted.code)")
         }
         let session = Session(
             terms: terms,

@@ -19,6 +19,8 @@ package struct HandshakeReply: Sendable, Hashable {
     ) -> Parsed {
         let lines: [Substring]
         let rest: [UInt8]
+        let begin = Array("HTTP/1.".utf8)
+        guard begin.starts(with: bytes.prefix(begin.count)) else { return .malformed("the reply is not HTTP") }
         switch HTTPHead.split(bytes, limitBytes: limitBytes) {
         case .incomplete: return isEnded ? .malformed("the reply ended early") : .incomplete
         case .malformed(let why): return .malformed(why)
@@ -28,7 +30,7 @@ package struct HandshakeReply: Sendable, Hashable {
         }
         let parts = lines[0].split(separator: " ", maxSplits: 2)
         guard parts.count >= 2, parts[0].hasPrefix("HTTP/1."), let status = Int(parts[1]) else {
-            return .malformed("'\(lines[0].prefix(60))' is no HTTP/1.1 status line")
+            return .malformed("'\(HTTPHead.quoted(lines[0]))' is no HTTP/1.1 status line")
         }
         guard rest.count <= limitBytes else { return .malformed("the body is longer than \(limitBytes) bytes") }
         let headers = HTTPHead.headers(lines.dropFirst())
@@ -103,7 +105,7 @@ private enum BodyFraming {
             guard let size = Int(digits, radix: 16), size >= 0 else { return nil }
             rest = rest[(lineEnd + 1)...]
             if size == 0 { return body }
-            guard rest.count >= size + 2 else { return nil }
+            guard rest.count - 2 >= size else { return nil }
             body += rest.prefix(size)
             rest = rest.dropFirst(size + 2)
         }

@@ -31,7 +31,7 @@ package struct HandshakeRequest: Sendable, Hashable {
         }
         let parts = head[0].split(separator: " ", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[2].hasPrefix("HTTP/1."), !parts[0].isEmpty, parts[1].hasPrefix("/") else {
-            return .malformed("'\(head[0].prefix(60))' is no HTTP/1.1 request line")
+            return .malformed("'\(HTTPHead.quoted(head[0]))' is no HTTP/1.1 request line")
         }
         let headers = HTTPHead.headers(head.dropFirst())
         let authorization = headers["authorization"]
@@ -82,6 +82,12 @@ enum HTTPHead {
         }
         let text = String(decoding: window[..<end], as: UTF8.self)
         return .head(text.split(separator: "\r\n", omittingEmptySubsequences: false), lengthBytes: end + 4)
+    }
+
+    /// A peer's text for a log: short, and with nothing that begins a line of its own or steers a terminal.
+    static func quoted(_ text: Substring) -> String {
+        let harmless = text.unicodeScalars.filter { $0.properties.generalCategory != .control }
+        return String(String.UnicodeScalarView(harmless).prefix(60))
     }
 
     /// Header fields by lower-case name; of a repeated one the first counts.

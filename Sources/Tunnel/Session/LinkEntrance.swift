@@ -10,6 +10,7 @@ final class LinkEntrance {
     private struct Waiter {
         let transport: TransportProtocol
         let user: String
+        let isWanted: () -> Bool
         let promise: EventLoopPromise<NIOLoopBound<Taken>>
         let deadline: Scheduled<Void>
     }
@@ -25,32 +26,45 @@ final class LinkEntrance {
     private var order = Deque<Int>()
     private var waiters: [Int: Waiter] = [:]
     private var nextTicket = 0
+    private let log: TunnelLog
+    private var turnedAway = 0
     /// The present session, while there is one.
-    var session: Session?
+    var session: Session? {
+        didSet { if session != nil { turnedAway = 0 } }
+    }
 
-    init(loop: any EventLoop, patience: TimeAmount) {
+    init(loop: any EventLoop, patience: TimeAmount, log: TunnelLog) {
         self.loop = loop
+        self.log = log
         self.patience = patience
     }
 
     var waiting: Int { waiters.count }
 
-    /// A link for one user; fails with `TunnelError` (`PeerUnreachable`) when none comes in time or too many wait.
-    func link(_ transport: TransportProtocol, user: SocketAddress?) -> EventLoopFuture<NIOLoopBound<Taken>> {
+    /// A link for one user, who is passed over once it is not wanted any more; fails with `TunnelError` (`PeerUnreachable`) when none comes in time or too many wait.
+    func link(
+        _ transport: TransportProtocol,
+        user: SocketAddress?,
+        isWanted: @escaping () -> Bool
+    ) -> EventLoopFuture<NIOLoopBound<Taken>> {
         let name = user.map { Endpoint($0).description } ?? ""
         if waiters.isEmpty, let taken = take(transport, name) {
             return loop.makeSucceededFuture(NIOLoopBound(taken, eventLoop: loop))
         }
         guard waiters.count < TunnelLimits.waitingUsers else {
-            return loop.makeFailedFuture(
-                TunnelError(.peerUnreachable, "\(TunnelLimits.waitingUsers) users are waiting for a link already")
-            )
+            return loop.makeFailedFuture(refusal("\(TunnelLimits.waitingUsers) users wait for one already"))
         }
         let ticket = nextTicket
         nextTicket += 1
         let promise = loop.makePromise(of: NIOLoopBound<Taken>.self)
         let deadline = loop.assumeIsolated().scheduleTask(in: patience) { self.giveUp(ticket) }
-        waiters[ticket] = Waiter(transport: transport, user: name, promise: promise, deadline: deadline)
+        waiters[ticket] = Waiter(
+            transport: transport,
+            user: name,
+            isWanted: isWanted,
+            promise: promise,
+            deadline: deadline
+        )
         order.append(ticket)
         session?.refill()
         return promise.futureResult
@@ -63,11 +77,17 @@ final class LinkEntrance {
                 order.removeFirst()
                 continue
             }
-            guard let taken = take(waiter.transport, waiter.user) else { return }
+            let isWanted = waiter.isWanted()
+            let taken = isWanted ? take(waiter.transport, waiter.user) : nil
+            if isWanted, taken == nil { return }
             order.removeFirst()
             waiters[ticket] = nil
             waiter.deadline.cancel()
-            waiter.promise.succeed(NIOLoopBound(taken, eventLoop: loop))
+            if let taken {
+                waiter.promise.succeed(NIOLoopBound(taken, eventLoop: loop))
+            } else {
+                waiter.promise.fail(ChannelError.alreadyClosed)
+            }
         }
     }
 
@@ -81,9 +101,16 @@ final class LinkEntrance {
         // All wait equally long, so those that gave up stand at the front.
         while let first = order.first, waiters[first] == nil { order.removeFirst() }
         let why = session?.serves == true ? "no idle link" : "the other end is not connected"
-        waiter.promise.fail(
-            TunnelError(.peerUnreachable, "\(why), after \(patience.nanoseconds / 1_000_000) ms of waiting")
-        )
+        waiter.promise.fail(refusal("\(why), after \(patience.nanoseconds / 1_000_000) ms of waiting"))
+    }
+
+    /// Logs the first and then each doubling, so that an outage does not flood the log.
+    private func refusal(_ why: String) -> TunnelError {
+        turnedAway += 1
+        if turnedAway & (turnedAway - 1) == 0 {
+            log.write(.error, "No link: \(why) (\(turnedAway) users turned away so far)")
+        }
+        return TunnelError(.peerUnreachable, "no link: \(why)")
     }
 }
 

@@ -51,10 +51,7 @@ extension Session {
 
     /// Closes idle links from the entry's side, which alone can without a user just taking one.
     private func trim(_ count: Int) {
-        for _ in 0..<min(count, pool.idle - 1) {
-            guard let id = pool.take(now: .now()) else { break }
-            links.removeValue(forKey: id)?.close()
-        }
+        for id in pool.trim(count, now: .now()) { links.removeValue(forKey: id)?.close() }
         noteIdle()
     }
 
@@ -95,7 +92,7 @@ extension Session {
             case .refused(let id, let why):
                 tunnel.log.write(.error, "The peer refused a connection: \(why.prefix(TunnelLimits.refusalTextLength))")
                 used.removeValue(forKey: id)?.closeAtOnce()
-            case .trim(let count): trim(count)
+            case .trim(let count): if terms.extensions.contains(.trim) { trim(count) }
             case .roundTrip(let time): tunnel.counters.recordPing(milliseconds: Int(time.nanoseconds / 1_000_000))
             case .fail(let error): end(error)
             }

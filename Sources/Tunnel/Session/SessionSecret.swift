@@ -90,11 +90,15 @@ struct LinkProofWindow: Sendable {
 
     /// False for a number that was used, or is too old to know.
     mutating func admit(_ number: UInt64) -> Bool {
-        guard number + Self.width > highest, seen.insert(number).inserted else { return false }
+        guard isRecent(number), seen.insert(number).inserted else { return false }
         if number > highest {
             highest = number
-            if seen.count > Int(Self.width) * 2 { seen = seen.filter { $0 + Self.width > highest } }
+            if seen.count > Int(Self.width) * 2 { seen = seen.filter(isRecent) }
         }
         return true
+    }
+
+    private func isRecent(_ number: UInt64) -> Bool {
+        number > highest || highest - number < Self.width
     }
 }

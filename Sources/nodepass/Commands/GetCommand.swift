@@ -26,7 +26,7 @@ struct GetCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let rows = try await connection.client.get("/instances").items.filter { $0["id"]?.stringValue != KeyView.id }
+        let rows = try await Self.rows(connection.client)
         let chosen = names.isEmpty ? rows : try names.map { try Self.find($0, in: rows) }
         switch output {
         case .table: Output.line(InstanceTable.text(chosen, isWide: false))
@@ -35,6 +35,11 @@ struct GetCommand: AsyncParsableCommand {
         case .yaml: Output.raw(YAMLText.document(.array(chosen)))
         case .url: chosen.forEach { Output.line($0["url"]?.stringValue ?? "") }
         }
+    }
+
+    /// All tunnels, without the API key's row.
+    static func rows(_ client: ControlClient) async throws -> [JSONValue] {
+        try await client.get("/instances").items.filter { $0["id"]?.stringValue != KeyView.id }
     }
 
     static func find(_ name: String, in rows: [JSONValue]) throws(CommandFailure) -> JSONValue {

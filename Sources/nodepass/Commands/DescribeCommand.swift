@@ -1,0 +1,21 @@
+import API
+import ArgumentParser
+
+/// `nodepass describe`: everything about one tunnel of a running daemon, for people.
+struct DescribeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "describe",
+        abstract: "Show everything about one tunnel, named by name, id or unique alias."
+    )
+
+    @Argument(help: "Its name, id or alias.")
+    var name: String
+
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let client = connection.client
+        let id = try GetCommand.find(name, in: try await GetCommand.rows(client))["id"]?.stringValue ?? ""
+        Output.line(InstanceDescription.text(try await client.get("/instances/\(id)")))
+    }
+}
