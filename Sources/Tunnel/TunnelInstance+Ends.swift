@@ -118,6 +118,7 @@ extension TunnelInstance {
     func leaveEnd() async {
         guard let former = end else { return }
         end = nil
+        if case .client = former.side { formerFlow = former.flow ?? formerFlow }
         await onHome {
             switch former.side {
             case .server(let server): server.value.stop()

@@ -30,6 +30,8 @@ actor TunnelInstance {
     private var retry: Scheduled<Void>?
     var end: TunnelEnd?
     var endsMade = 0
+    /// Which way a client's users came before it left an end: their listeners stay while the next one asks its server.
+    var formerFlow: TunnelFlow?
     var certificateCheck: Scheduled<Void>?
     /// Which of the two `auto` has turned out to be; kept while the spec's mode is.
     private var decision: (spec: SessionIdentity, mode: TunnelMode)?
@@ -212,7 +214,7 @@ actor TunnelInstance {
         }
         switch (spec.role, mode) {
         case (.client, .one): return users(spec.tunnel, .single)
-        case (.client, _): return end?.flow == .forward ? users(spec.targets.first, .entry) : []
+        case (.client, _): return (end?.flow ?? formerFlow) == .forward ? users(spec.targets.first, .entry) : []
         case (.server, _):
             let meeting = ListenKey(endpoint: spec.tunnel, transport: .tcp, purpose: .meeting)
             return (mode == .one ? users(spec.targets.first, .entry) : []) + [meeting]
@@ -321,6 +323,7 @@ actor TunnelInstance {
 
     private func releaseAll() async {
         await leaveEnd()
+        formerFlow = nil
         await release(except: [])
         board.update { status in
             status.listening = []

@@ -52,7 +52,7 @@ package final class Awaited<State: Sendable>: Sendable {
     @discardableResult
     package func wait<Found: Sendable>(
         for what: String,
-        limit: Duration? = .seconds(10),
+        limit: Duration? = .seconds(30),
         _ find: @escaping @Sendable (inout State) -> Found?
     ) async throws -> Found {
         try await withThrowingTaskGroup(of: Found.self) { race in

@@ -34,7 +34,7 @@ package final class ReferenceLink: Sendable {
     }
 
     package func write(_ bytes: ByteBuffer) async throws {
-        try await channel.writeAndFlush(bytes).get(within: .seconds(10), "a write on link \(id)")
+        try await channel.writeAndFlush(bytes).get(within: .seconds(30), "a write on link \(id)")
     }
 
     /// The next `count` bytes, or fewer if the other side ends before.
@@ -62,13 +62,13 @@ package final class ReferenceLink: Sendable {
 
     /// Ends our direction and keeps the other: a FIN, after close_notify where there is TLS.
     package func endOutput() async throws {
-        try await channel.close(mode: .output).get(within: .seconds(10), "the end of link \(id)")
+        try await channel.close(mode: .output).get(within: .seconds(30), "the end of link \(id)")
     }
 
     /// Closes both directions, if that has not happened already.
     package func close() async {
         channel.close(promise: nil)
-        try? await channel.closeFuture.get(within: .seconds(10), "the close of link \(id)")
+        try? await channel.closeFuture.get(within: .seconds(30), "the close of link \(id)")
     }
 }
 

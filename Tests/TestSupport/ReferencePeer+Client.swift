@@ -94,7 +94,7 @@ extension ReferenceLink {
                 }
             }
             .connect(host: "127.0.0.1", port: port)
-            .get(within: .seconds(10), "a connection to port \(port)")
+            .get(within: .seconds(30), "a connection to port \(port)")
         return ReferenceLink(channel: channel, inbox: inbox)
     }
 }

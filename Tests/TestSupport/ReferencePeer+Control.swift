@@ -29,7 +29,7 @@ extension ReferencePeer {
 
     /// The oldest unread signal of this action; without an action, of any but `ping` and `pong`.
     package func nextSignal(_ action: String? = nil) async throws -> ReferenceSignal {
-        try await nextSignal(action, limit: .seconds(10))
+        try await nextSignal(action, limit: .seconds(30))
     }
 
     func nextSignal(_ action: String?, limit: Duration?) async throws -> ReferenceSignal {

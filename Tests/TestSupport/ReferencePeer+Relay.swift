@@ -31,7 +31,7 @@ extension ReferencePeer {
                 }
             }
             .bind(host: "127.0.0.1", port: try FreePorts.one())
-            .get(within: .seconds(10), "the bind of an entry")
+            .get(within: .seconds(30), "the bind of an entry")
         track(listener)
         return ReferenceEntry(port: listener.localAddress?.port ?? 0, users: users)
     }

@@ -51,7 +51,7 @@ extension ReferencePeer {
             tls: try certificate.map { .server(try $0.serverContext()) }
         )
         peer.state.change { $0.terms = ReferenceTerms(flow: flow, max: max, tls: tls.code, type: "0") }
-        try await peer.listen().get(within: .seconds(10), "the bind")
+        try await peer.listen().get(within: .seconds(30), "the bind")
         return peer
     }
 

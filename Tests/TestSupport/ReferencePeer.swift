@@ -200,7 +200,7 @@ package final class ReferencePeer: Sendable {
             return Array(state.channels.values)
         }
         for channel in channels { channel.close(promise: nil) }
-        for channel in channels { try? await channel.closeFuture.get(within: .seconds(10), "a close") }
+        for channel in channels { try? await channel.closeFuture.get(within: .seconds(30), "a close") }
     }
 
     // MARK: - For the handlers of its connections

@@ -38,6 +38,30 @@ extension TunnelEngine {
         }
     }
 
+    /// Waits, but not for ever, until a tunnel's status or counters satisfy the condition.
+    ///
+    /// Counters move without telling and `changes` has one reader, so this looks every millisecond.
+    @discardableResult
+    package func wait(
+        _ id: InstanceID,
+        for what: String,
+        limit: Duration = .seconds(15),
+        until condition: (TunnelStatus) -> Bool
+    ) async throws -> TunnelStatus {
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end {
+            if let status = snapshot()[id], condition(status) { return status }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        let steps = snapshot()[id]?.transitions.suffix(4).map { "\($0.phase) \($0.message)" } ?? []
+        throw AwaitedTimeout(description: "waited \(limit) for \(what) of \(id); last steps \(steps)")
+    }
+
+    @discardableResult
+    package func ready(_ id: InstanceID, limit: Duration = .seconds(15)) async throws -> TunnelStatus {
+        try await wait(id, for: "ready", limit: limit) { $0.phase == .ready }
+    }
+
     /// Waits for a status that satisfies the condition; the stream of changes wakes it.
     package func status(of id: InstanceID = "00000001", where condition: (TunnelStatus) -> Bool) async -> TunnelStatus?
     {
@@ -57,6 +81,37 @@ extension TunnelSpec {
         var spec = TunnelSpec(role: .client, tunnel: tunnel, targets: targets)
         spec.mode = .one
         spec.drain = .zero
+        return spec
+    }
+
+    /// A server's end on a port of 127.0.0.1; users come in at `target` (`.one`, reverse) or go there (`.two`, forward).
+    package static func server(
+        _ mode: TunnelMode,
+        at port: Int? = nil,
+        target: Int,
+        key: String = "secret",
+        tls: TLSMode? = nil
+    ) throws -> TunnelSpec {
+        var spec = twoEnded(.server, at: try port ?? FreePorts.one(), target: target, key: key)
+        spec.mode = mode
+        spec.tls = tls
+        return spec
+    }
+
+    /// The end of a client that meets a server at a port of 127.0.0.1.
+    package static func dual(meeting port: Int, target: Int, key: String = "secret") -> TunnelSpec {
+        var spec = twoEnded(.client, at: port, target: target, key: key)
+        spec.mode = .two
+        spec.pool.min = 4
+        return spec
+    }
+
+    private static func twoEnded(_ role: TunnelRole, at port: Int, target: Int, key: String) -> TunnelSpec {
+        func local(_ port: Int) -> Endpoint { Endpoint(host: "127.0.0.1", port: UInt16(port)) }
+        var spec = TunnelSpec(role: role, tunnel: local(port), targets: [local(target)])
+        spec.key = Secret(key)
+        spec.drain = .zero
+        spec.log = .debug
         return spec
     }
 }

@@ -109,7 +109,7 @@ final class ServerEnd {
         var isPending = true
         let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) {
             self.rejected(address, "no link came of it in time")
-            channel.close(promise: nil)
+            channel.cut()
         }
         let settle = {
             guard isPending else { return }

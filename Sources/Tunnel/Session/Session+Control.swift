@@ -4,7 +4,7 @@ import NIOCore
 /// The control link: what comes over it, and what is done about it.
 extension Session {
     func takeControl(_ carrier: LinkChannel, early: ByteBuffer) throws {
-        guard !hasControl else { return carrier.channel.close(promise: nil) }
+        guard !hasControl else { return carrier.channel.closeAtOnce() }
         hasControl = true
         controlDeadline?.cancel()
         let handler = ControlHandler(codec: codec, queueLimit: tunnel.environment.semaphoreLimit) { event in
@@ -110,9 +110,13 @@ extension Session {
             return
         }
         awaitedComparison = nil
+        // The peer closes the link it names, which may be seen later than its signal: no user is to get it.
+        drop(id)
+        noteIdle()
         if own == fingerprint { tunnel.log.write(.info, "TLS certificate fingerprint verified: \(fingerprint)") }
         perform(control.verified(fingerprint, against: own))
         sendVerifyIfDue(atLeast: 1)
+        refill()
     }
 
     /// Sends our `verify` once, naming a link that the peer will not name: we wait a moment until there is a choice.

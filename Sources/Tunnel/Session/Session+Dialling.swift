@@ -12,7 +12,7 @@ extension Session {
             dialer.dial(on: loop).assumeIsolated().whenComplete { result in
                 switch result {
                 case .success(let carrier):
-                    guard !self.hasEnded else { return carrier.value.channel.close(promise: nil) }
+                    guard !self.hasEnded else { return carrier.value.channel.closeAtOnce() }
                     self.readID(of: carrier.value)
                 case .failure(let error):
                     self.pool.dialEnded()

@@ -56,7 +56,8 @@ final class Session {
     var controlDeadline: Scheduled<Void>?
     var redial: Scheduled<Void>?
     var failedDials = 0
-    private var probes: [(Bool) -> Void] = []
+    private var probes: [Int: (Bool) -> Void] = [:]
+    private var nextProbe = 0
 
     /// `began` is when the handshake started; `dialer` is the client's.
     init(
@@ -139,14 +140,18 @@ final class Session {
     /// Asks whether the peer still answers, within a time limit.
     func probe(_ answer: @escaping (Bool) -> Void) {
         guard let controlHandler, !hasEnded else { return answer(false) }
-        probes.append(answer)
+        let number = nextProbe
+        nextProbe += 1
+        probes[number] = answer
         controlHandler.send(.ping)
-        loop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.ghostPatience)) { self.answerProbes(false) }
+        loop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.ghostPatience)) {
+            self.probes.removeValue(forKey: number)?(false)
+        }
     }
 
     func answerProbes(_ isAlive: Bool) {
-        let waiting = probes
-        probes = []
+        let waiting = probes.values
+        probes = [:]
         for answer in waiting { answer(isAlive) }
     }
 
@@ -165,7 +170,7 @@ final class Session {
             else {
                 self.tunnel.counters.countRejected()
                 self.tunnel.log.write(.warn, "Link without proof of the tunnel key from \(carrier.peerName) closed")
-                return carrier.channel.close(promise: nil)
+                return carrier.channel.closeAtOnce()
             }
             self.assignID(carrier, early: rest)
         }
@@ -173,7 +178,7 @@ final class Session {
     }
 
     private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
-        guard !hasEnded, pool.idle < terms.max else { return carrier.channel.close(promise: nil) }
+        guard !hasEnded, pool.idle < terms.max else { return carrier.channel.closeAtOnce() }
         var random = SystemRandomNumberGenerator()
         var id = LinkID.control
         if hasControl {
@@ -204,12 +209,12 @@ final class Session {
             try carrier.channel.pipeline.syncOperations.addHandler(reader)
         } catch {
             pool.dialEnded()
-            carrier.channel.close(promise: nil)
+            carrier.channel.closeAtOnce()
         }
     }
 
     private func admit(_ id: LinkID, _ carrier: LinkChannel, early: ByteBuffer) {
-        guard !hasEnded else { return carrier.channel.close(promise: nil) }
+        guard !hasEnded else { return carrier.channel.closeAtOnce() }
         do {
             if id == .control {
                 try takeControl(carrier, early: early)
@@ -217,12 +222,12 @@ final class Session {
                 try takeIdle(id, carrier, early: early)
             }
         } catch {
-            carrier.channel.close(promise: nil)
+            carrier.channel.closeAtOnce()
         }
     }
 
     private func takeIdle(_ id: LinkID, _ carrier: LinkChannel, early: ByteBuffer) throws {
-        guard pool.add(id, fingerprint: carrier.fingerprint) else { return carrier.channel.close(promise: nil) }
+        guard pool.add(id, fingerprint: carrier.fingerprint) else { return carrier.channel.closeAtOnce() }
         links[id] = try Link(id: id, carrier, early: early, isEntry: isEntry) { id, event in self.idleLink(id, event) }
         noteIdle()
         if let claim = awaited.removeValue(forKey: id) { serve(id, claim) }
@@ -254,7 +259,7 @@ final class Session {
         refill()
     }
 
-    private func drop(_ id: LinkID) {
+    func drop(_ id: LinkID) {
         pool.end(id, now: .now())
         links.removeValue(forKey: id)?.close()
     }

@@ -13,6 +13,13 @@ extension Channel {
         goodbye.futureResult.assumeIsolated().whenComplete { _ in tls.close(promise: nil) }
     }
 
+    /// Closes now without a goodbye, which a TLS handshake that has not come to its end could not send.
+    ///
+    /// On the channel's loop only.
+    func cut() {
+        if let tls = tlsContext { tls.close(promise: nil) } else { close(promise: nil) }
+    }
+
     /// The TLS handler's place in the pipeline; what is closed from there does not pass the handler.
     private var tlsContext: ChannelHandlerContext? {
         let pipeline = pipeline.syncOperations

@@ -1,0 +1,310 @@
+import Config
+import NIOCore
+import Testing
+
+@testable import TestSupport
+@testable import Tunnel
+
+extension TwoEnded {
+    @Suite("Strangers at a server's tunnel port")
+    struct HardeningTests {
+        private static let token = ReferenceCodec(key: "secret").token
+
+        /// NodePass's request, with lines of ours.
+        private static func request(
+            _ line: String = "GET / HTTP/1.1",
+            token: String = token,
+            _ more: String...
+        ) -> String {
+            ([line, "Host: none", "Authorization: Bearer \(token)"] + more + ["", ""]).joined(separator: "\r\n")
+        }
+
+        /// A server whose users go to a target nobody needs.
+        private func withServer(
+            tls: TLSMode? = nil,
+            handshake: Duration = .seconds(5),
+            _ body: @Sendable (TunnelEngine, KeptLog, Int) async throws -> Void
+        ) async throws {
+            var environment = TunnelEnvironment.brisk
+            environment.handshakeTimeout = handshake
+            environment.reportInterval = .seconds(5)
+            let spec = try TunnelSpec.server(.two, target: try deadPort(), tls: tls)
+            try await withKeptLog(environment: environment) { engine, log in
+                let port = await engine.start(spec)
+                try await body(engine, log, port)
+            }
+        }
+
+        /// Sends a request of its own connection and hears the whole answer.
+        private func ask(_ text: String, port: Int, from host: String = "127.0.0.1") async throws -> String {
+            let link = try await ReferenceLink.connect(port: port, from: host)
+            try await link.write(text)
+            let answer = String(buffer: try await link.readToEnd())
+            await link.close()
+            return answer
+        }
+
+        private func expect(
+            _ code: Int,
+            for text: String,
+            port: Int,
+            from host: String = "127.0.0.1",
+            at location: Testing.SourceLocation = #_sourceLocation
+        ) async throws {
+            let answer = try await ask(text, port: port, from: host)
+            #expect(answer.hasPrefix("HTTP/1.1 \(code) "), sourceLocation: location)
+        }
+
+        // MARK: Nobody is connected
+
+        @Test("bytes that are no HTTP are closed without a word")
+        func garbage() async throws {
+            try await withServer { engine, _, port in
+                for first in [0, 2, 0x16, 0xff] as [UInt8] {
+                    let link = try await ReferenceLink.connect(port: port)
+                    try await link.write(ByteBuffer(bytes: [first] + Array(repeating: 7, count: 100)))
+                    #expect(try await link.readToEnd().readableBytes == 0)
+                    await link.close()
+                }
+                #expect(engine.snapshot()["00000001"]?.rejected == 4)
+                #expect(engine.snapshot()["00000001"]?.phase == .connecting)
+            }
+        }
+
+        @Test(
+            "half a request, or nothing at all, is held for the handshake's time only",
+            arguments: ["", "GET / HT", "Z"]
+        )
+        func slowness(_ text: String) async throws {
+            try await withServer(handshake: .milliseconds(300)) { engine, log, port in
+                let start = ContinuousClock.now
+                let link = try await ReferenceLink.connect(port: port)
+                if !text.isEmpty { try await link.write(text) }
+                #expect(try await link.readToEnd().readableBytes == 0)
+                #expect(ContinuousClock.now - start >= .milliseconds(250))
+                await link.close()
+                try await log.line("nothing useful came in time", of: "00000001")
+                #expect(engine.snapshot()["00000001"]?.rejected == 1)
+            }
+        }
+
+        @Test("a head that does not end is answered, not collected")
+        func longHead() async throws {
+            try await withServer { _, _, port in
+                let endless = "GET / HTTP/1.1\r\nX: " + String(repeating: "x", count: 9000)
+                try await expect(400, for: endless, port: port)
+                try await expect(400, for: "GET nowhere\r\n\r\n", port: port)
+            }
+        }
+
+        @Test("wrong requests get NodePass's answers")
+        func refusals() async throws {
+            try await withServer { engine, log, port in
+                let cases = [
+                    (Self.request("HEAD / HTTP/1.1"), 405, "Method Not Allowed\n"),
+                    (Self.request("POST /x HTTP/1.1"), 405, "Method Not Allowed\n"),
+                    (Self.request("GET /x HTTP/1.1"), 404, "Not Found\n"),
+                    (Self.request(token: Self.token.uppercased()), 401, "Unauthorized\n"),
+                    (Self.request(token: ""), 401, "Unauthorized\n"),
+                    ("GET / HTTP/1.1\r\n\r\n", 401, "Unauthorized\n"),
+                ]
+                for (request, code, body) in cases {
+                    let answer = try await ask(request, port: port)
+                    #expect(answer.hasPrefix("HTTP/1.1 \(code) "))
+                    #expect(answer.hasSuffix("\r\n\r\n" + body))
+                    #expect(answer.contains("Connection: close\r\n"))
+                    #expect(answer.contains("Content-Length: \(body.utf8.count)\r\n"))
+                }
+                let server = try await engine.wait("00000001", for: "the reason") { $0.reason == .authFailed }
+                #expect(server.phase == .connecting)
+                #expect(server.rejected == cases.count)
+                #expect(log.current.contains { $0.message.contains("Unauthorized: a client at 127.0.0.1") })
+            }
+        }
+
+        @Test("an address that failed ten times is refused with the right key too, others are not")
+        func throttle() async throws {
+            try await withServer { _, _, port in
+                for _ in 0..<TunnelLimits.handshakeFailures {
+                    try await expect(401, for: Self.request(token: "guess"), port: port, from: "127.0.0.7")
+                }
+                try await expect(429, for: Self.request(token: "guess"), port: port, from: "127.0.0.7")
+                try await expect(429, for: Self.request(), port: port, from: "127.0.0.7")
+                try await expect(200, for: Self.request(), port: port, from: "127.0.0.8")
+            }
+        }
+
+        // MARK: Somebody is connected
+
+        @Test("a second client gets 409 and the first one's users notice nothing", arguments: TwoEnded.flows)
+        func secondClient(_ flow: TunnelFlow) async throws {
+            let target = try await EchoServer.start()
+            let ends = try TwoEnds(flow, to: target.port)
+            try await withTwoEnds(ends) { engine, _ in
+                let since = engine.snapshot().mapValues(\.readySince)
+                let user = try await TestClient.connect(port: ends.port)
+                #expect(try await user.echo("before") == "before")
+                let port = Int(ends.server.tunnel.port)
+                for host in ["127.0.0.1", "127.0.0.3"] {
+                    let answer = try await ask(Self.request(), port: port, from: host)
+                    #expect(answer.hasPrefix("HTTP/1.1 409 Conflict\r\n"))
+                    #expect(answer.hasSuffix("in use by another client (127.0.0.1).\n"))
+                    try await expect(401, for: Self.request(token: "guess"), port: port, from: host)
+                    try await expect(409, for: Self.request(token: Self.token, "NodePass-Client: me"), port: port)
+                }
+                #expect(try await user.echo("after") == "after")
+                #expect(engine.snapshot().mapValues(\.readySince) == since)
+                try await user.close()
+            }
+        }
+
+        @Test("a client that comes back takes its ghost's place at once")
+        func ghost() async throws {
+            try await withServer { engine, log, port in
+                let mine = Self.request(token: Self.token, "NodePass-Client: one")
+                try await expect(200, for: mine, port: port)
+                let start = ContinuousClock.now
+                // From the client's address it might be taken for a link if it did not come at once.
+                try await expect(200, for: mine, port: port, from: "127.0.0.12")
+                #expect(ContinuousClock.now - start < .milliseconds(600))
+                try await log.line("the client has come back", of: "00000001")
+            }
+        }
+
+        @Test("a ghost that does not answer makes way for another client, and only then")
+        func silentGhost() async throws {
+            try await withServer { _, log, port in
+                let ghost = try await ReferencePeer.client(port: port, key: "secret", manners: .silentOnControl)
+                try await ghost.controlUp()
+                // That of the beginning; from here on each is a question.
+                _ = try await ghost.nextSignal("ping")
+                // Somebody asks for most of the time a ghost has, and is turned away while it still answers.
+                let start = ContinuousClock.now
+                while ContinuousClock.now - start < .milliseconds(500) {
+                    async let answered: Void = expect(409, for: Self.request(), port: port, from: "127.0.0.12")
+                    _ = try await ghost.nextSignal("ping")
+                    try ghost.send(.pong)
+                    try await answered
+                }
+                let silence = ContinuousClock.now
+                try await expect(200, for: Self.request(), port: port, from: "127.0.0.12")
+                #expect(ContinuousClock.now - silence >= .milliseconds(600))
+                try await log.line("another takes its place", of: "00000001")
+                try await ghost.controlDown()
+                await ghost.stop()
+            }
+        }
+
+        @Test("a link without proof gets no id", arguments: [nil, .selfSigned] as [TLSMode?])
+        func proof(_ tls: TLSMode?) async throws {
+            let target = try await EchoServer.start()
+            let ends = try TwoEnds(.reverse, to: target.port, tls: tls)
+            try await withTwoEnds(ends) { engine, log in
+                let port = Int(ends.server.tunnel.port)
+                let stranger = try await ReferencePeer.stranger(port: port, tls: tls != nil)
+                try await stranger.write(ByteBuffer(bytes: [LinkProof.version] + Array(repeating: 0, count: 24)))
+                #expect(try await stranger.readToEnd().readableBytes == 0)
+                try await log.line("Link without proof of the tunnel key from 127.0.0.1 closed", of: TwoEnds.serverID)
+                #expect(engine.snapshot()[TwoEnds.serverID]?.rejected == 1)
+                #expect(try await TestClient.echo("hi", port: ends.port) == "hi")
+                #expect(engine.snapshot().values.allSatisfy { $0.phase == .ready })
+            }
+        }
+
+        @Test("a proof is good for one link")
+        func replay() async throws {
+            try await withServer { engine, _, port in
+                let extensions = "NodePass-Extensions: link-proof, sealed-signals, udp-frames, refuse, trim"
+                let answer = try await ask(Self.request(token: Self.token, extensions), port: port)
+                let body = try #require(answer.firstRange(of: "\r\n\r\n").map { Array(answer[$0.upperBound...].utf8) })
+                let terms = try HandshakeTerms(body: body)
+                #expect(terms.extensions == Set(SessionExtension.allCases))
+                let proof = LinkProof(number: 1, secret: SessionSecret(tunnelKey: "secret", nonce: terms.nonce))
+                let control = try await ReferenceLink.connect(port: port, from: "127.0.0.9")
+                try await control.write(ByteBuffer(bytes: proof.bytes))
+                #expect(try await control.read(4) == ByteBuffer(integer: UInt32(0)))
+                let replayed = try await ReferenceLink.connect(port: port)
+                try await replayed.write(ByteBuffer(bytes: proof.bytes))
+                #expect(try await replayed.readToEnd().readableBytes == 0)
+                #expect(engine.snapshot()["00000001"]?.rejected == 1)
+                // A line that the peer has not sealed ends the session.
+                try await control.write("CEcCEREdHAtBSEcEGgsEUBg=\n")
+                try await engine.wait("00000001", for: "the end") { $0.reason == .authFailed }
+                await control.close()
+                await replayed.close()
+            }
+        }
+
+        @Test("a TLS link that never finishes its hello is closed after the handshake's time")
+        func slowTLS() async throws {
+            var environment = TunnelEnvironment.brisk
+            environment.handshakeTimeout = .milliseconds(500)
+            let ends = try TwoEnds(.reverse, to: try deadPort(), tls: .selfSigned)
+            try await withTwoEnds(ends, environment: environment) { engine, _ in
+                let link = try await ReferenceLink.connect(port: Int(ends.server.tunnel.port))
+                try await link.write(ByteBuffer(bytes: [0x16, 3, 1]))
+                // Less than what `readToEnd` waits before it gives up.
+                #expect(try await link.readToEnd().readableBytes == 0)
+                await link.close()
+                #expect(engine.snapshot()[TwoEnds.serverID]?.phase == .ready)
+            }
+        }
+
+        @Test("beside a NodePass client, strangers from elsewhere get no id")
+        func elsewhere() async throws {
+            try await withServer(handshake: .milliseconds(500)) { _, _, port in
+                let peer = try await ReferencePeer.client(port: port, key: "secret")
+                try await peer.controlUp()
+                let stranger = try await ReferenceLink.connect(port: port, from: "127.0.0.11")
+                #expect(try await stranger.readToEnd().readableBytes == 0)
+                await stranger.close()
+                try await peer.links(atLeast: 4)
+                await peer.stop()
+            }
+        }
+
+        @Test("a NodePass client that comes back is taken in, whether or not the server has noticed its loss")
+        func returningReference() async throws {
+            try await withServer { engine, _, port in
+                for _ in 0..<3 {
+                    let peer = try await returning(to: port)
+                    try await peer.controlUp()
+                    try await peer.links(atLeast: 4)
+                    try await engine.ready("00000001")
+                    await peer.stop()
+                }
+            }
+        }
+
+        /// A client that asks again when its request was taken for a link, which ends the old session.
+        private func returning(to port: Int) async throws -> ReferencePeer {
+            for _ in 0..<5 {
+                if let peer = try? await ReferencePeer.client(port: port, key: "secret") { return peer }
+            }
+            return try await ReferencePeer.client(port: port, key: "secret")
+        }
+
+        @Test("no log line, status or message holds the key", arguments: TwoEnded.flows)
+        func secrecy(_ flow: TunnelFlow) async throws {
+            let key = "k3y-that-must-stay-hidden"
+            let target = try await EchoServer.start()
+            let ends = try TwoEnds(flow, to: target.port, tls: .selfSigned, key: key)
+            try await withTwoEnds(ends) { engine, log in
+                #expect(try await TestClient.echo("hi", port: ends.port) == "hi")
+                let port = Int(ends.server.tunnel.port)
+                try await expect(401, for: Self.request(token: key), port: port)
+                try await expect(404, for: Self.request("GET /\(key) HTTP/1.1"), port: port)
+                await engine.stop(ends.exitID)
+                try await engine.wait(ends.entryID, for: "the loss") { $0.phase != .ready }
+                await ends.run(on: engine, generation: 1)
+                try await ends.ready(on: engine)
+                #expect(log.current.count > 10)
+                #expect(Set(log.current.map(\.id)) == [TwoEnds.serverID, TwoEnds.clientID])
+                let shown = log.current.map(\.message) + engine.snapshot().values.map { "\($0)" }
+                for secret in [key, ReferenceCodec(key: key).token] {
+                    #expect(!shown.contains { $0.contains(secret) })
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import Config
+import NIOCore
+import Testing
+
+@testable import TestSupport
+@testable import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension TwoEnded {
+    @Suite("Two ends that lose each other")
+    struct ReconnectTests {
+        @Test(
+            "each time the other's process comes back the tunnel is ready within a second, and nothing is left behind",
+            arguments: TwoEnded.flows,
+            [true, false]
+        )
+        func comesBack(_ flow: TunnelFlow, _ isServerAway: Bool) async throws {
+            let target = try await EchoServer.start()
+            let ends = try TwoEnds(flow, to: target.port, tls: .selfSigned)
+            let sockets = TestSockets(ports: [ends.port, Int(ends.server.tunnel.port), target.port])
+            let (stays, leaves) = isServerAway ? (ends.client, ends.server) : (ends.server, ends.client)
+            let idle = sockets.open
+            try await withKeptLog { engine, _ in
+                _ = await engine.start(stays)
+                var delays: [Duration] = []
+                var open = Int.max
+                for _ in 0..<5 {
+                    delays.append(try await visit(leaves, to: engine, port: ends.port))
+                    try await engine.wait("00000001", for: "the loss") { $0.phase != .ready && $0.poolIdle == 0 }
+                    try await engine.wait("00000001", for: "no connection") { $0.tcpConnections == 0 }
+                    // No round leaves more behind than the first.
+                    open = try await sockets.settled(to: open)
+                }
+                // One of the five may have met a machine that was busy with something else.
+                #expect(delays.sorted()[3] < .seconds(1), "\(delays)")
+            }
+            #expect(try await sockets.settled(to: idle) == idle)
+        }
+
+        /// Runs the other end in an engine of its own until users have been served; returns how long they had to wait.
+        private func visit(_ spec: TunnelSpec, to engine: TunnelEngine, port: Int) async throws -> Duration {
+            let delay = Awaited(Duration.zero)
+            try await withKeptLog { other, _ in
+                let start = ContinuousClock.now
+                _ = await other.start(spec)
+                try await engine.ready("00000001")
+                try await other.ready("00000001")
+                let end = ContinuousClock.now
+                delay.change { $0 = end - start }
+                for number in 0..<3 {
+                    let heard = try await TestClient.echo("user \(number)", port: port)
+                    #expect(heard == "user \(number)")
+                }
+            }
+            return delay.current
+        }
+    }
+}
+
+/// The sockets of this process at some ports, and what else runs beside has no part in.
+private struct TestSockets {
+    let ports: Set<Int>
+
+    init(ports: [Int]) {
+        self.ports = Set(ports)
+    }
+
+    /// How many descriptors of this process are sockets at one of the ports, near or far.
+    var open: Int {
+        let inodes = inodesAtPorts
+        let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        return descriptors.count { descriptor in
+            let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")
+            return link.map { inodes.contains($0) } ?? false
+        }
+    }
+
+    private var inodesAtPorts: Set<String> {
+        let tables = ["tcp", "tcp6", "udp", "udp6"].compactMap {
+            try? String(contentsOf: URL(filePath: "/proc/self/net/\($0)"), encoding: .utf8)
+        }
+        let rows = tables.flatMap { $0.split(separator: "\n").dropFirst() }.map { $0.split(separator: " ") }
+        return Set(
+            rows.filter { row in
+                row[1...2].contains { address in
+                    address.split(separator: ":").last.flatMap { Int($0, radix: 16) }.map(ports.contains) ?? false
+                }
+            }.map { "socket:[\($0[9])]" }
+        )
+    }
+
+    /// Waits until no more than so many are open.
+    func settled(to count: Int) async throws -> Int {
+        let end = ContinuousClock.now + .seconds(15)
+        while ContinuousClock.now < end {
+            let open = open
+            if open <= count { return open }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw AwaitedTimeout(description: "\(open) sockets at \(ports) stay open, \(count) were before")
+    }
+}
