@@ -56,9 +56,14 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         var datagram = Self.unwrapOutboundIn(data)
         guard isFramed else {
-            guard datagram.readableBytes <= TunnelLimits.unframedDatagramBytes else { return }
+            guard datagram.readableBytes <= TunnelLimits.unframedDatagramBytes else {
+                promise?.succeed()
+                return
+            }
             return context.writeAndFlush(data, promise: promise)
         }
+        // Whoever waits learns that it is on its way or dropped, which for a datagram is all the same.
+        promise?.succeed()
         guard let length = UInt16(exactly: datagram.readableBytes) else { return }
         if unsent == nil { unsent = context.channel.allocator.buffer(capacity: datagram.readableBytes + 2) }
         unsent?.writeInteger(length)

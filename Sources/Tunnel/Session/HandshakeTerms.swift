@@ -16,9 +16,6 @@ package enum TunnelFlow: String, Sendable, Hashable {
     package func isEntry(_ side: SessionSide) -> Bool {
         (self == .reverse) == (side == .server)
     }
-
-    /// What dashboards call `mode`: 1 for reverse, 2 for forward.
-    var mode: TunnelMode { self == .reverse ? .one : .two }
 }
 
 /// What the server tells the client: the JSON body of its 200 reply.
