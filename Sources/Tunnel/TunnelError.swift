@@ -20,6 +20,11 @@ package struct TunnelError: Error, Sendable, Hashable {
         self.isTerminal = isTerminal ?? reason.isMostlyTerminal
     }
 
+    /// What to tell people of any error.
+    static func text(of error: any Error) -> String {
+        (error as? TunnelError)?.message ?? "\(error)"
+    }
+
     /// What went wrong while binding `endpoint`.
     static func binding(_ endpoint: Endpoint, _ transport: TransportProtocol, _ error: any Error) -> TunnelError {
         let place = "\(transport.rawValue) \(endpoint)"

@@ -34,12 +34,12 @@ extension TunnelInstance {
 
     /// Tells of files that changed under a running server.
     private nonisolated var certificateReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void {
-        { [tunnel, board] outcome in
+        { [tunnel, board, mailbox] outcome in
             switch outcome {
             case .replaced(let certificate):
                 board.update { $0.certificate = certificate }
                 tunnel.log.write(.info, "Certificate replaced: \(certificate.subject), until \(certificate.notAfter)")
-                if let warning = certificate.expiryWarning(now: Date()) { tunnel.log.write(.warn, warning) }
+                _ = mailbox.yield(.checkCertificate)
             case .kept(let error):
                 tunnel.log.write(.error, "Certificate not replaced, the former one stays: \(error.message)")
             }

@@ -37,7 +37,7 @@ final class DatagramExit {
             switch result {
             case .success(let channel): self.connected(channel)
             case .failure(let error):
-                let why = (error as? TunnelError)?.message ?? "\(error)"
+                let why = TunnelError.text(of: error)
                 self.tunnel.log.write(.error, "Target unreachable: \(why)")
                 refuse("target unreachable: \(why)")
                 self.close()

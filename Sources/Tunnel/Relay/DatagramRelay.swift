@@ -16,13 +16,14 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     fileprivate let entrance: LinkEntrance?
     private var sessions: [SocketAddress: DatagramSession] = [:]
     private var toFlush: [DatagramSession] = []
-    private var sweep: Scheduled<Void>?
+    private let sweep: IdleSweep
     private let gate = RateGate()
-    private var refusals = 0
+    private var refusals = ThinnedCount()
 
     init(tunnel: TunnelContext, entrance: LinkEntrance?) {
         self.tunnel = tunnel
         self.entrance = entrance
+        sweep = IdleSweep(limit: tunnel.environment.udpIdleTimeout)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -58,15 +59,13 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         let session = DatagramSession(user: user, plan: plan, tunnel: tunnel, listener: self, context: context)
         sessions[user] = session
         session.connect(group)
-        if sweep == nil { scheduleSweep(context.eventLoop) }
+        sweep.start(on: context.eventLoop) { self.closeIdle(since: $0) }
         return session
     }
 
-    /// Logs the first refusal and then each doubling, so that a flood does not flood the log.
     private func refuse(_ why: String, _ user: SocketAddress) -> DatagramSession? {
-        refusals += 1
-        if refusals & (refusals - 1) == 0 {
-            tunnel.log.write(.warn, "Datagram from \(user) refused: \(why) (\(refusals) refused so far)")
+        if let count = refusals.next() {
+            tunnel.log.write(.warn, "Datagram from \(user) refused: \(why) (\(count) refused so far)")
         }
         return nil
     }
@@ -75,21 +74,12 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         guard sessions[session.user] === session else { return }
         sessions[session.user] = nil
         tunnel.counters.close(.udp)
-        if sessions.isEmpty {
-            sweep?.cancel()
-            sweep = nil
-        }
+        if sessions.isEmpty { sweep.stop() }
     }
 
-    /// One timer for all sessions, and none while there is no session.
-    private func scheduleSweep(_ loop: any EventLoop) {
-        let limit = TimeAmount(tunnel.environment.udpIdleTimeout)
-        let interval = TimeAmount.nanoseconds(max(limit.nanoseconds / 4, 1_000_000))
-        sweep = loop.assumeIsolated().scheduleTask(in: interval) {
-            let horizon = NIODeadline.now() - limit
-            for session in self.sessions.values where session.lastActivity < horizon { session.close() }
-            if !self.sessions.isEmpty { self.scheduleSweep(loop) }
-        }
+    private func closeIdle(since horizon: NIODeadline) -> Bool {
+        for session in sessions.values where session.lastActivity < horizon { session.close() }
+        return !sessions.isEmpty
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -175,7 +165,7 @@ final class DatagramSession {
     }
 
     private func failed(_ what: String, _ error: any Error) {
-        tunnel.log.write(.error, "\(what): \((error as? TunnelError)?.message ?? "\(error)")")
+        tunnel.log.write(.error, "\(what): \(TunnelError.text(of: error))")
         close()
     }
 

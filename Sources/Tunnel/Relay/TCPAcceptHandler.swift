@@ -119,7 +119,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func failed(_ error: any Error, _ context: ChannelHandlerContext) {
         guard case .dialling = state else { return }
         state = .done
-        tunnel.log.write(.error, "Target unreachable: \((error as? TunnelError)?.message ?? "\(error)")")
+        tunnel.log.write(.error, "Target unreachable: \(TunnelError.text(of: error))")
         context.close(promise: nil)
     }
 

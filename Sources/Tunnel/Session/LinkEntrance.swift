@@ -27,10 +27,10 @@ final class LinkEntrance {
     private var waiters: [Int: Waiter] = [:]
     private var nextTicket = 0
     private let log: TunnelLog
-    private var turnedAway = 0
+    private var turnedAway = ThinnedCount()
     /// The present session, while there is one.
     var session: Session? {
-        didSet { if session != nil { turnedAway = 0 } }
+        didSet { if session != nil { turnedAway = ThinnedCount() } }
     }
 
     init(loop: any EventLoop, patience: TimeAmount, log: TunnelLog) {
@@ -104,11 +104,9 @@ final class LinkEntrance {
         waiter.promise.fail(refusal("\(why), after \(patience.nanoseconds / 1_000_000) ms of waiting"))
     }
 
-    /// Logs the first and then each doubling, so that an outage does not flood the log.
     private func refusal(_ why: String) -> TunnelError {
-        turnedAway += 1
-        if turnedAway & (turnedAway - 1) == 0 {
-            log.write(.error, "No link: \(why) (\(turnedAway) users turned away so far)")
+        if let count = turnedAway.next() {
+            log.write(.error, "No link: \(why) (\(count) users turned away so far)")
         }
         return TunnelError(.peerUnreachable, "no link: \(why)")
     }

@@ -7,10 +7,11 @@ import NIOCore
 final class LinkExit {
     private let tunnel: TunnelContext
     private var datagrams: [String: DatagramExit] = [:]
-    private var sweep: Scheduled<Void>?
+    private let sweep: IdleSweep
 
     init(tunnel: TunnelContext) {
         self.tunnel = tunnel
+        sweep = IdleSweep(limit: tunnel.environment.udpIdleTimeout)
     }
 
     /// Serves one user over `link`; `refuse` is called with a reason when it can not.
@@ -46,7 +47,7 @@ final class LinkExit {
             switch result {
             case .success(let target): self.relay(link, target, user, plan)
             case .failure(let error):
-                let why = (error as? TunnelError)?.message ?? "\(error)"
+                let why = TunnelError.text(of: error)
                 self.tunnel.log.write(.error, "Target unreachable: \(why)")
                 refuse("target unreachable: \(why)")
                 link.close()
@@ -104,17 +105,11 @@ final class LinkExit {
         }
         datagrams[user] = session
         session.start(link, framed: framed, group: group, refuse: refuse)
-        if sweep == nil { scheduleSweep() }
+        sweep.start(on: tunnel.home) { self.closeIdle(since: $0) }
     }
 
-    private func scheduleSweep() {
-        let limit = TimeAmount(tunnel.environment.udpIdleTimeout)
-        let interval = TimeAmount.nanoseconds(max(limit.nanoseconds / 4, 1_000_000))
-        sweep = tunnel.home.assumeIsolated().scheduleTask(in: interval) {
-            self.sweep = nil
-            let horizon = NIODeadline.now() - limit
-            for session in self.datagrams.values where session.lastActivity < horizon { session.close() }
-            if !self.datagrams.isEmpty { self.scheduleSweep() }
-        }
+    private func closeIdle(since horizon: NIODeadline) -> Bool {
+        for session in datagrams.values where session.lastActivity < horizon { session.close() }
+        return !datagrams.isEmpty
     }
 }

@@ -35,7 +35,7 @@ final class ServerEnd {
     private var session: Session?
     private var clientID: String?
     private var pending = 0
-    private var rejections = 0
+    private var rejections = ThinnedCount()
     private var isStopped = false
 
     init(
@@ -126,10 +126,8 @@ final class ServerEnd {
 
     func rejected(_ address: String, _ why: String) {
         tunnel.counters.countRejected()
-        rejections += 1
-        // The first and then each doubling, so that a flood does not flood the log.
-        guard rejections & (rejections - 1) == 0 else { return }
-        tunnel.log.write(.warn, "Connection from \(address) refused: \(why) (\(rejections) refused so far)")
+        guard let count = rejections.next() else { return }
+        tunnel.log.write(.warn, "Connection from \(address) refused: \(why) (\(count) refused so far)")
     }
 
     // MARK: Handshake

@@ -54,7 +54,7 @@ struct StreamLinkDialer: LinkDialer {
                 promise.fail(ChannelError.connectTimeout(timeout))
             }
             promise.futureResult.whenComplete { _ in deadline.cancel() }
-            promise.futureResult.whenFailure { _ in channel.close(promise: nil) }
+            promise.futureResult.whenFailure { _ in channel.cut() }
         } catch {
             channel.close(promise: nil)
             promise.fail(error)
