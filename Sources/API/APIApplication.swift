@@ -16,6 +16,8 @@ package struct APIApplication: Sendable {
         package let identity: DaemonIdentity
         package let events: EventHub
         package let manifestReader: ManifestReader
+        /// Nil for a daemon without a manifest.
+        package let watcher: ManifestWatcher?
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
 
@@ -24,6 +26,7 @@ package struct APIApplication: Sendable {
             identity: DaemonIdentity,
             events: EventHub,
             manifestReader: ManifestReader,
+            watcher: ManifestWatcher? = nil,
             facts: DaemonFacts,
             group: any EventLoopGroup
         ) {
@@ -31,6 +34,7 @@ package struct APIApplication: Sendable {
             self.identity = identity
             self.events = events
             self.manifestReader = manifestReader
+            self.watcher = watcher
             self.facts = facts
             self.group = group
         }
@@ -78,13 +82,17 @@ package struct APIApplication: Sendable {
             InstanceRoutes(
                 reconciler: parts.reconciler,
                 identity: parts.identity,
-                events: parts.events,
                 manifestReader: parts.manifestReader
             ).resources
             + InfoRoutes(facts: parts.facts, identity: parts.identity, system: system).resources
             + PingRoutes(prober: ConnectProber(group: parts.group)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
-            + ReconcileRoutes(reconciler: parts.reconciler).resources
+            + ReconcileRoutes(reconciler: parts.reconciler, watcher: parts.watcher).resources
+            + ManifestRoutes(
+                reconciler: parts.reconciler,
+                reader: parts.manifestReader,
+                watcher: parts.watcher
+            ).resources
         let document = OpenAPI(
             api: resources + DocsRoutes(document: "").resources,
             probes: probes,

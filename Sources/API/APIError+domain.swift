@@ -2,6 +2,11 @@ import Config
 import HTTPTypes
 import Reconciler
 
+extension HTTPResponse.Status {
+    static let multiStatus = HTTPResponse.Status(code: 207, reasonPhrase: "Multi-Status")
+    static let storageFull = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+}
+
 /// What the layers below refuse, in HTTP's terms.
 extension APIError {
     init(_ error: MutationError) {
@@ -18,6 +23,9 @@ extension APIError {
             self.source = source
         case .stale:
             self = .stale
+        case .storage(.full(let path)):
+            let problem = StateStoreError.full(path: path)
+            self.init(.storageFull, "storage-full", "Nothing was changed: \(problem)")
         case .storage(let error):
             self.init(.serviceUnavailable, "storage", "Nothing was changed: \(error)")
         case .tooMany(let limit):

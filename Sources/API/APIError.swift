@@ -39,11 +39,6 @@ extension APIError {
     static let keyInvalid = APIError(.unauthorized, "key-invalid", "Unauthorized: Invalid API key")
     static let keyForbidden = APIError(.forbidden, "key-row", "Forbidden: API Key")
     static let bodyInvalid = APIError(.badRequest, "body", "Invalid request body")
-    static let bodyTooLarge = APIError(
-        .contentTooLarge,
-        "body-too-large",
-        "Request body exceeds maximum size \(APILimits.bodyBytes)"
-    )
     static let bodyTooSlow = APIError(.requestTimeout, "body-too-slow", "Request body did not arrive in time")
     static let idRequired = APIError(.badRequest, "id-required", "Instance ID is required")
     static let instanceNotFound = APIError(.notFound, "not-found", "Instance not found")
@@ -55,6 +50,31 @@ extension APIError {
         "The instance has changed since it was read: read it again and repeat the change"
     )
     static let internalError = APIError(.internalServerError, "internal", "Internal error")
+
+    static let filesNeedSocket = APIError(
+        .forbidden,
+        "files-need-socket",
+        "Files can be named through the Unix socket alone: send the manifest as the body"
+    )
+    static let noManifest = APIError(
+        .conflict,
+        "no-manifest",
+        "The daemon was started without a manifest: send one as the body"
+    )
+
+    static func rejected(_ diagnostics: [Diagnostic]) -> APIError {
+        var error = APIError(
+            .unprocessableContent,
+            "manifest-rejected",
+            "The manifest was rejected; nothing was changed"
+        )
+        error.details = diagnostics
+        return error
+    }
+
+    static func bodyTooLarge(limitBytes: Int) -> APIError {
+        APIError(.contentTooLarge, "body-too-large", "Request body exceeds maximum size \(limitBytes)")
+    }
 
     static func tooManyBadKeys(retryAfter: Duration) -> APIError {
         var error = APIError(.tooManyRequests, "too-many-bad-keys", "Too many invalid API keys from this address")

@@ -22,6 +22,8 @@ package enum APILimits {
     package static let writeDeadline = Duration.seconds(30)
     /// One line of a tunnel's log in an event; keeps an event's block under the 64 KiB that clients read.
     package static let logLineBytes = 8 * 1024
+    /// How long a reconcile request may wait for tunnels.
+    package static let reconcileWait = Duration.seconds(300)
     /// Nesting of a JSON body.
     package static let jsonDepth = 32
     /// Latency measurements at once, how long one more waits for its turn, and how long one may take.

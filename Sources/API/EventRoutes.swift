@@ -27,11 +27,10 @@ struct EventRoutes: Sendable {
                         method: .get,
                         id: "streamEvents",
                         summary: "Follow instance events (SSE); a stream resumes after the event id it names",
-                        parameters: [
-                            .init(name: "lastEventId", text: "Replay what followed this event"),
-                            .init(name: "Last-Event-ID", text: "The same, as browsers send it", place: "header"),
+                        parameters: Operation.QueryField.resuming,
+                        answers: [
+                            .init(status: 200, text: "`instance` events", type: "text/event-stream"), .tooManyStreams,
                         ],
-                        answers: [.init(status: 200, text: "`instance` events", type: "text/event-stream")],
                         handler: stream
                     )
                 ]
@@ -41,24 +40,9 @@ struct EventRoutes: Sendable {
 
     /// The subscription begins before the snapshot is taken: a change between the two shows twice rather than never.
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-        let lastID = (request.query("lastEventId") ?? request.headers[.lastEventID]).flatMap { Int64($0) }
-        let subscription = try events.subscribe(afterID: lastID)
+        let subscription = try events.subscribe(afterID: request.lastEventID)
         let opening = await opening(isResumed: subscription.isResumed)
-        let channel = context.channel
-        let body = request.body
-        return Response(
-            status: .ok,
-            headers: [.contentType: "text/event-stream", .cacheControl: "no-cache"],
-            body: ResponseBody { writer in
-                defer { subscription.end() }
-                try await body.consumeWithInboundCloseHandler { _ in
-                    try await EventStream(subscription: subscription, channel: channel).write(opening, to: &writer)
-                } onInboundClosed: {
-                    subscription.end()
-                }
-                try await writer.finish(nil)
-            }
-        )
+        return EventStream.response(subscription, opening: opening, request, context)
     }
 
     /// What a stream starts with: every instance, or, where missed events follow, the key's row alone as a sign of life.
@@ -70,20 +54,32 @@ struct EventRoutes: Sendable {
             objects += await reconciler.instances().map { InstanceView.object($0, now: now) }
         }
         return objects.reduce(into: EventView.greeting) { text, object in
-            text += EventView.block(id: nil, payload: EventView.payload(.initial, now, object: object))
+            let payload = EventView.payload(.initial, now, object: object)
+            text += EventView.block(StreamEvent(id: nil, kind: .initial, instanceID: nil, payload: payload))
         }
     }
 }
 
-extension HTTPField.Name {
-    /// The name is a constant, so the fallback is never taken.
-    fileprivate static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
+extension Operation.QueryField {
+    /// How a stream goes on where it broke off.
+    static let resuming: [Operation.QueryField] = [
+        .init(name: "lastEventId", text: "Replay what followed this event", schema: .object(["type": "integer"])),
+        .init(name: "Last-Event-ID", text: "The same, as browsers send it", place: "header"),
+    ]
+}
+
+extension Operation.Answer {
+    static let tooManyStreams = Operation.Answer(
+        status: 503,
+        text: "Too many event streams are open",
+        schema: Schema.reference("Error")
+    )
 }
 
 /// Writes one subscriber's stream and cuts it where its reader takes nothing any more.
 struct EventStream: Sendable {
     private enum Step: Sendable {
-        case event(InstanceEvent)
+        case event(StreamEvent)
         /// Nothing happened for a heartbeat.
         case silence
         case end
@@ -91,6 +87,30 @@ struct EventStream: Sendable {
 
     let subscription: EventSubscription
     let channel: any Channel
+
+    /// Streams until the subscription ends or its reader goes; begins with `opening`.
+    static func response(
+        _ subscription: EventSubscription,
+        opening: String,
+        _ request: Request,
+        _ context: APIRequestContext
+    ) -> Response {
+        let stream = EventStream(subscription: subscription, channel: context.channel)
+        let body = request.body
+        return Response(
+            status: .ok,
+            headers: [.contentType: "text/event-stream", .cacheControl: "no-cache"],
+            body: ResponseBody { writer in
+                defer { subscription.end() }
+                try await body.consumeWithInboundCloseHandler { _ in
+                    try await stream.write(opening, to: &writer)
+                } onInboundClosed: {
+                    subscription.end()
+                }
+                try await writer.finish(nil)
+            }
+        )
+    }
 
     /// Returns when the subscription ends; throws where the connection has to be cut without a proper end.
     @concurrent
@@ -103,7 +123,7 @@ struct EventStream: Sendable {
             try await writer.write(ByteBuffer(string: text))
             clock.end()
             switch try await next() {
-            case .event(let event): text = EventView.block(id: event.id, payload: event.payload)
+            case .event(let event): text = EventView.block(event, in: subscription.log)
             case .silence: text = EventView.heartbeat
             case .end: return
             }

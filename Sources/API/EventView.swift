@@ -16,7 +16,7 @@ package enum EventView {
 
     /// The `data:` of an instance event; `create` and `delete` show `stopped`, as they always did.
     package static func payload(
-        _ kind: InstanceEvent.Kind,
+        _ kind: StreamEvent.Kind,
         _ time: Date,
         _ instance: Instance?,
         _ log: String
@@ -27,7 +27,7 @@ package enum EventView {
     }
 
     package static func payload(
-        _ kind: InstanceEvent.Kind,
+        _ kind: StreamEvent.Kind,
         _ time: Date,
         object: JSONValue,
         log: String = ""
@@ -41,9 +41,11 @@ package enum EventView {
         return envelope.compactText
     }
 
-    package static func block(id: Int64?, payload: String) -> String {
-        let name = id.map { "id: \($0)\n" } ?? ""
-        return "\(name)event: instance\ndata: \(payload)\n\n"
+    /// Instance events all have one name, as NodePass's clients expect it; the reconciler's are told apart by theirs.
+    package static func block(_ event: StreamEvent, in log: EventLog = .instances) -> String {
+        let id = event.id.map { "id: \($0)\n" } ?? ""
+        let name = log == .instances ? "instance" : event.kind.rawValue
+        return "\(id)event: \(name)\ndata: \(event.payload)\n\n"
     }
 
     private static func shortened(_ line: String) -> String {

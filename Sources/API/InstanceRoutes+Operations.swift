@@ -24,6 +24,8 @@ extension InstanceRoutes {
                 .init(status: 201, text: "Created; it starts in the background", schema: Schema.answer),
                 .badRequest,
                 .conflict,
+                .unstored,
+                .full,
             ],
             handler: create
         )
@@ -46,7 +48,7 @@ extension InstanceRoutes {
             summary: "Control a tunnel or change its labels; on the key's row, restart makes a new key",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstancePatch",
-            answers: [.instance, .badRequest, .notFound, .conflict, .stale],
+            answers: [.instance, .badRequest, .notFound, .conflict, .stale, .unstored, .full],
             handler: patch
         )
     }
@@ -58,7 +60,7 @@ extension InstanceRoutes {
             summary: "Give a tunnel another URL; connections its change does not touch stay open",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstanceReplacement",
-            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale],
+            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: replace
         )
     }
@@ -69,7 +71,10 @@ extension InstanceRoutes {
             id: "deleteInstance",
             summary: "Delete a tunnel; a declared one stays away until it is released or its declaration changes",
             parameters: [.dryRun, .ttl, .ifMatch],
-            answers: [.init(status: 204, text: "Gone"), .badRequest, .forbidden, .notFound, .conflict, .stale],
+            answers: [
+                .init(status: 204, text: "Gone"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
+                .full,
+            ],
             handler: delete
         )
     }
@@ -80,7 +85,7 @@ extension InstanceRoutes {
             id: "releaseInstance",
             summary: "End a declared tunnel's override: the manifest's word stands again",
             parameters: [.dryRun, .ifMatch],
-            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale],
+            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: release
         )
     }
@@ -92,6 +97,9 @@ extension Operation.Answer {
     static let forbidden = refusal(403, "The API key's row can not be changed like this")
     static let notFound = refusal(404, "No such instance")
     static let conflict = refusal(409, "The URL is the one it has, or the manifest denies overrides")
+    static let rejected = refusal(422, "The manifest does not read; `details` says where and why")
+    static let full = refusal(507, "The disk is full; nothing was done")
+    static let unstored = refusal(503, "The store refuses writes; nothing was done")
     static let stale = refusal(412, "If-Match names another state than the present one")
 
     private static func refusal(_ status: Int, _ text: String) -> Operation.Answer {

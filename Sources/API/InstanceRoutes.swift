@@ -14,7 +14,6 @@ import Foundation
 struct InstanceRoutes: Sendable {
     let reconciler: TunnelReconciler
     let identity: DaemonIdentity
-    let events: EventHub
     /// Reads the manifest's keys of `spec`; relative paths in them mean the daemon's directory.
     let manifestReader: ManifestReader
 
@@ -62,7 +61,8 @@ struct InstanceRoutes: Sendable {
 
     func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { return .json(keyAnswer) }
-        return answer(try await find(context))
+        guard let story = try await reconciler.story(of: context.instanceID) else { throw APIError.instanceNotFound }
+        return answer(story.instance, story)
     }
 
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
@@ -78,7 +78,7 @@ struct InstanceRoutes: Sendable {
     private func patchKey(_ patch: InstancePatch, dryRun: Bool) async throws -> Response {
         guard patch.action == .restart, !dryRun else { return .json(keyAnswer) }
         try identity.rotateKey()
-        events.shutdown(payload: EventView.payload(.shutdown, Date(), object: .null))
+        reconciler.endStreams()
         return .json(keyAnswer)
     }
 
@@ -150,10 +150,11 @@ struct InstanceRoutes: Sendable {
 
     private func answer(
         _ instance: Instance,
+        _ story: InstanceStory? = nil,
         status: HTTPResponse.Status = .ok,
         wire: WireStatus? = nil
     ) -> Response {
-        var response = Response.json(InstanceView.answer(instance, status: wire, now: Date()), status: status)
+        var response = Response.json(InstanceView.answer(instance, story, status: wire, now: Date()), status: status)
         response.headers[.eTag] = "\"\(instance.etag)\""
         return response
     }

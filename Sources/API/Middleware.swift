@@ -74,7 +74,7 @@ struct ErrorResponses: RouterMiddleware {
         } catch is EventHub.TooManySubscribers {
             return APIError.tooManySubscribers.response
         } catch is NIOTooManyBytesError {
-            return APIError.bodyTooLarge.response
+            return APIError.bodyTooLarge(limitBytes: APILimits.bodyBytes).response
         } catch let error as HTTPError {
             return APIError(error.status, "http", error.body ?? error.status.reasonPhrase).response
         } catch {

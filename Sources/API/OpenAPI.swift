@@ -57,6 +57,10 @@ struct OpenAPI {
             let content = JSONValue.object(["application/json": .object(["schema": Schema.reference(body)])])
             members.append(JSONValue.Member("requestBody", .object(["required": true, "content": content])))
         }
+        if let text = operation.text {
+            let content = content("application/yaml", .object(["type": "string", "description": .string(text)]))
+            members.append(JSONValue.Member("requestBody", .object(["required": false, "content": content])))
+        }
         members.append(JSONValue.Member("responses", responses(of: operation, access: resource.access)))
         return .object(members)
     }
@@ -64,7 +68,7 @@ struct OpenAPI {
     private func responses(of operation: Operation, access: Resource.Access) -> JSONValue {
         var answers = operation.answers
         if access == .key { answers += Operation.Answer.keyed }
-        if operation.body != nil { answers += Operation.Answer.withBody }
+        if operation.body != nil || operation.text != nil { answers += Operation.Answer.withBody }
         let members = answers.sorted { $0.status < $1.status }.map { answer in
             JSONValue.Member(String(answer.status), self.answer(answer))
         }

@@ -4,50 +4,126 @@ import Hummingbird
 import Reconciler
 import Tunnel
 
-/// `GET /reconcile`: how far the daemon has come with what the manifest asks for.
+/// `/reconcile`: how far the daemon has come with what the manifest asks for, and the request to come further.
 struct ReconcileRoutes: Sendable {
     let reconciler: TunnelReconciler
+    /// Nil for a daemon without a manifest.
+    let watcher: ManifestWatcher?
 
     var resources: [Resource] {
         [
+            Resource(path: "/reconcile", access: .key, operations: [readOperation, reconcileOperation]),
             Resource(
-                path: "/reconcile",
+                path: "/reconcile/events",
                 access: .key,
                 operations: [
                     Operation(
                         method: .get,
-                        id: "getReconcile",
-                        summary: "Observed and applied revision, the last pass, tunnels' phases, a rejection if any",
-                        answers: [.init(status: 200, text: "The state", schema: Schema.reference("Reconcile"))]
-                    ) { _, _ in .json(await view()) }
+                        id: "streamReconcile",
+                        summary: "Follow what the reconciler does and why (SSE)",
+                        parameters: Operation.QueryField.resuming,
+                        answers: [
+                            .init(
+                                status: 200,
+                                text: "`plan`, `apply`, `reject`, `override`, `release` and `drift` events",
+                                type: "text/event-stream"
+                            ),
+                            .tooManyStreams,
+                        ]
+                    ) { request, context in
+                        let subscription = try reconciler.notices.subscribe(afterID: request.lastEventID)
+                        return EventStream.response(subscription, opening: EventView.greeting, request, context)
+                    }
                 ]
-            )
+            ),
         ]
     }
+
+    private var readOperation: Operation {
+        Operation(
+            method: .get,
+            id: "getReconcile",
+            summary: "Observed and applied revision, the last pass, tunnels' phases, a rejection if any",
+            answers: [.init(status: 200, text: "The state", schema: Schema.reference("Reconcile"))]
+        ) { _, _ in .json(await view()) }
+    }
+
+    private var reconcileOperation: Operation {
+        Operation(
+            method: .post,
+            id: "reconcile",
+            summary: "Read the manifest again, apply it, and answer what became of each tunnel",
+            parameters: [
+                .init(
+                    name: "wait",
+                    text: "How long to wait until every tunnel runs or has failed, such as 30s",
+                    schema: .object(["type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$"])
+                )
+            ],
+            answers: [
+                .init(status: 200, text: "Every tunnel is as it should be", schema: Schema.reference("Outcome")),
+                .init(status: 207, text: "Some have failed, or are not there yet", schema: Schema.reference("Outcome")),
+                .badRequest,
+                .rejected,
+            ],
+            handler: reconcile
+        )
+    }
+
+    // MARK: Doing it
+
+    private func reconcile(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let wait = try request.duration("wait") ?? .zero
+        await watcher?.reread()
+        if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
+        let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
+        let status = await reconciler.status()
+        let behind = tunnels.count { $0.outcome == .failed || $0.outcome == .pending }
+        let body = JSONValue.object([
+            "revision": .string(status.appliedRevision),
+            "behind": .int(Int64(behind)),
+            "invalid": .array(status.invalid.map(JSONValue.string)),
+            "tunnels": .array(tunnels.map(outcome)),
+        ])
+        return .json(body, status: behind == 0 && status.invalid.isEmpty ? .ok : .multiStatus)
+    }
+
+    private func outcome(_ applied: AppliedInstance) -> JSONValue {
+        let instance = applied.instance
+        return .object([
+            "id": .string(instance.id),
+            "name": instance.name.map(JSONValue.string) ?? .null,
+            "alias": .string(instance.labels.alias),
+            "revision": .string(instance.revision),
+            "outcome": .string(applied.outcome.rawValue),
+            "phase": .string(instance.phase.rawValue),
+            "reason": .string(instance.status?.reason?.rawValue ?? ""),
+            "message": .string(InstanceView.message(instance)),
+        ])
+    }
+
+    // MARK: Telling
 
     private func view() async -> JSONValue {
         let status = await reconciler.status()
         let tunnels = await reconciler.instances()
+        let milliseconds = status.passDuration / .milliseconds(1)
         return .object([
             "ready": .bool(reconciler.isReady),
             "observed": .string(status.observedRevision),
             "applied": .string(status.appliedRevision),
             "lastPass": status.lastPass.map { .string(RFC3339.text($0)) } ?? .null,
+            "passMilliseconds": .double((milliseconds * 1000).rounded() / 1000),
             "passes": .int(Int64(status.passes)),
             "actions": .int(Int64(status.actions)),
             "rejections": .int(Int64(status.rejections)),
-            "rejection": status.rejection.map(rejection) ?? .null,
+            "rejection": status.rejection.map(\.view) ?? .null,
             "diagnostics": .array(status.diagnostics.map(\.view)),
             "invalid": .array(status.invalid.map(JSONValue.string)),
+            "overridden": .int(Int64(tunnels.count { $0.override != nil })),
+            "failing": .int(Int64(tunnels.count { $0.phase.isFailing })),
             "storage": status.storageProblem.map { .string($0.description) } ?? .null,
             "tunnels": .array(tunnels.map(tunnel)),
-        ])
-    }
-
-    private func rejection(_ rejection: ReconcileStatus.Rejection) -> JSONValue {
-        .object([
-            "time": .string(RFC3339.text(rejection.time)),
-            "diagnostics": .array(rejection.diagnostics.map(\.view)),
         ])
     }
 
@@ -58,8 +134,17 @@ struct ReconcileRoutes: Sendable {
             "revision": .string(instance.revision),
             "phase": .string(instance.phase.rawValue),
             "reason": .string(instance.status?.reason?.rawValue ?? ""),
-            "message": .string(instance.status?.message ?? ""),
+            "message": .string(InstanceView.message(instance)),
             "overridden": .bool(instance.override != nil),
+        ])
+    }
+}
+
+extension ReconcileStatus.Rejection {
+    var view: JSONValue {
+        .object([
+            "time": .string(RFC3339.text(time)),
+            "diagnostics": .array(diagnostics.map(\.view)),
         ])
     }
 }

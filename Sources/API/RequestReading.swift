@@ -6,7 +6,7 @@ import NIOCore
 extension Request {
     /// The whole body as JSON; the content type does not matter, what follows the first value neither.
     func json() async throws -> JSONValue {
-        let bytes = try await wholeBody()
+        let bytes = try await wholeBody(limitBytes: APILimits.bodyBytes)
         do throws(JSONParser.Failure) {
             return try JSONParser.parse(bytes)
         } catch {
@@ -18,7 +18,12 @@ extension Request {
         }
     }
 
-    private func wholeBody() async throws -> [UInt8] {
+    /// The whole body as text; empty where there is none.
+    func text(limitBytes: Int) async throws -> String {
+        String(decoding: try await wholeBody(limitBytes: limitBytes), as: UTF8.self)
+    }
+
+    private func wholeBody(limitBytes: Int) async throws -> [UInt8] {
         let body = self.body
         return try await withThrowingTaskGroup(of: [UInt8].self) { group in
             group.addTask {
@@ -26,10 +31,10 @@ extension Request {
                 var count = 0
                 for try await chunk in body {
                     count += chunk.readableBytes
-                    if count <= APILimits.bodyBytes { bytes += chunk.readableBytesView }
-                    if count > APILimits.discardedBodyBytes { break }
+                    if count <= limitBytes { bytes += chunk.readableBytesView }
+                    if count > limitBytes + APILimits.discardedBodyBytes { break }
                 }
-                guard count <= APILimits.bodyBytes else { throw APIError.bodyTooLarge }
+                guard count <= limitBytes else { throw APIError.bodyTooLarge(limitBytes: limitBytes) }
                 return bytes
             }
             group.addTask {
@@ -42,24 +47,33 @@ extension Request {
     }
 
     /// A query parameter's decoded value; the last one where it stands twice.
-    func query(_ name: String) -> String? {
-        var found: String?
-        for pair in (uri.query ?? "").split(separator: "&") {
+    func query(_ name: String) -> String? { queries(name).last }
+
+    /// Every value of a query parameter that may stand several times.
+    func queries(_ name: String) -> [String] {
+        (uri.query ?? "").split(separator: "&").compactMap { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard FormCoding.decoded(parts[0]) == name else { continue }
-            found = parts.count == 2 ? FormCoding.decoded(parts[1]) : ""
+            guard FormCoding.decoded(parts[0]) == name else { return nil }
+            return parts.count == 2 ? FormCoding.decoded(parts[1]) : ""
         }
-        return found
+    }
+
+    /// The event a stream shall go on after.
+    var lastEventID: Int64? {
+        (query("lastEventId") ?? headers[.lastEventID]).flatMap { Int64($0) }
     }
 
     /// True where `?dryRun=true` asks to validate and answer without doing.
     var isDryRun: Bool { query("dryRun") == "true" || query("dryRun") == "1" }
 
     /// How long an override shall stand (`?ttl=30m`); nil where nothing is said.
-    func overrideLifetime() throws(APIError) -> Duration? {
-        guard let text = query("ttl") else { return nil }
+    func overrideLifetime() throws(APIError) -> Duration? { try duration("ttl") }
+
+    /// A query parameter that is a duration; nil where it is not given.
+    func duration(_ name: String) throws(APIError) -> Duration? {
+        guard let text = query(name) else { return nil }
         guard let duration = GoDuration.parse(text), duration > .zero else {
-            throw APIError(.badRequest, "ttl", "Invalid ttl: \(text)")
+            throw APIError(.badRequest, name, "Invalid \(name): \(text)")
         }
         return duration
     }
@@ -70,6 +84,11 @@ extension Request {
         let tag = value.drop { $0 == " " || $0 == "\"" || $0 == "W" || $0 == "/" }.prefix { $0 != "\"" && $0 != " " }
         return tag == "*" ? nil : String(tag)
     }
+}
+
+extension HTTPField.Name {
+    /// The name is a constant, so the fallback is never taken.
+    static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
 }
 
 /// Percent-decoding as forms do it: `+` is a space, what is no escape stays as it is.

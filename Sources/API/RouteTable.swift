@@ -28,6 +28,8 @@ struct Operation: Sendable {
     var parameters: [QueryField] = []
     /// Names a schema of the OpenAPI document; nil without a body.
     var body: String?
+    /// What a body that is no JSON, and may be absent, holds.
+    var text: String?
     var answers: [Answer]
     let handler: Handler
 

@@ -48,6 +48,20 @@ enum Schema {
                 required: ["target", "connected", "latency", "error"]
             ),
             "Reconcile": reconcile,
+            "Outcome": outcome,
+            "Plan": plan,
+            "Manifest": manifest,
+            "Field": object(
+                ["path": text, "value": text, "class": changeClass, "source": nullable(text)],
+                required: ["path", "value", "class", "source"]
+            ),
+            "LastEvent": object(
+                [
+                    "id": count, "time": text, "type": text, "phase": text, "reason": text, "message": text,
+                    "cause": text, "by": text,
+                ],
+                required: ["id", "time", "type"]
+            ),
             "Error": object(
                 ["error": text, "message": text, "code": text, "source": text, "details": list("Diagnostic")],
                 required: ["error", "message"]
@@ -85,6 +99,7 @@ enum Schema {
             "override": nullable(reference("Override")),
             "connections": count, "pool_size": count, "uptime": count,
             "tcp_in": count, "tcp_out": count, "udp_in": count, "udp_out": count,
+            "draining": nullable(object(["connections": count, "until": text], required: ["connections", "until"])),
             "rejected": count,
             "certificate": nullable(reference("Certificate")),
         ]
@@ -97,12 +112,15 @@ enum Schema {
 
     /// What only the answer about one instance has.
     private static var details: KeyValuePairs<String, JSONValue> {
-        ["listening": .object(["type": "array", "items": text]), "history": list("Transition")]
+        [
+            "listening": texts, "history": list("Transition"), "shown": text, "fields": list("Field"),
+            "events": list("LastEvent"),
+        ]
     }
 
-    private static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue)) }
+    static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue)) }
 
-    private static var reason: JSONValue { words([""] + TunnelReason.allCases.map(\.rawValue)) }
+    static var reason: JSONValue { words([""] + TunnelReason.allCases.map(\.rawValue)) }
 
     private static var certificate: JSONValue {
         let time: JSONValue = .object(["type": "string", "format": "date-time"])
@@ -185,44 +203,25 @@ enum Schema {
         ])
     }
 
-    private static var reconcile: JSONValue {
-        let tunnel = object(
-            [
-                "id": text, "name": nullable(text), "revision": text, "phase": text, "reason": text, "message": text,
-                "overridden": boolean,
-            ],
-            required: ["id", "phase"]
-        )
-        let rejection = object(["time": text, "diagnostics": list("Diagnostic")], required: ["time", "diagnostics"])
-        return object(
-            [
-                "ready": boolean, "observed": text, "applied": text, "lastPass": nullable(text), "passes": count,
-                "actions": count, "rejections": count, "rejection": nullable(rejection),
-                "diagnostics": list("Diagnostic"), "invalid": .object(["type": "array", "items": text]),
-                "storage": nullable(text), "tunnels": .object(["type": "array", "items": tunnel]),
-            ],
-            required: ["ready", "observed", "applied", "tunnels"]
-        )
-    }
-
     // MARK: Small parts
 
-    private static let text: JSONValue = .object(["type": "string"])
+    static let text: JSONValue = .object(["type": "string"])
+    static let texts: JSONValue = .object(["type": "array", "items": text])
     private static let shortText: JSONValue = .object([
         "type": "string", "maxLength": .int(Int64(TunnelLabels.textLimitBytes)),
     ])
-    private static let boolean: JSONValue = .object(["type": "boolean"])
-    private static let count: JSONValue = .object(["type": "integer", "format": "int64"])
+    static let boolean: JSONValue = .object(["type": "boolean"])
+    static let count: JSONValue = .object(["type": "integer", "format": "int64"])
 
-    private static func words(_ words: [String]) -> JSONValue {
+    static func words(_ words: [String]) -> JSONValue {
         .object(["type": "string", "enum": .array(words.map(JSONValue.string))])
     }
 
-    private static func nullable(_ schema: JSONValue) -> JSONValue {
+    static func nullable(_ schema: JSONValue) -> JSONValue {
         .object(["anyOf": .array([schema, .object(["type": "null"])])])
     }
 
-    private static func object(_ members: KeyValuePairs<String, JSONValue>, required: [String] = []) -> JSONValue {
+    static func object(_ members: KeyValuePairs<String, JSONValue>, required: [String] = []) -> JSONValue {
         var parts: [JSONValue.Member] = [
             JSONValue.Member("type", "object"),
             JSONValue.Member("properties", .object(members)),

@@ -18,8 +18,16 @@ package enum InstanceView {
     }
 
     /// The answer about one instance: its keys and the details, then `success` and `data` for clients of the v1.2 document.
-    package static func answer(_ instance: Instance, status: WireStatus? = nil, now: Date) -> JSONValue {
-        enveloped(members(instance, status: status ?? WireStatus(instance.phase), now: now) + details(instance.status))
+    ///
+    /// `story` is what only a GET tells: its keys and its last events.
+    package static func answer(
+        _ instance: Instance,
+        _ story: InstanceStory? = nil,
+        status: WireStatus? = nil,
+        now: Date
+    ) -> JSONValue {
+        let members = members(instance, status: status ?? WireStatus(instance.phase), now: now)
+        return enveloped(members + details(instance.status) + (story.map(StoryView.members) ?? []))
     }
 
     static func enveloped(_ members: [JSONValue.Member]) -> JSONValue {
@@ -66,9 +74,9 @@ package enum InstanceView {
             "source": instance.source.map { .string("\($0.file):\($0.line)") } ?? .null,
             "phase": .string(instance.phase.rawValue),
             "reason": .string(status?.reason?.rawValue ?? ""),
-            "message": .string(status?.message ?? ""),
+            "message": .string(message(instance, now: now)),
             "revision": .string(instance.revision),
-            "override": instance.override.map(override) ?? .null,
+            "override": instance.override.map { override($0) } ?? .null,
             "connections": number((status?.tcpConnections ?? 0) + (status?.udpSessions ?? 0)),
             "pool_size": number(status?.poolIdle),
             "uptime": number(status?.readySince.map { max(0, Int(now.timeIntervalSince($0))) }),
@@ -76,10 +84,37 @@ package enum InstanceView {
             "tcp_out": bytes(instance.traffic.tcpTx),
             "udp_in": bytes(instance.traffic.udpRx),
             "udp_out": bytes(instance.traffic.udpTx),
+            "draining": status.flatMap(draining) ?? .null,
             "rejected": number(status?.rejected),
             "certificate": status?.certificate.map { certificate($0, now: now) } ?? .null,
         ]
         return pairs.map { JSONValue.Member($0.key, $0.value) }
+    }
+
+    /// A tunnel that drains says how far it is: "3 connections, 12 s left".
+    package static func message(_ instance: Instance, now: Date = Date()) -> String {
+        guard let status = instance.status else { return "" }
+        guard status.phase == .draining, let deadline = status.drainDeadline else { return status.message }
+        let seconds = max(0, Int(deadline.timeIntervalSince(now).rounded(.up)))
+        let count = status.drainingConnections
+        return "\(count) connection\(count == 1 ? "" : "s"), \(seconds) s left"
+    }
+
+    private static func draining(_ status: TunnelStatus) -> JSONValue? {
+        guard status.drainingConnections > 0, let deadline = status.drainDeadline else { return nil }
+        return .object([
+            "connections": number(status.drainingConnections), "until": .string(RFC3339.text(deadline)),
+        ])
+    }
+
+    /// One key with its value in words and, where it stands in a manifest, its place.
+    static func field(_ field: ShownField, _ source: SourceLocation?) -> JSONValue {
+        .object([
+            "path": .string(field.path),
+            "value": .string(field.text),
+            "class": .string(field.class.rawValue),
+            "source": source.map { .string("\($0.file):\($0.line)") } ?? .null,
+        ])
     }
 
     /// What only the answer about one instance has, because lists and events are read far more often.
@@ -120,12 +155,16 @@ package enum InstanceView {
     }
 
     /// What the override changes (only that), then who made it and until when it stands.
-    private static func override(_ override: Override) -> JSONValue {
+    ///
+    /// `isMasked` hides the tunnel's key in the URL, for events that people read.
+    static func override(_ override: Override, isMasked: Bool = false) -> JSONValue {
         var members: [JSONValue.Member] = []
         if let running = override.running {
             members.append(JSONValue.Member("state", running ? "running" : "stopped"))
         }
-        if let url = override.url { members.append(JSONValue.Member("command", .string(url))) }
+        if let url = override.url {
+            members.append(JSONValue.Member("command", .string(isMasked ? TunnelURL.masked(url) : url)))
+        }
         if override.deleted { members.append(JSONValue.Member("deleted", true)) }
         if let alias = override.alias { members.append(JSONValue.Member("alias", .string(alias))) }
         if let tags = override.tags { members.append(JSONValue.Member("tags", self.tags(tags))) }

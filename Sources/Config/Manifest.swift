@@ -28,6 +28,8 @@ package struct TunnelDeclaration: Sendable, Hashable {
     package let source: SourceLocation
     /// Keys whose values came from a reference, and `key`: never to be shown.
     package let secretPaths: Set<String>
+    /// Of those, what the file says where it is one scalar: `${env:WEB_KEY}`, by path.
+    package let referenceTexts: [String: String]
     /// Where each key that was given stands, defaults included.
     package let fieldSources: [String: SourceLocation]
     /// 12 hex digits that change exactly when what is declared changes, wherever it stands.
@@ -40,6 +42,7 @@ package struct TunnelDeclaration: Sendable, Hashable {
         running: Bool = true,
         source: SourceLocation,
         secretPaths: Set<String> = [],
+        referenceTexts: [String: String] = [:],
         fieldSources: [String: SourceLocation] = [:]
     ) {
         self.name = name
@@ -48,9 +51,19 @@ package struct TunnelDeclaration: Sendable, Hashable {
         self.running = running
         self.source = source
         self.secretPaths = secretPaths
+        self.referenceTexts = referenceTexts
         self.fieldSources = fieldSources
         self.revision = TunnelDeclaration.revision(of: spec, labels, running: running)
     }
+
+    /// The rule for names, which are also parts of URLs, file names and metric labels.
+    package static func isName(_ text: String) -> Bool {
+        let letters = Array(text.utf8)
+        guard (1...63).contains(letters.count), letters.first != 45, letters.last != 45 else { return false }
+        return letters.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
+    }
+
+    package var content: TunnelContent { TunnelContent(spec: spec, labels: labels, running: running) }
 
     private static func revision(of spec: TunnelSpec, _ labels: TunnelLabels, running: Bool) -> String {
         let tags = labels.tags.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
@@ -97,6 +110,8 @@ package struct ManifestReading: Sendable {
     package let diagnostics: [Diagnostic]
     /// Absolute paths of everything whose change, appearance or removal must cause another reading.
     package let watched: Set<String>
+    /// The manifests that were read, as messages call them, in the order of reading.
+    package let files: [String]
 
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 }

@@ -18,9 +18,12 @@ struct ManifestCollector {
     private var stack: [String] = []
 
     private let workingDirectory: String
+    /// False for a text from a request, which shall not make the daemon show files.
+    private let allowsIncludes: Bool
 
-    init(_ reader: NodeReader, workingDirectory: String) {
+    init(_ reader: NodeReader, workingDirectory: String, allowsIncludes: Bool) {
         self.reader = reader
+        self.allowsIncludes = allowsIncludes
         self.workingDirectory = workingDirectory
     }
 
@@ -76,7 +79,8 @@ struct ManifestCollector {
             manifest: isRejected ? nil : manifest,
             invalid: invalid,
             diagnostics: inFileOrder(reader.diagnostics),
-            watched: watched.union(reader.references.files)
+            watched: watched.union(reader.references.files),
+            files: fileOrder.sorted { $0.value < $1.value }.map(\.key)
         )
     }
 
@@ -129,7 +133,13 @@ struct ManifestCollector {
         } else {
             reject(.tunnelsMissing, root.location, "tunnels", "is missing; write 'tunnels: {}' to declare none")
         }
-        if let entry = given["include"], !entry.value.isNull { readIncludes(entry, from: path) }
+        if let entry = given["include"], !entry.value.isNull {
+            if allowsIncludes {
+                readIncludes(entry, from: path)
+            } else {
+                reject(.includeRefused, entry.keyLocation, "include", "files can not be included by a request")
+            }
+        }
         defaults = outer
     }
 

@@ -27,15 +27,15 @@ package struct ManifestReader: Sendable {
 
     /// Reads files and directories of `*.yaml` and `*.yml`; several merge as if one included the others.
     package func read(paths: [String]) -> ManifestReading {
-        var collector = collector()
+        var collector = collector(allowsIncludes: true)
         for path in paths { collector.readRoot(TextFile.absolute(path, from: workingDirectory), shownAs: path) }
         if paths.isEmpty { collector.reject(.empty, nil, "", "no manifest is named") }
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 
     /// Reads one manifest from a text; `file` names it in messages, and relative paths start at its directory.
-    package func read(text: String, file: String) -> ManifestReading {
-        var collector = collector()
+    package func read(text: String, file: String, allowsIncludes: Bool = true) -> ManifestReading {
+        var collector = collector(allowsIncludes: allowsIncludes)
         collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
@@ -59,9 +59,9 @@ package struct ManifestReader: Sendable {
         return (declaration, reader.diagnostics)
     }
 
-    private func collector() -> ManifestCollector {
+    private func collector(allowsIncludes: Bool) -> ManifestCollector {
         let references = References(environment: environment)
         let reader = NodeReader(references: references, directory: workingDirectory)
-        return ManifestCollector(reader, workingDirectory: workingDirectory)
+        return ManifestCollector(reader, workingDirectory: workingDirectory, allowsIncludes: allowsIncludes)
     }
 }

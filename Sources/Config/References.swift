@@ -56,6 +56,15 @@ package struct References: Sendable {
         return names.joined(separator: " and ")
     }
 
+    /// The text with the paths of its files made absolute, so that it means the same in a manifest elsewhere.
+    static func text(_ text: String, from directory: String) -> String {
+        let parts = text.split(separator: "${file:", omittingEmptySubsequences: false)
+        return parts.dropFirst().reduce(String(parts.first ?? "")) { result, part in
+            let path = part.prefix { $0 != "}" }
+            return result + "${file:" + TextFile.absolute(String(path), from: directory) + part.dropFirst(path.count)
+        }
+    }
+
     private mutating func value(of reference: Substring, directory: String) throws(Failure) -> String {
         if reference.hasPrefix("env:") { return try variable(reference.dropFirst(4)) }
         if reference.hasPrefix("file:"), reference.count > 5 {

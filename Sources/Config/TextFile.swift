@@ -71,7 +71,7 @@ package enum TextFile {
     }
 
     /// An absolute path without `.`, `..` and doubled slashes; symbolic links are left as they are.
-    static func absolute(_ path: String, from base: String) -> String {
+    package static func absolute(_ path: String, from base: String) -> String {
         let full = path.hasPrefix("/") ? path : base + "/" + path
         var parts: [Substring] = []
         for part in full.split(separator: "/") where part != "." {

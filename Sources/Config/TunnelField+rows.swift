@@ -72,6 +72,10 @@ extension TunnelField {
         },
         textOf: { $0.spec.targets.map(\.description).joined(separator: ",") },
         isEqual: { $0.spec.targets == $1.spec.targets },
+        valueOf: { content in
+            let targets = content.spec.targets.map { JSONValue.string($0.description) }
+            return targets.count == 1 ? targets[0] : .array(targets)
+        },
         classOf: { old, new in
             let mayListen = new.role == .server && new.mode != .two
             return mayListen && old.targets.first != new.targets.first ? .rebind : .live
@@ -128,7 +132,8 @@ extension TunnelField {
             if let value { content.spec.key = value.isEmpty ? nil : Secret(value) }
         },
         textOf: { $0.spec.key == nil ? "computed from the port" : Secret.mask },
-        isEqual: { $0.spec.key == $1.spec.key }
+        isEqual: { $0.spec.key == $1.spec.key },
+        valueOf: { .string($0.spec.key?.value ?? "") }
     )
 
     static let transport: TunnelField = {
@@ -205,7 +210,11 @@ extension TunnelField {
             let tags = content.labels.tags.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             return "{" + tags.joined(separator: ", ") + "}"
         },
-        isEqual: { $0.labels.tags == $1.labels.tags }
+        isEqual: { $0.labels.tags == $1.labels.tags },
+        valueOf: { content in
+            let tags = content.labels.tags.sorted { $0.key < $1.key }
+            return .object(tags.map { JSONValue.Member($0.key, .string($0.value)) })
+        }
     )
 }
 

@@ -71,7 +71,13 @@ extension TunnelField {
             case .filesMissing?: "files (none given)"
             }
         },
-        isEqual: { $0.spec.tls == $1.spec.tls }
+        isEqual: { $0.spec.tls == $1.spec.tls },
+        valueOf: { content in
+            guard case .files(let certificate, let key) = content.spec.tls else {
+                return .string(content.spec.tls == .selfSigned ? "self-signed" : "off")
+            }
+            return ["certificate": .string(certificate), "key": .string(key)]
+        }
     )
 
     /// Relative paths start at the manifest's directory, not at wherever the daemon was started.
@@ -181,7 +187,10 @@ extension TunnelField {
             readQuery: readQuery,
             writeQuery: writeQuery,
             textOf: { text($0.spec[keyPath: member]) },
-            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] }
+            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] },
+            valueOf: { content in
+                .array(words.filter { content.spec[keyPath: member].contains($0.1) }.map { .string($0.0) })
+            }
         )
     }
 
@@ -236,7 +245,8 @@ extension TunnelField {
                 return text.isEmpty ? [] : [QueryParameter(name: name, value: text)]
             },
             textOf: { "[" + $0.spec[keyPath: member].map(\.description).joined(separator: ", ") + "]" },
-            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] }
+            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] },
+            valueOf: { .array($0.spec[keyPath: member].map { .string($0.description) }) }
         )
     }
 }

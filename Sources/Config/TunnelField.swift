@@ -29,8 +29,10 @@ package struct TunnelContent: Sendable, Hashable {
     package var labels = TunnelLabels()
     package var running = true
 
-    package init(spec: TunnelSpec) {
+    package init(spec: TunnelSpec, labels: TunnelLabels = TunnelLabels(), running: Bool = true) {
         self.spec = spec
+        self.labels = labels
+        self.running = running
     }
 }
 
@@ -64,8 +66,17 @@ package struct TunnelField: Sendable {
     /// The value in words for a plan; a mask for secrets.
     let textOf: @Sendable (TunnelContent) -> String
     let isEqual: @Sendable (TunnelContent, TunnelContent) -> Bool
+    /// The value as the manifest's YAML has it, where that is more than `textOf`.
+    var valueOf: (@Sendable (TunnelContent) -> JSONValue)?
     /// The class where it depends on the values, as for a target that may be listened on.
     var classOf: (@Sendable (TunnelSpec, TunnelSpec) -> ChangeClass)?
+
+    /// The value as the manifest's YAML has it; a secret in clear.
+    func value(in content: TunnelContent) -> JSONValue {
+        if let valueOf { return valueOf(content) }
+        let text = textOf(content)
+        return DecimalNumber.parse(text).map { .int(Int64($0)) } ?? .string(text)
+    }
 
     /// The value in words, as a plan shows it.
     package func text(for spec: TunnelSpec) -> String {

@@ -18,7 +18,8 @@ struct TunnelReading {
     mutating func read(_ node: YAMLNode, _ reader: inout NodeReader) -> TunnelDeclaration? {
         let firstProblem = reader.diagnostics.count
         reader.referencedPaths = []
-        if !TunnelReading.isName(name) {
+        reader.referenceTexts = [:]
+        if !TunnelDeclaration.isName(name) {
             let rule = "a name has a-z, 0-9 and inner '-', at most 63 of them"
             reader.fail(.tunnelName, source, "", "'\(name)' is no name for a tunnel; \(rule)")
         }
@@ -31,6 +32,7 @@ struct TunnelReading {
             running: content.running,
             source: source,
             secretPaths: reader.referencedPaths.union(["key"]),
+            referenceTexts: reader.referenceTexts,
             fieldSources: fieldSources
         )
     }
@@ -41,13 +43,6 @@ struct TunnelReading {
     func files(from directory: String) -> [String] {
         guard case .files(let certificate, let key) = content.spec.tls else { return [] }
         return [certificate, key].map { TextFile.absolute($0, from: directory) }
-    }
-
-    /// The rule for names, which are also parts of URLs, file names and metric labels.
-    static func isName(_ text: String) -> Bool {
-        let letters = Array(text.utf8)
-        guard (1...63).contains(letters.count), letters.first != 45, letters.last != 45 else { return false }
-        return letters.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }
     }
 
     /// Checks each default for the roles it can apply to, so that its problems are told once and not per tunnel.

@@ -17,39 +17,35 @@ package struct FieldChange: Sendable, Hashable {
 extension TunnelSpec {
     /// What would change, in the order of the table; values of `secretPaths` and keys are masked.
     package func changes(to other: TunnelSpec, secretPaths: Set<String> = []) -> [FieldChange] {
-        guard self != other else { return [] }
-        var changes = TunnelContent(spec: self).changes(to: TunnelContent(spec: other), secretPaths: secretPaths)
-        if unknownParameters != other.unknownParameters {
-            let old = unknownParameters.map(\.name).joined(separator: ",")
-            let new = other.unknownParameters.map(\.name).joined(separator: ",")
-            changes.append(FieldChange(path: ManifestSchema.urlKey, class: .meta, old: old, new: new))
-        }
-        return changes
-    }
-}
-
-extension TunnelLabels {
-    /// What would change in the record; nothing of it touches a connection.
-    package func changes(to other: TunnelLabels, secretPaths: Set<String> = []) -> [FieldChange] {
-        guard self != other else { return [] }
-        var old = TunnelContent(spec: .standard)
-        var new = old
-        old.labels = self
-        new.labels = other
-        return old.changes(to: new, secretPaths: secretPaths)
+        TunnelContent(spec: self).changes(to: TunnelContent(spec: other), secretPaths: secretPaths)
     }
 }
 
 extension TunnelContent {
-    fileprivate func changes(to other: TunnelContent, secretPaths: Set<String>) -> [FieldChange] {
-        ManifestSchema.fields.filter { !$0.isEqual(self, other) }.map { field in
-            let isSecret = secretPaths.contains { $0 == field.path || $0.hasPrefix(field.path + ".") }
+    /// As for a spec, with the labels and the state.
+    package func changes(to other: TunnelContent, secretPaths: Set<String> = []) -> [FieldChange] {
+        guard self != other else { return [] }
+        return ManifestSchema.fields.filter { !$0.isEqual(self, other) }.map { field in
+            let isSecret = field.isHidden(by: secretPaths)
             return FieldChange(
                 path: field.path,
                 class: field.classOf?(spec, other.spec) ?? field.changeClass,
                 old: isSecret ? Secret.mask : field.textOf(self),
                 new: isSecret ? Secret.mask : field.textOf(other)
             )
-        }
+        } + unknownParameterChanges(to: other.spec)
+    }
+
+    private func unknownParameterChanges(to other: TunnelSpec) -> [FieldChange] {
+        guard spec.unknownParameters != other.unknownParameters else { return [] }
+        let (old, new) = (spec.unknownParameters.map(\.name), other.unknownParameters.map(\.name))
+        return [
+            FieldChange(
+                path: ManifestSchema.urlKey,
+                class: .meta,
+                old: old.joined(separator: ","),
+                new: new.joined(separator: ",")
+            )
+        ]
     }
 }

@@ -105,14 +105,19 @@ extension TunnelSpec {
     /// The canonical one-line form: parameters that are not default, sorted by name, then escaped as Go does.
     package var url: String { url(key: key.map { TunnelSpec.userInfo($0.value) }) }
 
-    /// The canonical form with the key masked, for logs.
-    package var displayURL: String { url(key: key == nil ? nil : Secret.mask) }
+    /// The canonical form with the key masked, and with the values of `secretPaths`, for logs and people.
+    package func displayURL(hiding secretPaths: Set<String> = []) -> String {
+        url(key: key == nil ? nil : Secret.mask, hiding: secretPaths)
+    }
 
-    private func url(key: String?) -> String {
+    private func url(key: String?, hiding secretPaths: Set<String> = []) -> String {
         var text = role.rawValue + "://"
         if let key { text += key + "@" }
-        text += tunnel.description + "/" + targets.map(\.description).joined(separator: ",")
-        let parameters = ManifestSchema.fields.flatMap { $0.writeQuery(self) } + unknownParameters
+        let places = [("tunnel", tunnel.description), ("target", targets.map(\.description).joined(separator: ","))]
+        text += places.map { secretPaths.contains($0.0) ? Secret.mask : $0.1 }.joined(separator: "/")
+        let parameters =
+            ManifestSchema.fields.flatMap { $0.parameters(of: self, hiding: secretPaths) }
+            + unknownParameters
         return parameters.isEmpty ? text : text + "?" + URLQuery(parameters).sortedText
     }
 

@@ -60,9 +60,9 @@ struct URLQuery {
 }
 
 /// `%XX` escapes.
-enum PercentCoding {
+package enum PercentCoding {
     /// Escapes all bytes but letters, digits and the given ones.
-    static func encode(_ text: String, keeping kept: String) -> String {
+    package static func encode(_ text: String, keeping kept: String) -> String {
         let plain = Set(kept.utf8)
         return text.utf8.reduce(into: "") { result, byte in
             let isAlphanumeric =

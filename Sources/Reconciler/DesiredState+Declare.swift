@@ -51,6 +51,13 @@ extension DesiredState {
         return names
     }
 
+    /// As it would be after this reading; nothing changes.
+    package func declaring(_ reading: ManifestReading, prune: Bool, now: Date) -> DesiredState {
+        var state = self
+        _ = state.declare(reading, prune: prune, now: now)
+        return state
+    }
+
     private mutating func depart(keeping names: Set<String>, prune: Bool, into outcome: inout DeclareOutcome) {
         let departed = records.values.filter { record in
             record.isLive && record.origin == .manifest && !(record.name.map(names.contains) ?? false)
@@ -99,7 +106,9 @@ extension DesiredState {
         record.autostart = true
         record.running = declaration.running
         record.revision = declaration.revision
+        record.secretPaths = declaration.secretPaths
         put(record)
+        declarations[record.id] = declaration
         return record.id
     }
 }

@@ -20,6 +20,8 @@ package struct DesiredState: Sendable {
     package internal(set) var policy = ManifestPolicy()
     /// Revision of that manifest; empty before the first one.
     package internal(set) var manifestRevision = ""
+    /// The last good declaration of each declared instance that this run of the daemon has read.
+    var declarations: [InstanceID: TunnelDeclaration] = [:]
     package private(set) var records: [InstanceID: InstanceRecord] = [:]
     /// The merged form of each record that is to have an instance.
     package private(set) var desired: [InstanceID: DesiredInstance] = [:]
@@ -41,6 +43,7 @@ package struct DesiredState: Sendable {
     package mutating func forget(_ id: InstanceID) {
         records[id] = nil
         desired[id] = nil
+        declarations[id] = nil
     }
 
     /// Ordered as lists show them: declared ones by name, then created ones by id.

@@ -16,11 +16,13 @@ package final class EventHub: Sendable {
     package struct TooManySubscribers: Error, Hashable {}
 
     private let store: StateStore
+    let log: EventLog
     let state: Mutex<EventHubState>
 
-    package init(store: StateStore) throws(StateStoreError) {
+    package init(store: StateStore, log: EventLog = .instances) throws(StateStoreError) {
         self.store = store
-        state = Mutex(EventHubState(lastID: try store.eventBounds()?.upperBound ?? 0))
+        self.log = log
+        state = Mutex(EventHubState(lastID: try store.eventBounds(of: log)?.upperBound ?? 0))
     }
 
     package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
@@ -34,7 +36,9 @@ package final class EventHub: Sendable {
     /// the initial batch.
     package func subscribe(afterID id: Int64? = nil) throws -> EventSubscription {
         var resumeAt: Int64?
-        if let id, id >= 0, let bounds = try store.eventBounds(), bounds.contains(id + 1) || bounds.upperBound == id {
+        if let id, id >= 0, let bounds = try store.eventBounds(of: log),
+            bounds.contains(id + 1) || bounds.upperBound == id
+        {
             resumeAt = id
         }
         let number = try state.withLock { state throws(TooManySubscribers) in
@@ -43,15 +47,16 @@ package final class EventHub: Sendable {
         return EventSubscription(hub: self, number: number, isResumed: resumeAt != nil)
     }
 
-    /// Queues the events for every subscriber; numbered ones must be in the store already.
-    package func publish(_ events: [InstanceEvent]) {
+    /// Queues those events of the hub's log for every subscriber; numbered ones must be in the store already.
+    package func publish(_ events: [StreamEvent]) {
+        let events = events.filter { $0.kind.log == log }
         guard !events.isEmpty else { return }
         resume(state.withLock { $0.publish(events) })
     }
 
     /// Sends one last event to everyone and ends all streams after it; new subscribers are welcome again at once.
     package func shutdown(payload: String) {
-        let last = InstanceEvent(id: nil, kind: .shutdown, instanceID: nil, payload: payload)
+        let last = StreamEvent(id: nil, kind: .shutdown, instanceID: nil, payload: payload)
         resume(state.withLock { $0.shutdown(last) })
     }
 
@@ -63,7 +68,7 @@ package final class EventHub: Sendable {
 // MARK: - One subscriber's side
 
 extension EventHub {
-    func next(for number: Int) async throws(EventSubscription.Cut) -> InstanceEvent? {
+    func next(for number: Int) async throws(EventSubscription.Cut) -> StreamEvent? {
         while true {
             switch state.withLock({ $0.take(number) }) {
             case .event(let event):
@@ -74,7 +79,7 @@ extension EventHub {
                 throw EventSubscription.Cut()
             case .fetch(let after):
                 // A store that can not be read now may be read when the client comes back.
-                let page = try? await store.events(after: after, limit: EventHub.pageSize)
+                let page = try? await store.events(after: after, limit: EventHub.pageSize, in: log)
                 state.withLock { $0.fill(number, after: after, with: page) }
             case .wait:
                 await park(number)

@@ -12,9 +12,9 @@ struct EventHubState {
         }
 
         var source: Source
-        var queue: Deque<InstanceEvent> = []
+        var queue: Deque<StreamEvent> = []
         /// The newest report of each instance that waits behind the queue.
-        var reports: [InstanceID: InstanceEvent] = [:]
+        var reports: [InstanceID: StreamEvent] = [:]
         var reportOrder: Deque<InstanceID> = []
         /// Id of the last numbered event that was handed out or skipped knowingly.
         var cursor: Int64
@@ -24,7 +24,7 @@ struct EventHubState {
     }
 
     enum Step {
-        case event(InstanceEvent)
+        case event(StreamEvent)
         case fetch(after: Int64)
         case wait
         case end
@@ -54,14 +54,14 @@ struct EventHubState {
         subscribers.removeValue(forKey: number)?.waiter
     }
 
-    mutating func publish(_ events: [InstanceEvent]) -> [CheckedContinuation<Void, Never>] {
+    mutating func publish(_ events: [StreamEvent]) -> [CheckedContinuation<Void, Never>] {
         lastID = events.last { $0.id != nil }?.id ?? lastID
         return wakeAll { subscriber in
             for event in events { subscriber.accept(event) }
         }
     }
 
-    mutating func shutdown(_ last: InstanceEvent) -> [CheckedContinuation<Void, Never>] {
+    mutating func shutdown(_ last: StreamEvent) -> [CheckedContinuation<Void, Never>] {
         wakeAll { subscriber in
             subscriber.endReports()
             subscriber.queue.append(last)
@@ -102,13 +102,13 @@ struct EventHubState {
     }
 
     /// Nil stands for a store that could not be read.
-    mutating func fill(_ number: Int, after id: Int64, with page: [InstanceEvent]?) {
+    mutating func fill(_ number: Int, after id: Int64, with page: [StreamEvent]?) {
         subscribers[number]?.fill(after: id, with: page, lastID: lastID)
     }
 }
 
 extension EventHubState.Subscriber {
-    mutating func accept(_ event: InstanceEvent) {
+    mutating func accept(_ event: StreamEvent) {
         guard !isEnding, case .live = source else { return }
         switch (event.id, event.kind, event.instanceID) {
         case (nil, .update, let id?):
@@ -157,7 +157,7 @@ extension EventHubState.Subscriber {
         return isEnding ? .end : .wait
     }
 
-    mutating func fill(after id: Int64, with page: [InstanceEvent]?, lastID: Int64) {
+    mutating func fill(after id: Int64, with page: [StreamEvent]?, lastID: Int64) {
         guard case .store(let after, let folding) = source, after == id else { return }
         // Ids have no gaps: where one is missing, the log was pruned past this reader.
         guard let page, page.first?.id == id + 1, let newest = page.last?.id else {
@@ -169,11 +169,11 @@ extension EventHubState.Subscriber {
     }
 }
 
-extension [InstanceEvent] {
+extension [StreamEvent] {
     /// Without every `update` that a later one of the same instance replaces; `create` and `delete` all stay.
-    var foldingUpdates: [InstanceEvent] {
+    var foldingUpdates: [StreamEvent] {
         var replaced: Set<InstanceID> = []
-        var kept: [InstanceEvent] = []
+        var kept: [StreamEvent] = []
         for event in reversed() {
             guard let instance = event.instanceID else {
                 kept.append(event)

@@ -2,13 +2,15 @@ import Tunnel
 
 /// One subscriber's stream of events; it ends after a `shutdown` event, and the subscription with its last reference.
 package final class EventSubscription: AsyncSequence, Sendable {
-    package typealias Element = InstanceEvent
+    package typealias Element = StreamEvent
 
     /// The subscriber was too slow for too long: drop the connection abruptly, so that the client resumes by id.
     package struct Cut: Error, Hashable {}
 
     /// True when the stream goes on after the id that was asked for; otherwise the client needs the initial batch.
     package let isResumed: Bool
+    /// Which stream it is.
+    package var log: EventLog { hub.log }
     private let hub: EventHub
     private let number: Int
 
@@ -38,13 +40,13 @@ package final class EventSubscription: AsyncSequence, Sendable {
             self.subscription = subscription
         }
 
-        package mutating func next() async throws(Cut) -> InstanceEvent? {
+        package mutating func next() async throws(Cut) -> StreamEvent? {
             try await subscription.hub.next(for: subscription.number)
         }
 
         package mutating func next(
             isolation actor: isolated (any Actor)?
-        ) async throws(Cut) -> InstanceEvent? {
+        ) async throws(Cut) -> StreamEvent? {
             try await subscription.hub.next(for: subscription.number)
         }
     }

@@ -27,6 +27,8 @@ package struct Instance: Sendable, Hashable {
     package var shouldRun: Bool
     /// Revision of the declaration (or of the mutation) that is applied.
     package var revision: String
+    /// Keys whose values must not be shown.
+    package var secretPaths: Set<String>
     package var override: Override?
     /// Nil before the first pass has handed it to the engine.
     package var status: TunnelStatus?
@@ -64,33 +66,5 @@ package struct Override: Sendable, Hashable {
         self.until = until
         self.by = by
         self.revision = revision
-    }
-}
-
-/// One line of the instance event stream.
-///
-/// What a subscriber has seen is already in the store.
-package struct InstanceEvent: Sendable, Hashable {
-    package enum Kind: String, Sendable, Hashable {
-        case initial
-        case create
-        case update
-        case delete
-        case log
-        case shutdown
-    }
-
-    /// Grows by one from the first event of the store; nil for what is not stored (traffic reports, `initial`, `shutdown`).
-    package let id: Int64?
-    package let kind: Kind
-    package let instanceID: InstanceID?
-    /// The JSON of the SSE `data:` line, rendered once.
-    package let payload: String
-
-    package init(id: Int64?, kind: Kind, instanceID: InstanceID?, payload: String) {
-        self.id = id
-        self.kind = kind
-        self.instanceID = instanceID
-        self.payload = payload
     }
 }

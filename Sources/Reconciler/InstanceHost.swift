@@ -9,6 +9,9 @@ package protocol InstanceHost: Sendable {
     /// Every instance the host knows, stopped ones included.
     func snapshot() -> [InstanceID: TunnelStatus]
 
+    /// One of them; nil for an instance the host does not know.
+    func status(of id: InstanceID) -> TunnelStatus?
+
     /// Runs the instance with this spec, whether it is new, stopped, or running with another spec or generation.
     ///
     /// With the same generation the change is applied by class: live fields swap in place, a moved address is bound before

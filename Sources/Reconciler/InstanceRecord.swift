@@ -21,6 +21,8 @@ package struct InstanceRecord: Sendable, Hashable {
     package var autostart = true
     package var running = true
     package var revision: String
+    /// Keys whose values must not be shown: `key`, and what came from a reference.
+    package var secretPaths: Set<String> = ["key"]
     /// Grows by one with each restart.
     package var generation = 0
     package var override: Override?
@@ -70,6 +72,7 @@ package struct DesiredInstance: Sendable, Hashable {
     package let autostart: Bool
     package let shouldRun: Bool
     package let revision: String
+    package let secretPaths: Set<String>
     package let override: Override?
     package let generation: Int
 
@@ -94,6 +97,7 @@ package struct DesiredInstance: Sendable, Hashable {
         autostart = override?.autostart ?? record.autostart
         shouldRun = override?.running ?? record.running
         revision = record.revision
+        secretPaths = record.secretPaths
         self.override = override
         generation = record.generation
     }
@@ -112,6 +116,7 @@ package struct DesiredInstance: Sendable, Hashable {
             autostart: autostart,
             shouldRun: shouldRun,
             revision: revision,
+            secretPaths: secretPaths,
             override: override,
             status: status,
             traffic: traffic

@@ -22,9 +22,23 @@ package final class ManifestWatcher: Service {
     private let debounce: Duration
     private let logger: Logger
     private let queue = DispatchQueue(label: "nodepass.manifest")
-    private let isNudged = Mutex(false)
+    private let nudges = Mutex(Nudges())
     private let looks: AsyncStream<Void>
     private let look: AsyncStream<Void>.Continuation
+
+    private struct Nudges {
+        var isPending = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+        var isOver = false
+
+        mutating func take() -> (isPending: Bool, waiters: [CheckedContinuation<Void, Never>]) {
+            defer {
+                isPending = false
+                waiters = []
+            }
+            return (isPending, waiters)
+        }
+    }
 
     /// `initial` is a reading that has been delivered already; without one `run` begins with a reading.
     package init(
@@ -48,8 +62,27 @@ package final class ManifestWatcher: Service {
 
     /// Reads and delivers now, whether or not anything looks changed: what SIGHUP asks for.
     package func nudge() {
-        isNudged.withLock { $0 = true }
+        nudges.withLock { $0.isPending = true }
         look.yield()
+    }
+
+    /// As `nudge`, and returns when the reading has been delivered, or the watcher has ended.
+    package func reread() async {
+        await withCheckedContinuation { waiter in
+            let isOver = nudges.withLock { nudges in
+                if !nudges.isOver {
+                    nudges.isPending = true
+                    nudges.waiters.append(waiter)
+                }
+                return nudges.isOver
+            }
+            if isOver { waiter.resume() } else { look.yield() }
+        }
+    }
+
+    /// What the files say now; delivered to nobody.
+    package func reading() async -> ManifestReading {
+        await offPool { self.read() }
     }
 
     package func run() async throws {
@@ -61,9 +94,18 @@ package final class ManifestWatcher: Service {
                 await self.follow(notifier)
                 group.cancelAll()
             }
+            end()
         } onCancelOrGracefulShutdown: { [look] in
             look.finish()
         }
+    }
+
+    private func end() {
+        let waiters = nudges.withLock { nudges in
+            nudges.isOver = true
+            return nudges.take().waiters
+        }
+        for waiter in waiters { waiter.resume() }
     }
 
     private func poll() async {
@@ -79,12 +121,10 @@ package final class ManifestWatcher: Service {
         // Also after an initial reading: the files may have changed since.
         await step(&prints, notifier)
         for await _ in looks {
-            let nudged = isNudged.withLock { flag in
-                defer { flag = false }
-                return flag
-            }
-            if nudged {
+            let (isNudged, waiters) = nudges.withLock { $0.take() }
+            if isNudged {
                 await step(&prints, notifier)
+                for waiter in waiters { waiter.resume() }
             } else if await refresh(&prints) {
                 await settle(&prints)
                 await step(&prints, notifier)

@@ -20,6 +20,10 @@ package struct ReconcileStatus: Sendable, Hashable {
     package var appliedRevision = ""
     package var lastPass: Date?
     package var passes = 0
+    /// How long the last pass took.
+    package var passDuration = Duration.zero
+    /// The manifests of the last good reading, as messages call them.
+    package var files: [String] = []
     /// Steps of all plans so far; stands still in a settled world.
     package var actions = 0
     /// The present rejection; nil once a good manifest was read.

@@ -22,7 +22,7 @@ extension StateStore {
         _ records: [InstanceRecord] = [],
         removing removed: [InstanceID] = [],
         events: [EventDraft] = []
-    ) throws(StateStoreError) -> [InstanceEvent] {
+    ) throws(StateStoreError) -> [StreamEvent] {
         guard !(records.isEmpty && removed.isEmpty && events.isEmpty) else { return [] }
         return try write { database in
             for id in removed {
@@ -74,12 +74,13 @@ extension StateStore {
         try database.execute(
             sql: """
                 INSERT INTO instance (id, name, origin, url, spec_url, alias, tags, peer, autostart, running, generation,
-                    revision, source, tcp_rx, tcp_tx, udp_rx, udp_tx, created_at, announced, departing)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    revision, source, secret_paths, tcp_rx, tcp_tx, udp_rx, udp_tx, created_at, announced, departing)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, origin = excluded.origin, url = excluded.url,
                     spec_url = excluded.spec_url, alias = excluded.alias, tags = excluded.tags, peer = excluded.peer,
                     autostart = excluded.autostart, running = excluded.running, generation = excluded.generation,
-                    revision = excluded.revision, source = excluded.source, tcp_rx = excluded.tcp_rx,
+                    revision = excluded.revision, source = excluded.source,
+                    secret_paths = excluded.secret_paths, tcp_rx = excluded.tcp_rx,
                     tcp_tx = excluded.tcp_tx, udp_rx = excluded.udp_rx, udp_tx = excluded.udp_tx,
                     announced = excluded.announced, departing = excluded.departing
                 """,
@@ -88,6 +89,7 @@ extension StateStore {
                 record.labels.alias, StoredText.json(record.labels.tags), StoredText.json(record.labels.peer),
                 record.autostart, record.running, record.generation,
                 record.revision, record.source.map(StoredText.text),
+                StoredText.json(record.secretPaths),
             ] + counters(record.traffic) + [record.createdAt, record.announced, record.departing]
         )
         try database.execute(sql: "DELETE FROM override WHERE instance_id = ?", arguments: [record.id])
@@ -133,6 +135,7 @@ extension StateStore {
             revision: row["revision"],
             createdAt: row["created_at"]
         )
+        record.secretPaths = StoredText.paths(row["secret_paths"])
         record.autostart = row["autostart"]
         record.running = row["running"]
         record.generation = row["generation"]

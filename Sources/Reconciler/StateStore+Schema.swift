@@ -7,8 +7,22 @@ extension StateStore {
         migrator.registerMigration("1: instances, overrides, settings, events") { database in
             try database.execute(sql: firstSchema)
         }
+        migrator.registerMigration("2: reconcile events, secret keys") { database in
+            try database.execute(sql: secondSchema)
+        }
         return migrator
     }()
+
+    private static let secondSchema = """
+        CREATE TABLE reconcile_event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            time DATETIME NOT NULL,
+            kind TEXT NOT NULL,
+            instance_id TEXT,
+            payload TEXT NOT NULL
+        );
+        ALTER TABLE instance ADD COLUMN secret_paths TEXT NOT NULL DEFAULT '["key"]';
+        """
 
     private static let firstSchema = """
         CREATE TABLE setting (

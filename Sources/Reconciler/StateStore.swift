@@ -13,7 +13,7 @@ package import Foundation
 ///
 /// `StateStore+Schema` is the migrations, `+Instances`, `+Settings` and `+Events` the statements.
 package final class StateStore: Sendable {
-    /// Events kept for clients that resume; older ones are pruned.
+    /// Events kept of each log for clients that resume; older ones are pruned.
     package static let eventLimit = 10_000
     /// Events written between two prunes, so that pruning costs little.
     package static let pruneInterval = 1_000

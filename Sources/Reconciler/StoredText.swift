@@ -20,6 +20,14 @@ enum StoredText {
         return members.compactText
     }
 
+    static func json(_ paths: Set<String>) -> String {
+        JSONValue.array(paths.sorted().map(JSONValue.string)).compactText
+    }
+
+    static func paths(_ text: String) -> Set<String> {
+        (try? JSONDecoder().decode(Set<String>.self, from: Data(text.utf8))) ?? ["key"]
+    }
+
     static func tags(_ text: String) -> [String: String] {
         (try? JSONDecoder().decode([String: String].self, from: Data(text.utf8))) ?? [:]
     }

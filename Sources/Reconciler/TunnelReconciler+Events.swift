@@ -33,6 +33,8 @@ struct ToldInstance: Sendable {
     /// Sequence of the last transition that was told; nil before the host has shown one.
     var cursor: Int?
     var phase = TunnelPhase.stopped
+    /// It fails, and the world knows.
+    var isDrifting = false
     var view: View?
     /// The last form it had, for the event of its end.
     var last: DesiredInstance?
@@ -70,6 +72,7 @@ extension TunnelReconciler {
     func settle() -> Bool {
         let actual = host.snapshot()
         var settlement = Settlement(told: told)
+        settlement.drafts = unsentNotices.map(draft)
         for id in unsaved { settlement.records[id] = state.records[id] }
         let news = state.desired.values.filter { hasNews($0, actual[$0.id]) }
         for desired in news.sorted(by: DesiredState.precedes) { tell(desired, actual[desired.id], into: &settlement) }
@@ -84,7 +87,7 @@ extension TunnelReconciler {
     }
 
     private func save(_ settlement: Settlement) -> Bool {
-        let events: [InstanceEvent]
+        let events: [StreamEvent]
         do throws(StateStoreError) {
             events = try store.save(
                 settlement.records.values.sorted { $0.id < $1.id },
@@ -108,7 +111,9 @@ extension TunnelReconciler {
         told = settlement.told
         unsaved = []
         owesUpdate = []
+        unsentNotices = []
         hub.publish(events)
+        notices.publish(events)
         releaseHeldLog()
         return true
     }
@@ -135,6 +140,10 @@ extension TunnelReconciler {
             var past = status
             past?.transitions.removeLast(steps.count - 1 - index)
             settlement.drafts.append(update(desired, past, at: step.time))
+            if let drift = drift(desired, known.isDrifting, step) {
+                settlement.drafts.append(draft(drift))
+                known.isDrifting.toggle()
+            }
             log(step, id)
         }
         if steps.isEmpty, known.view != view || owesUpdate.contains(id) {
@@ -142,6 +151,7 @@ extension TunnelReconciler {
         }
         known.cursor = steps.last?.sequence ?? known.cursor
         known.phase = steps.last?.phase ?? known.phase
+        if !desired.shouldRun { known.isDrifting = false }
         known.view = view
         known.last = desired
         settlement.told[id] = known
@@ -165,7 +175,20 @@ extension TunnelReconciler {
         return EventDraft(kind: .update, time: time, instanceID: desired.id, payload: payload)
     }
 
-    private func draft(_ kind: InstanceEvent.Kind, _ instance: Instance) -> EventDraft {
+    func draft(_ notice: ReconcileNotice) -> EventDraft {
+        let time = now()
+        let payload = renderNotice(notice, time)
+        return EventDraft(kind: notice.kind, time: time, instanceID: notice.subject?.id, payload: payload)
+    }
+
+    /// A tunnel that fails by itself, and one that has recovered.
+    private func drift(_ desired: DesiredInstance, _ isDrifting: Bool, _ step: PhaseTransition) -> ReconcileNotice? {
+        guard desired.shouldRun, isDrifting ? step.phase == .ready : step.phase.isFailing else { return nil }
+        let subject = subject(desired.id)
+        return .drift(subject, step.phase, step.reason, message: step.message, isResolved: isDrifting)
+    }
+
+    private func draft(_ kind: StreamEvent.Kind, _ instance: Instance) -> EventDraft {
         let time = now()
         return EventDraft(kind: kind, time: time, instanceID: instance.id, payload: render(kind, time, instance, ""))
     }

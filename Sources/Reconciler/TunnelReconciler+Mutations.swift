@@ -17,8 +17,8 @@ extension TunnelReconciler {
         _ patch: InstancePatch,
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
-        let status = host.snapshot()[id]
-        let isFailing = status?.phase == .backoff || status?.phase == .failed
+        let status = host.status(of: id)
+        let isFailing = status?.phase.isFailing ?? false
         var record = try state.patched(id, patch, context, isFailing: isFailing, now: now())
         let resets = patch.action == .reset
         if resets { record.traffic = Traffic() }
@@ -41,7 +41,7 @@ extension TunnelReconciler {
         guard let last = instance(id) else { throw .notFound }
         let record = try state.deleted(id, context, now: now())
         guard !context.dryRun else { return last }
-        try save(record)
+        try save(record, overriding(record))
         keep(record, "instance deleted", by: context.by)
         return last
     }
@@ -52,7 +52,8 @@ extension TunnelReconciler {
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
         let record = try state.released(id, context)
-        return try commit(record, "override released", by: context.by, dryRun: context.dryRun)
+        let notice = ReconcileNotice.release(subject(id), .request, by: context.by)
+        return try commit(record, "override released", by: context.by, dryRun: context.dryRun, notice: notice)
     }
 
     private func commit(
@@ -60,11 +61,12 @@ extension TunnelReconciler {
         _ message: Logger.Message,
         by author: String,
         dryRun: Bool,
-        resets: Bool = false
+        resets: Bool = false,
+        notice: ReconcileNotice? = nil
     ) throws(MutationError) -> Instance {
-        let status = host.snapshot()[record.id]
+        let status = host.status(of: record.id)
         if !dryRun, resets || state.records[record.id] != record {
-            try save(record)
+            try save(record, notice ?? overriding(record))
             if resets {
                 folded[record.id] = status?.traffic
                 owesUpdate.insert(record.id)
@@ -76,12 +78,18 @@ extension TunnelReconciler {
         return desired.instance(status: status, traffic: traffic)
     }
 
-    private func save(_ record: InstanceRecord) throws(MutationError) {
+    private func save(_ record: InstanceRecord, _ notice: ReconcileNotice?) throws(MutationError) {
         do throws(StateStoreError) {
-            try store.save([record])
+            notices.publish(try store.save([record], events: notice.map { [draft($0)] } ?? []))
         } catch {
             throw .storage(error)
         }
+    }
+
+    /// What is told when a mutation has put an override over a declaration.
+    private func overriding(_ record: InstanceRecord) -> ReconcileNotice? {
+        guard let override = record.override, override != state.records[record.id]?.override else { return nil }
+        return .override(subject(record.id), override)
     }
 
     private func keep(_ record: InstanceRecord, _ message: Logger.Message, by author: String) {

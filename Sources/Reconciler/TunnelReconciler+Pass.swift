@@ -16,21 +16,39 @@ extension TunnelReconciler {
     func pass() async {
         guard hasDeclared || !expectsManifest else { return }
         let revision = state.manifestRevision
+        let start = uptime()
         expireOverrides()
-        let plan = ReconcilePlan(desired: Array(state.desired.values), actual: host.snapshot())
+        let actual = host.snapshot()
+        let plan = ReconcilePlan(desired: Array(state.desired.values), actual: actual)
+        let report = plan.isEmpty ? nil : PlanReport(plan, from: toldInstances, to: state, actual: actual)
         await apply(plan)
+        if let report {
+            note(.plan(report, revision: revision))
+            note(.apply(report, revision: revision, failing: failing(report)))
+        }
         guard settle() else { return }
         progress.appliedRevision = revision
         progress.lastPass = now()
         progress.passes += 1
         progress.actions += plan.stages.reduce(0) { $0 + $1.count }
-        if isReportDue { report() }
+        if isReportDue { self.report() }
+        progress.passDuration = uptime() - start
         becomeReady()
+    }
+
+    private func failing(_ report: PlanReport) -> [String] {
+        report.steps.filter { host.status(of: $0.id)?.phase.isFailing ?? false }.map(\.name)
+    }
+
+    /// What the world was last told of each instance, which is what a plan starts from.
+    private var toldInstances: [InstanceID: DesiredInstance] {
+        told.compactMapValues(\.last)
     }
 
     private func expireOverrides() {
         for record in state.expireOverrides(now: now()) {
             unsaved.insert(record.id)
+            note(.release(subject(record.id), .expiry, by: "expiry"))
             logger.info("override expired", metadata: ["tunnel": "\(label(record.id))"])
         }
     }

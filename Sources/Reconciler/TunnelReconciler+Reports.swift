@@ -46,7 +46,7 @@ extension TunnelReconciler {
         hub.publish(actual.compactMap { id, status in reportIfDue(id, status, at: time) })
     }
 
-    private func reportIfDue(_ id: InstanceID, _ status: TunnelStatus, at time: Date) -> InstanceEvent? {
+    private func reportIfDue(_ id: InstanceID, _ status: TunnelStatus, at time: Date) -> StreamEvent? {
         guard !status.isDown, let desired = state.desired[id] else { return nil }
         let figures = ReportedInstance.Figures(status)
         if let last = reported[id], last.figures == figures,
@@ -56,7 +56,7 @@ extension TunnelReconciler {
         }
         reported[id] = ReportedInstance(time: time, figures: figures)
         let instance = desired.instance(status: status, traffic: total(id, status))
-        return InstanceEvent(id: nil, kind: .update, instanceID: id, payload: render(.update, time, instance, ""))
+        return StreamEvent(id: nil, kind: .update, instanceID: id, payload: render(.update, time, instance, ""))
     }
 
     /// Lines of instances that the world has not been told of yet, which are kept until it has.
@@ -72,7 +72,7 @@ extension TunnelReconciler {
             return
         }
         let payload = render(.log, now(), instance, line)
-        hub.publish([InstanceEvent(id: nil, kind: .log, instanceID: id, payload: payload)])
+        hub.publish([StreamEvent(id: nil, kind: .log, instanceID: id, payload: payload)])
     }
 
     /// Publishes what waited for the `create` that has just been told.

@@ -11,7 +11,7 @@ package import Foundation
 #endif
 
 /// Renders the JSON of one event: its kind, time, the instance it speaks of, and a log line or "".
-package typealias EventRenderer = @Sendable (InstanceEvent.Kind, Date, Instance?, _ log: String) -> String
+package typealias EventRenderer = @Sendable (StreamEvent.Kind, Date, Instance?, _ log: String) -> String
 
 /// Makes the world as it should be: the one place that changes instances, and the only one that tells the host to.
 ///
@@ -26,11 +26,16 @@ package actor TunnelReconciler: Service {
     package nonisolated let identity: DaemonIdentity
     let host: any InstanceHost
     package nonisolated let hub: EventHub
+    /// The stream of the reconciler's own notices.
+    package nonisolated let notices: EventHub
     let defaults: MasterDefaults
     let render: EventRenderer
+    let renderNotice: NoticeRenderer
     let logger: Logger
     let reportInterval: Duration
     let clock: any Clock<Duration>
+    /// Time since the start, by `clock`.
+    let uptime: @Sendable () -> Duration
     let now: @Sendable () -> Date
     /// False keeps tunnels that leave the manifest, whatever its policy says (`--no-prune`).
     let prune: Bool
@@ -45,6 +50,8 @@ package actor TunnelReconciler: Service {
     var unsaved: Set<InstanceID> = []
     /// Instances whose next pass owes an `update` though nothing a client compares has changed (a reset).
     var owesUpdate: Set<InstanceID> = []
+    /// Notices that are told with the next pass.
+    var unsentNotices: [ReconcileNotice] = []
     /// The last report of each running instance: when, and with which counters.
     var reported: [InstanceID: ReportedInstance] = [:]
     /// See `publishLog`.
@@ -54,6 +61,10 @@ package actor TunnelReconciler: Service {
     var isReportDue = false
     /// When an expiry sleep that is under way will end.
     var expiryArmed: Date?
+    /// Passes that have begun, and who waits for the end of which.
+    private var passesBegun = 0
+    private var passWaiters: [(pass: Int, waiter: CheckedContinuation<Void, Never>)] = []
+    private var isOver = false
 
     private nonisolated let ready = Atomic<Bool>(false)
     /// Has no elements and ends when the first pass is done; for one reader.
@@ -69,6 +80,7 @@ package actor TunnelReconciler: Service {
         hub: EventHub,
         defaults: MasterDefaults = MasterDefaults(),
         renderer: @escaping EventRenderer,
+        noticeRenderer: @escaping NoticeRenderer,
         logger: Logger,
         expectsManifest: Bool,
         prune: Bool = true,
@@ -81,13 +93,16 @@ package actor TunnelReconciler: Service {
         self.identity = identity
         self.host = host
         self.hub = hub
+        notices = try EventHub(store: store, log: .reconciler)
         self.defaults = defaults
         self.render = renderer
+        self.renderNotice = noticeRenderer
         self.logger = logger
         self.expectsManifest = expectsManifest
         self.prune = prune
         self.reportInterval = reportInterval
         self.clock = clock
+        uptime = Self.uptime(of: clock)
         self.now = now
         var state = DesiredState(records: stored.records)
         try store.save(state.daemonStarted())
@@ -114,7 +129,9 @@ package actor TunnelReconciler: Service {
                 }
                 group.addTask { await self.tick() }
                 for await _ in wakeUps {
+                    passesBegun += 1
                     await pass()
+                    release(waitingFor: passesBegun)
                     if let expiry = nextExpiryToArm() {
                         group.addTask { await self.sleep(until: expiry) }
                     }
@@ -170,10 +187,47 @@ package actor TunnelReconciler: Service {
         wake()
     }
 
+    private static func uptime(of clock: some Clock<Duration>) -> @Sendable () -> Duration {
+        let start = clock.now
+        return { start.duration(to: clock.now) }
+    }
+
+    /// Returns when a pass that begins after this call has ended.
+    func nextPass() async {
+        wake()
+        await end(of: passesBegun + 1)
+    }
+
+    /// Returns when the pass under way, or else the next one, has ended.
+    func passEnd() async {
+        await end(of: passesBegun)
+    }
+
+    private func end(of pass: Int) async {
+        await withCheckedContinuation { waiter in
+            if isOver { return waiter.resume() }
+            passWaiters.append((pass, waiter))
+        }
+    }
+
+    private func release(waitingFor pass: Int) {
+        for entry in passWaiters where entry.pass <= pass { entry.waiter.resume() }
+        passWaiters.removeAll { $0.pass <= pass }
+    }
+
     private func finish() {
+        isOver = true
+        release(waitingFor: .max)
         foldTraffic(host.snapshot())
-        hub.shutdown(payload: render(.shutdown, now(), nil, ""))
+        endStreams()
         logger.info("reconciler stopped")
+    }
+
+    /// Says goodbye to every subscriber of either stream.
+    package nonisolated func endStreams() {
+        let payload = render(.shutdown, now(), nil, "")
+        hub.shutdown(payload: payload)
+        notices.shutdown(payload: payload)
     }
 
     // MARK: Reading
@@ -186,7 +240,7 @@ package actor TunnelReconciler: Service {
 
     package func instance(_ id: InstanceID) -> Instance? {
         guard let desired = state.desired[id] else { return nil }
-        let status = host.snapshot()[id]
+        let status = host.status(of: id)
         return desired.instance(status: status, traffic: total(id, status))
     }
 
@@ -200,6 +254,7 @@ package actor TunnelReconciler: Service {
         guard let manifest = reading.manifest else {
             progress.rejections += 1
             progress.rejection = ReconcileStatus.Rejection(time: now(), diagnostics: reading.diagnostics)
+            note(.reject(reading.diagnostics))
             logger.error(
                 "manifest rejected, the last good one stays",
                 metadata: ["reason": "\(reading.diagnostics.first { $0.severity == .error }?.description ?? "")"]
@@ -212,6 +267,7 @@ package actor TunnelReconciler: Service {
         progress.diagnostics = reading.diagnostics
         progress.invalid = outcome.invalid
         progress.observedRevision = manifest.revision
+        progress.files = reading.files
         log(outcome, revision: manifest.revision)
         wake()
     }
@@ -220,6 +276,7 @@ package actor TunnelReconciler: Service {
         logger.info("manifest read", metadata: ["revision": "\(revision)", "changed": "\(outcome.changed.count)"])
         for id in outcome.overtaken {
             logger.info("override ended, its declaration was edited", metadata: ["tunnel": "\(label(id))"])
+            note(.release(subject(id), .edit, by: "manifest"))
         }
         for id in outcome.adopted { logger.info("instance adopted", metadata: ["tunnel": "\(label(id))"]) }
         for id in outcome.orphaned {
@@ -228,6 +285,19 @@ package actor TunnelReconciler: Service {
         for name in outcome.invalid {
             logger.error("declaration invalid, the last good one stays", metadata: ["tunnel": "\(name)"])
         }
+    }
+
+    /// Has a notice told with the next pass.
+    func note(_ notice: ReconcileNotice) {
+        guard unsentNotices.count < Self.unsentNoticeLimit else { return }
+        unsentNotices.append(notice)
+    }
+
+    /// Notices that wait for a store that refuses writes; more are dropped, the log has them.
+    static let unsentNoticeLimit = 256
+
+    func subject(_ id: InstanceID) -> ReconcileNotice.Subject {
+        ReconcileNotice.Subject(id: id, name: label(id))
     }
 
     /// How logs call an instance: its name, or its id.

@@ -10,6 +10,8 @@ import Foundation
 /// Where one tunnel's task writes what it is doing, and everybody else reads it without waiting.
 final class StatusBoard: Sendable {
     private let status: Mutex<TunnelStatus>
+    /// Connections of former runs that may still finish: counted when somebody looks.
+    private let draining = Mutex<[ConnectionGroup]>([])
     private let changed: AsyncStream<Void>.Continuation
 
     init(spec: TunnelSpec, generation: Int, changed: AsyncStream<Void>.Continuation) {
@@ -18,7 +20,17 @@ final class StatusBoard: Sendable {
         self.changed = changed
     }
 
-    var current: TunnelStatus { status.withLock { $0 } }
+    var current: TunnelStatus {
+        var current = status.withLock { $0 }
+        current.drainingConnections = draining.withLock { $0 }.reduce(0) { $0 + $1.count }
+        return current
+    }
+
+    /// Shows these as draining until the last of them is cut at `deadline`.
+    func show(draining groups: [ConnectionGroup], until deadline: Date?) {
+        draining.withLock { $0 = groups }
+        update { $0.drainDeadline = deadline }
+    }
 
     func update(_ change: (inout TunnelStatus) -> Void) {
         status.withLock { change(&$0) }

@@ -82,6 +82,10 @@ package final class TunnelEngine: Sendable {
         state.withLock { $0.instances }.mapValues(\.status)
     }
 
+    package func status(of id: InstanceID) -> TunnelStatus? {
+        state.withLock { $0.instances[id] }?.status
+    }
+
     /// See `InstanceHost.run`: what the reconciler asks for, told apart here by what the instance already is.
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
         guard let instance = instance(id, spec: spec, generation: generation) else { return }

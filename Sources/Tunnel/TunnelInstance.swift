@@ -180,7 +180,7 @@ actor TunnelInstance {
     }
 
     func becomeReady(_ spec: TunnelSpec) {
-        if board.current.phase != .ready { tunnel.log.write(.info, "\(roleName) started: \(spec.displayURL)") }
+        if board.current.phase != .ready { tunnel.log.write(.info, "\(roleName) started: \(spec.displayURL())") }
         board.move(to: .ready)
     }
 
@@ -360,10 +360,6 @@ actor TunnelInstance {
     }
 
     private func showDrains() {
-        let drains = draining
-        board.update { status in
-            status.drainingConnections = drains.reduce(0) { $0 + $1.connections.count }
-            status.drainDeadline = drains.map(\.deadline).max()
-        }
+        board.show(draining: draining.map(\.connections), until: draining.map(\.deadline).max())
     }
 }

@@ -26,6 +26,9 @@ package enum TunnelPhase: String, Sendable, Hashable, CaseIterable {
     case backoff
     /// Failed until somebody changes something.
     case failed
+
+    /// It should serve and can not.
+    package var isFailing: Bool { self == .backoff || self == .failed }
 }
 
 /// Why a tunnel is in its phase: a closed set of words, so that scripts and dashboards can match them.

@@ -28,35 +28,68 @@ struct ControlClient: Sendable {
         self.target = target
     }
 
+    /// Whether the daemon is on this machine and sees the same files.
+    var isLocal: Bool {
+        if case .socket = target { return true }
+        return false
+    }
+
     func get(_ path: String) async throws -> JSONValue {
-        try await send(.GET, path)
+        try json(try await send(.GET, path))
+    }
+
+    /// The body of an answer that is no JSON.
+    func text(_ path: String) async throws -> String {
+        String(decoding: try await send(.GET, path), as: UTF8.self)
     }
 
     func patch(_ path: String, _ body: JSONValue) async throws -> JSONValue {
-        try await send(.PATCH, path, body: body)
+        try json(try await send(.PATCH, path, body: body.compactText))
     }
 
-    /// `path` begins below `/v1`; an answer that is no success is thrown as its message.
-    private func send(_ method: HTTPMethod, _ path: String, body: JSONValue? = nil) async throws -> JSONValue {
+    /// `patience` is how much longer than an ordinary request this one may take.
+    func post(_ path: String, _ body: String? = nil, patience: Duration = .zero) async throws -> JSONValue {
+        try json(try await send(.POST, path, body: body, patience: patience))
+    }
+
+    func delete(_ path: String) async throws {
+        _ = try await send(.DELETE, path)
+    }
+
+    /// `path` begins below `/v1`; an answer that is no success is thrown as its message and what it says in detail.
+    private func send(
+        _ method: HTTPMethod,
+        _ path: String,
+        body: String? = nil,
+        patience: Duration = .zero
+    ) async throws -> [UInt8] {
         var request = HTTPClientRequest(url: base + "/v1" + path)
         request.method = method
         if case .server(_, let key) = target, !key.isEmpty { request.headers.add(name: "X-API-Key", value: key) }
-        if let body { request.body = .bytes(ByteBuffer(string: body.compactText)) }
-        let (status, bytes) = try await exchange(request)
-        let answer = try? JSONParser.parse(bytes)
+        if let body { request.body = .bytes(ByteBuffer(string: body)) }
+        let (status, bytes) = try await exchange(request, timeout: Self.timeout + TimeAmount(patience))
         guard (200..<300).contains(status) else {
+            let answer = try? JSONParser.parse(bytes)
             let text = answer?["error"]?.stringValue ?? "HTTP \(status)"
-            throw CommandFailure(message: "\(place) answers: \(text)\(advice(status))")
+            let details = (answer?["details"]?.items ?? []).map { "\n" + DiagnosticText.line($0) }
+            throw CommandFailure(message: "\(place) answers: \(text)\(advice(status))\(details.joined())")
         }
-        guard let answer else {
-            throw CommandFailure(message: "\(place) answers with something that is no JSON; is its prefix right?")
-        }
-        return answer
+        return bytes
     }
 
-    private func exchange(_ request: HTTPClientRequest) async throws -> (status: UInt, bytes: [UInt8]) {
+    private func json(_ bytes: [UInt8]) throws(CommandFailure) -> JSONValue {
+        guard let value = try? JSONParser.parse(bytes) else {
+            throw CommandFailure(message: "\(place) answers with something that is no JSON; is its prefix right?")
+        }
+        return value
+    }
+
+    private func exchange(
+        _ request: HTTPClientRequest,
+        timeout: TimeAmount
+    ) async throws -> (status: UInt, bytes: [UInt8]) {
         do {
-            let response = try await HTTPClient.shared.execute(request, timeout: Self.timeout)
+            let response = try await HTTPClient.shared.execute(request, timeout: timeout)
             let body = try await response.body.collect(upTo: Self.answerLimitBytes)
             return (response.status.code, Array(body.readableBytesView))
         } catch {
@@ -66,7 +99,8 @@ struct ControlClient: Sendable {
 
     private var base: String {
         switch target {
-        case .socket(let path): "http+unix://" + Self.hostEscaped(path) + APIApplication.defaultPrefix
+        case .socket(let path):
+            "http+unix://" + PercentCoding.encode(path, keeping: "-._") + APIApplication.defaultPrefix
         case .server(let url, _): url.hasSuffix("/") ? String(url.dropLast()) : url
         }
     }
@@ -92,17 +126,5 @@ struct ControlClient: Sendable {
 
     private func advice(_ status: UInt) -> String {
         status == 401 ? "; give it with --api-key or NODEPASS_API_KEY" : ""
-    }
-
-    /// A path as the host of a URL: everything but letters, digits, `-`, `.` and `_` is escaped.
-    private static func hostEscaped(_ path: String) -> String {
-        path.utf8.map { byte in
-            let scalar = Unicode.Scalar(byte)
-            if scalar.properties.isAlphabetic && byte < 0x80 || "0123456789-._".unicodeScalars.contains(scalar) {
-                return String(Character(scalar))
-            }
-            let digits = String(byte, radix: 16, uppercase: true)
-            return "%" + (digits.count == 1 ? "0" : "") + digits
-        }.joined()
     }
 }

@@ -72,6 +72,7 @@ struct Daemon {
             hub: events,
             defaults: options.defaults,
             renderer: EventView.payload,
+            noticeRenderer: NoticeView.payload,
             logger: logger,
             expectsManifest: reading != nil,
             prune: options.isPruning,
@@ -90,10 +91,12 @@ struct Daemon {
                 identity: identity,
                 events: events,
                 manifestReader: reader,
+                watcher: watcher,
                 facts: Self.facts(options),
                 group: group
             )
         )
+        let reconciler = reconciler
         let (opened, opening) = AsyncStream.makeStream(of: APIListener.Address.self)
         listeners = [.tcp(options.listen), .socket(DaemonOptions.socket(in: options.stateDirectory))].map { address in
             APIListener(
@@ -102,7 +105,7 @@ struct Daemon {
                 group: group,
                 logger: logger,
                 onRunning: { opening.yield($0) },
-                onShutdown: { events.shutdown(payload: EventView.payload(.shutdown, Date(), nil, "")) }
+                onShutdown: { reconciler.endStreams() }
             )
         }
         self.opened = opened

@@ -4,7 +4,9 @@ import Config
 /// One tunnel as lines for people: what it should be, what it is, and how it came there; its key is masked.
 enum InstanceDescription {
     static func text(_ row: JSONValue) -> String {
-        let lines = identity(row) + state(row) + figures(row) + certificate(row["certificate"]) + history(row)
+        let lines =
+            identity(row) + state(row) + figures(row) + certificate(row["certificate"]) + history(row)
+            + events(row)
         let width = (lines.map(\.label.count).max() ?? 0) + 2
         return lines.map { line in
             let label = line.label.isEmpty ? "" : line.label + ":"
@@ -34,7 +36,22 @@ enum InstanceDescription {
         if !alias.isEmpty, alias != name { lines.append(Line("Alias", alias)) }
         lines.append(Line("Origin", word(row, "origin") + source))
         if let override = row["override"], case .object = override { lines += self.override(override) }
-        return lines + [Line("URL", TunnelURL.masked(word(row, "url")))]
+        return lines + [Line("URL", word(row, "shown"))] + spec(row)
+    }
+
+    /// Its keys, each with the place in a manifest that says so.
+    private static func spec(_ row: JSONValue) -> [Line] {
+        let fields = row["fields"]?.items ?? []
+        let width = fields.map { word($0, "path").count }.max() ?? 0
+        let valueWidth = fields.map { word($0, "value").count }.max() ?? 0
+        return fields.enumerated().map { index, field in
+            let path = word(field, "path")
+            let value = word(field, "value")
+            let source = field["source"]?.stringValue
+            let place = source.map { String(repeating: " ", count: valueWidth - value.count + 2) + $0 } ?? ""
+            let key = path + String(repeating: " ", count: width - path.count)
+            return Line(index == 0 ? "Spec" : "", "\(key)  \(value)\(place)")
+        }
     }
 
     /// What REST changed over the manifest; then since when, until when, and who did it.
@@ -83,7 +100,7 @@ enum InstanceDescription {
     private static func figures(_ row: JSONValue) -> [Line] {
         let connections = "\(number(row, "connections")) (\(number(row, "tcps")) TCP, \(number(row, "udps")) UDP)"
         var lines = [
-            Line("Connections", connections),
+            Line("Connections", connections + draining(row["draining"])),
             Line("Traffic", "TCP \(size(row, "tcp_in")) in, \(size(row, "tcp_out")) out"),
             Line("", "UDP \(size(row, "udp_in")) in, \(size(row, "udp_out")) out"),
         ]
@@ -95,6 +112,11 @@ enum InstanceDescription {
             Line("Rejected", "\(number(row, "rejected"))"),
         ]
         return lines
+    }
+
+    private static func draining(_ value: JSONValue?) -> String {
+        guard let value, case .object = value else { return "" }
+        return "; \(number(value, "connections")) of a former run may finish until \(time(word(value, "until")))"
     }
 
     private static func certificate(_ certificate: JSONValue?) -> [Line] {
@@ -119,6 +141,15 @@ enum InstanceDescription {
         return steps.enumerated().map { Line($0 == 0 ? "History" : "", $1) }
     }
 
+    /// The newest events of both logs.
+    private static func events(_ row: JSONValue) -> [Line] {
+        let lines = (row["events"]?.items ?? []).map { event in
+            let detail = ["phase", "reason", "message", "cause", "by"].map { word(event, $0) }.filter { !$0.isEmpty }
+            return ([time(word(event, "time")), word(event, "type")] + detail).joined(separator: "  ")
+        }
+        return lines.enumerated().map { Line($0 == 0 ? "Events" : "", $1) }
+    }
+
     // MARK: Small parts
 
     private static func word(_ row: JSONValue, _ name: String) -> String { row[name]?.stringValue ?? "" }
@@ -127,8 +158,5 @@ enum InstanceDescription {
 
     private static func size(_ row: JSONValue, _ name: String) -> String { InstanceTable.size(number(row, name)) }
 
-    /// The API's times without their fraction of a second.
-    private static func time(_ text: String) -> String {
-        text.contains(".") ? text.prefix { $0 != "." } + "Z" : text
-    }
+    private static func time(_ text: String) -> String { InstanceText.time(text) }
 }

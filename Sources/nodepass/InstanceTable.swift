@@ -5,7 +5,7 @@ import Config
 enum InstanceTable {
     static func text(_ rows: [JSONValue], isWide: Bool) -> String {
         let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
-        return aligned([header] + rows.map { cells($0, isWide: isWide) })
+        return TextTable.aligned([header] + rows.map { cells($0, isWide: isWide) })
     }
 
     private static func cells(_ row: JSONValue, isWide: Bool) -> [String] {
@@ -29,9 +29,8 @@ enum InstanceTable {
 
     /// `backoff (PortInUse)`, with a mark where an override stands over the manifest.
     private static func phase(_ row: JSONValue) -> String {
-        let reason = row["reason"]?.stringValue ?? ""
         let mark = if case .object? = row["override"] { " !" } else { "" }
-        return (row["phase"]?.stringValue ?? "") + (reason.isEmpty ? "" : " (\(reason))") + mark
+        return InstanceText.phase(row) + mark
     }
 
     private static func size(_ row: JSONValue, _ names: String...) -> String {
@@ -50,16 +49,5 @@ enum InstanceTable {
 
     private static func rounded(_ value: Double) -> String {
         value < 10 && value != value.rounded() ? String((value * 10).rounded() / 10) : String(Int(value.rounded()))
-    }
-
-    private static func aligned(_ rows: [[String]]) -> String {
-        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let lines = rows.map { row in
-            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-            var line = cells.joined(separator: "  ")
-            while line.last == " " { line.removeLast() }
-            return line
-        }
-        return lines.joined(separator: "\n")
     }
 }

@@ -63,8 +63,10 @@ struct RootCommand: AsyncParsableCommand {
         abstract: "A declarative tunnel manager that speaks NodePass.",
         version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
         subcommands: [
-            RunCommand.self, ValidateCommand.self, SchemaCommand.self, GetCommand.self, DescribeCommand.self,
-            KeyCommand.self,
+            RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
+            DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, ResetCommand.self,
+            CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ExportCommand.self, PingCommand.self,
+            KeyCommand.self, SchemaCommand.self,
         ]
     )
 }

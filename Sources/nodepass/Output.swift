@@ -10,6 +10,9 @@ enum Output {
 
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
+    /// Whether standard output is a terminal that may be given colours (`NO_COLOR` says that it may not).
+    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil }
+
     /// Text that already ends as it should.
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
 

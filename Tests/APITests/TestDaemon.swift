@@ -40,6 +40,7 @@ struct TestDaemon: Sendable {
             hub: hub,
             defaults: defaults,
             renderer: EventView.payload,
+            noticeRenderer: NoticeView.payload,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             expectsManifest: manifest != nil
         )

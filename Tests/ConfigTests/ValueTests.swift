@@ -78,7 +78,7 @@ struct ValueTests {
         spec.key = Secret("hunter2")
         var dumped = ""
         dump(spec, to: &dumped)
-        for text in ["\(spec)", String(reflecting: spec), dumped, spec.displayURL] {
+        for text in ["\(spec)", String(reflecting: spec), dumped, spec.displayURL()] {
             #expect(!text.contains("hunter2"))
         }
         #expect(spec.url.contains("hunter2"))

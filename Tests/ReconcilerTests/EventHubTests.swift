@@ -17,7 +17,7 @@ struct EventHubTests {
 
     /// Stores and publishes events as a pass does.
     @discardableResult
-    func emit(_ events: [(InstanceEvent.Kind, InstanceID)]) throws -> [InstanceEvent] {
+    func emit(_ events: [(StreamEvent.Kind, InstanceID)]) throws -> [StreamEvent] {
         let drafts = events.map { kind, id in
             EventDraft(kind: kind, time: epoch, instanceID: id, payload: "\(kind.rawValue) \(id)")
         }
@@ -26,14 +26,14 @@ struct EventHubTests {
         return saved
     }
 
-    func report(_ id: InstanceID, _ text: String) -> InstanceEvent {
-        InstanceEvent(id: nil, kind: .update, instanceID: id, payload: text)
+    func report(_ id: InstanceID, _ text: String) -> StreamEvent {
+        StreamEvent(id: nil, kind: .update, instanceID: id, payload: text)
     }
 
     /// Everything up to and with the end, which `shutdown` brings.
-    func rest(of subscription: EventSubscription) async throws -> [InstanceEvent] {
+    func rest(of subscription: EventSubscription) async throws -> [StreamEvent] {
         hub.shutdown(payload: "bye")
-        var events: [InstanceEvent] = []
+        var events: [StreamEvent] = []
         for try await event in subscription { events.append(event) }
         #expect(events.popLast()?.kind == .shutdown)
         return events
@@ -47,7 +47,7 @@ struct EventHubTests {
         let saved = try emit([(.update, "a"), (.delete, "a")])
         hub.shutdown(payload: "bye")
         for subscription in [first, second] {
-            var events: [InstanceEvent] = []
+            var events: [StreamEvent] = []
             for try await event in subscription { events.append(event) }
             #expect(events.dropLast() == saved[...])
             #expect(events.last?.payload == "bye")
@@ -109,8 +109,8 @@ struct EventHubTests {
     }
 
     /// Reads until the event with this id has come.
-    func drain(_ subscription: EventSubscription, until id: Int64) async throws -> [InstanceEvent] {
-        var events: [InstanceEvent] = []
+    func drain(_ subscription: EventSubscription, until id: Int64) async throws -> [StreamEvent] {
+        var events: [StreamEvent] = []
         for try await event in subscription {
             events.append(event)
             if event.id == id { break }

@@ -39,6 +39,9 @@ final class Daemon: Sendable {
             renderer: { kind, _, instance, log in
                 "\(kind.rawValue) \(instance?.name ?? instance?.labels.alias ?? "-") \(instance?.phase.rawValue ?? log)"
             },
+            noticeRenderer: { notice, _ in
+                [notice.kind.rawValue, notice.subject?.name ?? "-", notice.words].joined(separator: " ")
+            },
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             expectsManifest: expectsManifest,
             clock: clock,
@@ -52,12 +55,17 @@ final class Daemon: Sendable {
         run.cancel()
     }
 
-    /// The next events' payloads.
-    func next(_ count: Int) async throws -> [String] {
+    /// The next payloads of a stream.
+    func next(_ count: Int, of stream: EventSubscription) async throws -> [String] {
         var payloads: [String] = []
-        var iterator = events.makeAsyncIterator()
+        var iterator = stream.makeAsyncIterator()
         while payloads.count < count, let event = try await iterator.next() { payloads.append(event.payload) }
         return payloads
+    }
+
+    /// The next events' payloads.
+    func next(_ count: Int) async throws -> [String] {
+        try await next(count, of: events)
     }
 
     /// As SIGTERM does; the store is free again when this and the daemon are gone.
@@ -74,6 +82,21 @@ final class Daemon: Sendable {
             by: "test"
         )
         return try await reconciler.create(request)
+    }
+}
+
+extension ReconcileNotice {
+    /// What a test compares.
+    var words: String {
+        switch self {
+        case .plan(let report, _), .apply(let report, _, _):
+            report.steps.map { "\($0.action.rawValue) \($0.name)" }.joined(separator: ", ")
+        case .reject(let diagnostics): diagnostics.first?.code ?? ""
+        case .override(_, let override): override.running.map { $0 ? "running" : "stopped" } ?? "other"
+        case .release(_, let cause, let author): "\(cause.rawValue) \(author)"
+        case .drift(_, let phase, let reason, _, let isResolved):
+            "\(phase.rawValue) \(reason?.rawValue ?? "-") \(isResolved)"
+        }
     }
 }
 

@@ -69,6 +69,10 @@ package final class FakeHost: InstanceHost {
         state.withLock { $0.entries.mapValues(\.status) }
     }
 
+    package func status(of id: InstanceID) -> TunnelStatus? {
+        state.withLock { $0.entries[id]?.status }
+    }
+
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
         state.withLock { state in
             state.calls.append(.run(id, generation: generation, releaseFirst: releaseFirst))

@@ -8,6 +8,8 @@ package struct NodeReader {
     package private(set) var references: References
     /// Paths (without the prefix) of the values that came from a reference: they are secrets.
     package var referencedPaths: Set<String> = []
+    /// What stands in the file where one scalar came from references, by path: `${env:WEB_KEY}`.
+    package var referenceTexts: [String: String] = [:]
 
     package init(references: References, directory: String) {
         self.references = references
@@ -35,6 +37,7 @@ package struct NodeReader {
         referencedPaths.insert(path)
         do throws(References.Failure) {
             let value = try references.resolve(scalar.text, directory: directory)
+            referenceTexts[path] = References.text(scalar.text, from: directory)
             let names = References.names(in: scalar.text)
             return Text(value: value, isPlain: true, reference: names, location: node.location)
         } catch {
@@ -82,6 +85,8 @@ package struct NodeReader {
                 isWhole = false
             }
         }
+        // Which of the items it was would be lost.
+        referenceTexts[path] = nil
         return isWhole ? values : nil
     }
 

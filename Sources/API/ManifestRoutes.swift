@@ -1,0 +1,137 @@
+import Config
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOPosix
+import Reconciler
+
+/// `/manifest`, `/plan` and `/export`: what is declared, what another manifest would do, and the live state as one.
+struct ManifestRoutes: Sendable {
+    let reconciler: TunnelReconciler
+    let reader: ManifestReader
+    /// Nil for a daemon without a manifest.
+    let watcher: ManifestWatcher?
+
+    var resources: [Resource] {
+        [
+            Resource(path: "/manifest", access: .key, operations: [readOperation]),
+            Resource(path: "/plan", access: .key, operations: [planOperation]),
+            Resource(
+                path: "/export",
+                access: .key,
+                operations: [
+                    Operation(
+                        method: .get,
+                        id: "exportManifest",
+                        summary: "The live state as a manifest; planning it changes nothing",
+                        answers: [
+                            .init(status: 200, text: "YAML; keys that were no references are in clear", type: Self.yaml)
+                        ]
+                    ) { _, _ in .text(await reconciler.export(), type: Self.yaml) }
+                ]
+            ),
+        ]
+    }
+
+    private static let yaml = "application/yaml"
+
+    private var readOperation: Operation {
+        Operation(
+            method: .get,
+            id: "getManifest",
+            summary: "The declared layer as it was last read; secrets are masked",
+            answers: [.init(status: 200, text: "What is declared", schema: Schema.reference("Manifest"))]
+        ) { _, _ in
+            let layer = await reconciler.declaredLayer()
+            var response = Response.json(view(layer))
+            response.headers[.eTag] = "\"\(layer.status.observedRevision)\""
+            return response
+        }
+    }
+
+    private var planOperation: Operation {
+        Operation(
+            method: .post,
+            id: "plan",
+            summary: "What a manifest would change: the one in the body, or the daemon's own files as they are now",
+            parameters: [
+                .init(
+                    name: "file",
+                    text: "Paths on the daemon's machine to plan instead; through the Unix socket alone"
+                )
+            ],
+            body: nil,
+            text: "A manifest; without one the files on disk are meant",
+            answers: [
+                .init(status: 200, text: "The plan", schema: Schema.reference("Plan")),
+                .init(
+                    status: 403,
+                    text: "Files can be named through the socket alone",
+                    schema: Schema.reference("Error")
+                ),
+                .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference("Error")),
+                .rejected,
+            ],
+            handler: plan
+        )
+    }
+
+    // MARK: Planning
+
+    private func plan(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let reading = try await reading(request, context)
+        guard let manifest = reading.manifest, let report = await reconciler.plan(reading) else {
+            throw APIError.rejected(reading.diagnostics)
+        }
+        return .json(PlanView.object(report, revision: manifest.revision, diagnostics: reading.diagnostics))
+    }
+
+    private func reading(_ request: Request, _ context: APIRequestContext) async throws -> ManifestReading {
+        let files = request.queries("file")
+        if !files.isEmpty {
+            guard context.peer == .socket else { throw APIError.filesNeedSocket }
+            return try await offLoop { reader.read(paths: files) }
+        }
+        let body = try await request.text(limitBytes: YAMLLimits().documentBytes)
+        if !body.isEmpty {
+            return try await offLoop { reader.read(text: body, file: "plan.yaml", allowsIncludes: false) }
+        }
+        guard let watcher else { throw APIError.noManifest }
+        return await watcher.reading()
+    }
+
+    /// Reading a large manifest takes a good part of a second.
+    private func offLoop(_ read: @escaping @Sendable () -> ManifestReading) async throws -> ManifestReading {
+        try await NIOThreadPool.singleton.runIfActive(read)
+    }
+
+    // MARK: Telling
+
+    private func view(_ layer: DeclaredLayer) -> JSONValue {
+        .object([
+            "files": .array(layer.status.files.map(JSONValue.string)),
+            "revision": .string(layer.status.observedRevision),
+            "policy": .object([
+                "overrides": .string(layer.policy.overridesAllowed ? "allow" : "deny"),
+                "overrideTTL": .string(GoDuration.text(layer.policy.overrideTTL)),
+                "prune": .bool(layer.policy.prune),
+            ]),
+            "tunnels": .array(layer.tunnels.map(tunnel)),
+            "overridden": .array(layer.overridden.map(PlanView.overridden)),
+            "diagnostics": .array(layer.status.diagnostics.map(\.view)),
+            "rejection": layer.status.rejection.map(\.view) ?? .null,
+        ])
+    }
+
+    private func tunnel(_ tunnel: DeclaredLayer.Tunnel) -> JSONValue {
+        .object([
+            "name": .string(tunnel.name),
+            "id": .string(tunnel.id),
+            "source": tunnel.source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "revision": .string(tunnel.revision),
+            "valid": .bool(tunnel.isValid),
+            "state": .string(tunnel.running ? "running" : "stopped"),
+            "fields": .array(tunnel.fields.map(InstanceView.field)),
+        ])
+    }
+}

@@ -1,0 +1,90 @@
+import Config
+import Reconciler
+import Tunnel
+
+/// The wire shapes of plans: what a change would do, or has done.
+enum PlanView {
+    /// Steps that an event carries at most; its block has to stay under 64 KiB.
+    static let stepsInEvent = 50
+    /// Characters of one text in an event.
+    private static let textInEvent = 200
+
+    /// The whole plan, as `POST /plan` answers.
+    static func object(_ report: PlanReport, revision: String, diagnostics: [Diagnostic]) -> JSONValue {
+        .object([
+            "revision": .string(revision),
+            "changes": .bool(report.hasChanges),
+            "summary": summary(report),
+            "steps": .array(report.steps.map { step($0) }),
+            "overridden": .array(report.overridden.map(overridden)),
+            "conflicts": .array(report.conflicts.map(conflict)),
+            "diagnostics": .array(diagnostics.map(\.view)),
+        ])
+    }
+
+    /// How many of each there are.
+    static func summary(_ report: PlanReport) -> JSONValue {
+        let counts = Dictionary(report.steps.map { ($0.action, 1) }, uniquingKeysWith: +)
+        let actions = PlanReport.Action.allCases.map { action in
+            JSONValue.Member(action.rawValue, .int(Int64(counts[action] ?? 0)))
+        }
+        return .object(
+            actions + [
+                JSONValue.Member("overridden", .int(Int64(report.overridden.count))),
+                JSONValue.Member("unchanged", .int(Int64(report.unchanged))),
+            ]
+        )
+    }
+
+    /// The first steps, with long texts cut.
+    static func stepsOfEvent(_ report: PlanReport) -> JSONValue {
+        .array(report.steps.prefix(stepsInEvent).map { step($0, textLimit: textInEvent) })
+    }
+
+    private static func step(_ step: PlanReport.Step, textLimit: Int = .max) -> JSONValue {
+        func text(_ text: String) -> JSONValue { .string(text.count > textLimit ? text.prefix(textLimit) + "…" : text) }
+        let changes = step.changes.map { change in
+            JSONValue.object([
+                "path": .string(change.path), "class": .string(change.class.rawValue),
+                "old": text(change.old), "new": text(change.new),
+            ])
+        }
+        return .object([
+            "action": .string(step.action.rawValue),
+            "name": .string(step.name),
+            "id": .string(step.id),
+            "source": step.source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "route": text(step.route),
+            "changes": .array(changes),
+            "connections": step.connections.map(connections) ?? .null,
+        ])
+    }
+
+    private static func connections(_ connections: PlanReport.Connections) -> JSONValue {
+        .object([
+            "count": .int(Int64(connections.count)),
+            "effect": .string(connections.effect.rawValue),
+            "limit": .string(GoDuration.text(connections.limit)),
+        ])
+    }
+
+    static func overridden(_ overridden: PlanReport.Overridden) -> JSONValue {
+        .object([
+            "name": .string(overridden.name),
+            "id": .string(overridden.id),
+            "since": .string(RFC3339.text(overridden.override.since)),
+            "until": overridden.override.until.map { .string(RFC3339.text($0)) } ?? .null,
+            "by": .string(overridden.override.by),
+            "present": .string(overridden.present),
+            "declared": .string(overridden.declared),
+        ])
+    }
+
+    private static func conflict(_ conflict: PlanReport.Conflict) -> JSONValue {
+        .object([
+            "address": .string(conflict.address.description),
+            "transport": .string(conflict.transport.rawValue),
+            "tunnels": .array(conflict.names.map(JSONValue.string)),
+        ])
+    }
+}

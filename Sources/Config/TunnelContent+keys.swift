@@ -1,0 +1,96 @@
+/// One key of a tunnel as people see it.
+package struct ShownField: Sendable, Hashable {
+    /// The key's path, `limits.rate`.
+    package let path: String
+    /// The value in words; masked for secrets.
+    package let text: String
+    package let `class`: ChangeClass
+}
+
+extension TunnelContent {
+    /// The keys that say more than their defaults, and those at `paths`, in the order of the table.
+    package func shownFields(naming paths: Set<String> = [], secretPaths: Set<String> = []) -> [ShownField] {
+        let standard = TunnelContent(spec: .standard)
+        return ManifestSchema.fields.filter { field in
+            field.isRequired || paths.contains(field.path) || !field.isEqual(self, standard)
+        }.map { field in
+            let isSecret = field.isHidden(by: secretPaths)
+            let text = isSecret ? Secret.mask : field.textOf(self)
+            return ShownField(path: field.path, text: text, class: field.changeClass)
+        }
+    }
+
+    /// The entry under `tunnels` that declares exactly this, secrets in clear; nil where no keys can say it.
+    ///
+    /// `texts` replaces values by what a file says instead of them, by path: `${env:WEB_KEY}`.
+    package func manifestEntry(replacing texts: [String: String] = [:]) -> JSONValue? {
+        if case .unknown = spec.transport { return nil }
+        guard spec.tls != .filesMissing else { return nil }
+        let standard = TunnelContent(spec: .standard)
+        let hasForeign = ManifestSchema.fields.contains { field in
+            !field.roles.contains(spec.role) && !field.isEqual(self, standard)
+        }
+        if hasForeign || !spec.unknownParameters.isEmpty { return oneLineEntry }
+        return ManifestSchema.entry(of: changedFields, in: self, replacing: texts)
+    }
+
+    /// Parameters that we do not know, and those of the other role, have a place in a URL alone.
+    private var oneLineEntry: JSONValue {
+        var members = [JSONValue.Member(ManifestSchema.urlKey, .string(spec.url))]
+        let beside = changedFields.filter { $0.parameters.isEmpty && !$0.isRequired && !$0.isSecret }
+        if case .object(let rest) = ManifestSchema.entry(of: beside, in: self, replacing: [:]) { members += rest }
+        return .object(members)
+    }
+
+    private var changedFields: [TunnelField] {
+        let standard = TunnelContent(spec: .standard)
+        return ManifestSchema.fields.filter { field in
+            guard field.roles.contains(spec.role) else { return false }
+            return field.isRequired || !field.isEqual(self, standard)
+        }
+    }
+}
+
+extension TunnelField {
+    /// There is no tunnel without it.
+    var isRequired: Bool { ["role", "tunnel", "target"].contains(path) }
+
+    /// Whether its value, or a part of it, is one of these.
+    func isHidden(by secretPaths: Set<String>) -> Bool {
+        secretPaths.contains { $0 == path || $0.hasPrefix(path + ".") }
+    }
+
+    func parameters(of spec: TunnelSpec, hiding secretPaths: Set<String>) -> [QueryParameter] {
+        let written = writeQuery(spec)
+        guard !written.isEmpty, isHidden(by: secretPaths) else { return written }
+        return written.map { QueryParameter(name: $0.name, value: Secret.mask) }
+    }
+}
+
+extension ManifestSchema {
+    /// The values of these fields as one mapping; the members of a group stand together.
+    fileprivate static func entry(
+        of fields: [TunnelField],
+        in content: TunnelContent,
+        replacing texts: [String: String]
+    ) -> JSONValue {
+        var members: [(name: String, value: JSONValue)] = []
+        for field in fields {
+            let value = texts[field.path].map(JSONValue.string) ?? field.value(in: content)
+            let parts = field.path.split(separator: ".", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                members.append((field.path, value))
+                continue
+            }
+            let member = JSONValue.Member(parts[1], value)
+            if let index = members.firstIndex(where: { $0.name == parts[0] }),
+                case .object(let rest) = members[index].value
+            {
+                members[index].value = .object(rest + [member])
+            } else {
+                members.append((parts[0], .object([member])))
+            }
+        }
+        return .object(members.map { JSONValue.Member($0.name, $0.value) })
+    }
+}

@@ -1,0 +1,92 @@
+import Config
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The live state as a manifest: planning it against the daemon it came from changes nothing.
+///
+/// References stand as their files have them, so that secrets need not move; other keys stand in clear. What is declared
+/// and overridden stands as it is now.
+enum ManifestExport {
+    static func text(of state: DesiredState, now: Date) -> String {
+        let present = state.ordered
+        let names = ExportNames(present, reserved: state.records.values)
+        var text = """
+            # The state of this daemon on \(time(now)). `nodepass plan -f` this file: it changes nothing.
+            # Paths of files are absolute; keys that were not references stand here in clear.
+            version: 1
+
+            """
+        text += policy(state.policy)
+        let entries = present.map { instance in entry(instance, named: names.name(of: instance), in: state) }
+        text += entries.isEmpty ? "tunnels: {}\n" : "tunnels:\n"
+        return text + entries.joined()
+    }
+
+    private static func policy(_ policy: ManifestPolicy) -> String {
+        guard policy != ManifestPolicy() else { return "" }
+        let members: JSONValue = [
+            "overrides": .string(policy.overridesAllowed ? "allow" : "deny"),
+            "overrideTTL": .string(GoDuration.text(policy.overrideTTL)), "prune": .bool(policy.prune),
+        ]
+        return "policy:\n" + YAMLText.block(members, indent: 2) + "\n"
+    }
+
+    private static func entry(_ instance: DesiredInstance, named name: String, in state: DesiredState) -> String {
+        var content = instance.content
+        if content.labels.alias == name { content.labels.alias = "" }
+        let remarks = remarks(of: instance, in: state).map { "  # \($0)\n" }.joined()
+        let texts = texts(of: instance, in: state)
+        guard let keys = content.manifestEntry(replacing: texts) else {
+            let url = content.spec.displayURL(hiding: instance.secretPaths)
+            return remarks + "  # Left out, because keys can not say it: \(url)\n"
+        }
+        return remarks + "  \(name):\n" + YAMLText.block(keys, indent: 4) + "\n"
+    }
+
+    private static func remarks(of instance: DesiredInstance, in state: DesiredState) -> [String] {
+        var remarks = [instance.source.map { "Declared at \($0.file):\($0.line)." } ?? "Created through the API."]
+        if let override = instance.override {
+            let until = override.until.map { ", until \(time($0))" } ?? ""
+            remarks.append(
+                "Overridden since \(time(override.since)) by \(override.by)\(until): this is what it is now."
+            )
+        }
+        if !instance.autostart { remarks.append("It does not start with the daemon, which a manifest can not say.") }
+        return remarks.map { $0.replacing("\n", with: " ") }
+    }
+
+    /// What the file says for values that an override has not changed.
+    private static func texts(of instance: DesiredInstance, in state: DesiredState) -> [String: String] {
+        guard let declaration = state.declarations[instance.id], instance.origin == .manifest else { return [:] }
+        let changed = Set(declaration.content.changes(to: instance.content).map(\.path))
+        return declaration.referenceTexts.filter { !changed.contains($0.key) }
+    }
+
+    private static func time(_ date: Date) -> String {
+        date.formatted(.iso8601)
+    }
+}
+
+/// Gives each instance a name by which adoption finds it again.
+private struct ExportNames {
+    private let aliasCounts: [String: Int]
+    private let reserved: Set<String>
+
+    init(_ instances: [DesiredInstance], reserved records: some Sequence<InstanceRecord>) {
+        let created = instances.filter { $0.origin == .api }
+        aliasCounts = Dictionary(created.map { ($0.labels.alias, 1) }, uniquingKeysWith: +)
+        reserved = Set(records.flatMap { [$0.id, $0.name].compactMap { $0 } })
+    }
+
+    /// The name it has or had in a manifest; else its alias, where that is a name and nobody else's; else its id.
+    func name(of instance: DesiredInstance) -> String {
+        if let name = instance.name { return name }
+        let alias = instance.labels.alias
+        let isFree = TunnelDeclaration.isName(alias) && aliasCounts[alias] == 1 && !reserved.contains(alias)
+        return isFree ? alias : instance.id
+    }
+}

@@ -1,0 +1,278 @@
+package import Config
+package import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What a plan means to people: each step with the fields that change and what becomes of connections.
+///
+/// Pure, and made the same way for a pass of the daemon and for `nodepass plan`: from what was desired, what is to be
+/// desired, and what runs. Secrets are masked already.
+package struct PlanReport: Sendable, Hashable {
+    package enum Action: String, Sendable, Hashable, CaseIterable {
+        case create, start, stop, meta, live, session, rebind, restart, delete
+        /// A declaration takes over an API instance that already is as it says.
+        case adopt
+    }
+
+    package struct Step: Sendable, Hashable {
+        package let id: InstanceID
+        package let name: String
+        package let action: Action
+        package let source: SourceLocation?
+        /// `client://127.0.0.1:6380 → 10.0.0.7:6379`.
+        package let route: String
+        package let changes: [FieldChange]
+        /// Nil where there are none.
+        package let connections: Connections?
+    }
+
+    /// What becomes of the connections there are.
+    package struct Connections: Sendable, Hashable {
+        package enum Effect: String, Sendable, Hashable, CaseIterable {
+            case keep, drain, cut
+        }
+
+        package let count: Int
+        package let effect: Effect
+        /// How long they may finish when they drain.
+        package let limit: Duration
+    }
+
+    /// A declared tunnel that is not as the manifest says because somebody wanted it so.
+    package struct Overridden: Sendable, Hashable {
+        package let id: InstanceID
+        package let name: String
+        package let override: Override
+        /// What it is and what the manifest says, in words: `stopped`, `running`.
+        package let present: String
+        package let declared: String
+    }
+
+    /// Tunnels that are to run and can not all have one address.
+    package struct Conflict: Sendable, Hashable {
+        package let address: Endpoint
+        package let transport: TransportProtocol
+        package let names: [String]
+    }
+
+    package let plan: ReconcilePlan
+    /// In the order of `DesiredState.ordered`, those that leave at the end.
+    package let steps: [Step]
+    package let overridden: [Overridden]
+    package let conflicts: [Conflict]
+    package let unchanged: Int
+
+    /// Whether anything is to be done; taking over what already is as declared is nothing.
+    package var hasChanges: Bool { steps.contains { $0.action != .adopt } }
+
+    package init(
+        from before: [InstanceID: DesiredInstance],
+        to after: DesiredState,
+        actual: [InstanceID: TunnelStatus]
+    ) {
+        let plan = ReconcilePlan(desired: Array(after.desired.values), actual: actual)
+        self.init(plan, from: before, to: after, actual: actual)
+    }
+
+    init(
+        _ plan: ReconcilePlan,
+        from before: [InstanceID: DesiredInstance],
+        to after: DesiredState,
+        actual: [InstanceID: TunnelStatus]
+    ) {
+        self.plan = plan
+        let acting = Dictionary(plan.actions.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+        let present = after.ordered
+        var steps = present.compactMap { instance in
+            Step(instance, before: before[instance.id], acting[instance.id], actual[instance.id])
+        }
+        unchanged = present.count - steps.count
+        let leaving = before.values.filter { after.desired[$0.id] == nil }.sorted(by: DesiredState.precedes)
+        steps += leaving.map { Step(deleting: $0, actual[$0.id]) }
+        self.steps = steps
+        overridden = after.overridden
+        conflicts = Conflict.all(in: present)
+    }
+}
+
+extension PlanReport.Step {
+    fileprivate init?(
+        _ instance: DesiredInstance,
+        before: DesiredInstance?,
+        _ action: ReconcilePlan.Action?,
+        _ status: TunnelStatus?
+    ) {
+        if action == nil, before == instance { return nil }
+        let changes = before.map { instance.changes(since: $0, status) } ?? []
+        guard let kind = Self.kind(action, before: before, instance, changes) else { return nil }
+        id = instance.id
+        name = instance.label
+        self.action = kind
+        source = instance.source
+        route = instance.route
+        self.changes = changes
+        connections = PlanReport.Connections(kind, status, to: instance.spec)
+    }
+
+    fileprivate init(deleting instance: DesiredInstance, _ status: TunnelStatus?) {
+        id = instance.id
+        name = instance.label
+        action = .delete
+        source = instance.source
+        route = instance.route
+        changes = []
+        connections = PlanReport.Connections(.delete, status, to: instance.spec)
+    }
+
+    private static func kind(
+        _ action: ReconcilePlan.Action?,
+        before: DesiredInstance?,
+        _ instance: DesiredInstance,
+        _ changes: [FieldChange]
+    ) -> PlanReport.Action? {
+        guard let before else { return .create }
+        switch action {
+        case .run(_, .create, _), .run(_, .start, _): return .start
+        case .run(_, .restart, _): return .restart
+        case .run(_, .change(let change), _): return PlanReport.Action(change)
+        case .stop: return .stop
+        case .remove, nil: break
+        }
+        if !changes.isEmpty { return .meta }
+        return before.origin == .api && instance.origin == .manifest ? .adopt : nil
+    }
+}
+
+extension PlanReport.Action {
+    fileprivate init(_ change: ChangeClass) {
+        switch change {
+        case .meta: self = .meta
+        case .live: self = .live
+        case .session: self = .session
+        case .rebind: self = .rebind
+        }
+    }
+}
+
+extension PlanReport.Connections {
+    fileprivate init?(_ action: PlanReport.Action, _ status: TunnelStatus?, to spec: TunnelSpec) {
+        guard let status, !status.isDown, status.tcpConnections + status.udpSessions > 0 else { return nil }
+        count = status.tcpConnections + status.udpSessions
+        // A tunnel that ends goes by what it ran with, one that moves by what it moves to.
+        limit = [.stop, .delete, .restart].contains(action) ? status.spec.drain : spec.drain
+        switch action {
+        case .create, .start, .meta, .live, .adopt: effect = .keep
+        case .session where status.spec.isKept(by: spec): effect = .keep
+        case .stop, .delete, .restart, .session, .rebind: effect = limit > .zero ? .drain : .cut
+        }
+    }
+}
+
+extension TunnelSpec {
+    /// A single-end tunnel has no session that could end; only a protocol that it no longer carries matters.
+    fileprivate func isKept(by other: TunnelSpec) -> Bool {
+        role == .client && mode == .one && other.mode == .one && protocols.isSubset(of: other.protocols)
+    }
+}
+
+extension DesiredState {
+    /// Every override, by name; those that hide a tunnel among them.
+    var overridden: [PlanReport.Overridden] {
+        records.values.filter(\.isLive).compactMap(PlanReport.Overridden.init).sorted { $0.name < $1.name }
+    }
+}
+
+extension PlanReport.Overridden {
+    fileprivate init?(_ record: InstanceRecord) {
+        guard let override = record.override else { return nil }
+        id = record.id
+        name = record.name ?? record.id
+        self.override = override
+        let words = record.overrideWords(override)
+        present = words.map(\.present).joined(separator: ", ")
+        declared = words.map(\.declared).joined(separator: ", ")
+    }
+}
+
+extension InstanceRecord {
+    /// What an override says and what the declaration says instead, part by part.
+    fileprivate func overrideWords(_ override: Override) -> [(present: String, declared: String)] {
+        if override.deleted { return [("deleted", running ? "running" : "stopped")] }
+        var words: [(String, String)] = []
+        if let running = override.running, running != self.running {
+            words.append((running ? "running" : "stopped", self.running ? "running" : "stopped"))
+        }
+        if let overrideSpec {
+            words += spec.changes(to: overrideSpec, secretPaths: secretPaths).map { change in
+                ("\(change.path) \(change.new)", change.old)
+            }
+        }
+        if let alias = override.alias { words.append(("alias \(alias)", labels.alias)) }
+        if override.tags != nil { words.append(("other tags", "its own")) }
+        if override.peer != nil { words.append(("another peer", "its own")) }
+        if let autostart = override.autostart { words.append(("restart \(autostart)", "\(self.autostart)")) }
+        return words
+    }
+}
+
+extension PlanReport.Conflict {
+    /// What is certain alone: which side listens in mode auto is found out at run time.
+    fileprivate static func all(in desired: [DesiredInstance]) -> [PlanReport.Conflict] {
+        struct Place: Hashable {
+            let port: UInt16
+            let transport: TransportProtocol
+        }
+        var takers: [Place: [(address: ListenAddress, name: String)]] = [:]
+        for instance in desired where instance.shouldRun {
+            for listener in TunnelListening.listeners(of: instance.spec) where listener.endpoint.port != 0 {
+                let place = Place(port: listener.endpoint.port, transport: listener.carried)
+                takers[place, default: []].append((ListenAddress(listener.endpoint), instance.label))
+            }
+        }
+        let conflicts = takers.flatMap { place, all in
+            all.indices.compactMap { index -> PlanReport.Conflict? in
+                let rivals = all[(index + 1)...].filter { $0.address.conflicts(with: all[index].address) }
+                guard !rivals.isEmpty else { return nil }
+                let names = [all[index].name] + rivals.map(\.name)
+                return PlanReport.Conflict(
+                    address: all[index].address.endpoint,
+                    transport: place.transport,
+                    names: names
+                )
+            }
+        }
+        return conflicts.sorted { ($0.address.port, $0.transport.rawValue) < ($1.address.port, $1.transport.rawValue) }
+    }
+}
+
+extension DesiredInstance {
+    package var content: TunnelContent { TunnelContent(spec: spec, labels: labels, running: shouldRun) }
+
+    /// An instance that is adopted goes by its new name where it had no alias, which is no change to anybody.
+    fileprivate func changes(since before: DesiredInstance, _ status: TunnelStatus?) -> [FieldChange] {
+        let changes = before.content(running: status).changes(to: content, secretPaths: secretPaths)
+        guard before.origin == .api, origin == .manifest, before.labels.alias.isEmpty else { return changes }
+        return changes.filter { $0.path != "alias" || labels.alias != name }
+    }
+
+    /// With the spec that really runs, which a pass may not have brought up to date yet.
+    fileprivate func content(running status: TunnelStatus?) -> TunnelContent {
+        var content = content
+        if let status, !status.isDown { content.spec = status.spec }
+        return content
+    }
+
+    /// Its name, or its id: alias is not unique.
+    package var label: String { name ?? id }
+
+    /// From where to where, without the key.
+    package var route: String {
+        let tunnel = secretPaths.contains("tunnel") ? Secret.mask : spec.tunnel.description
+        let targets = spec.targets.map(\.description).joined(separator: ",")
+        return "\(spec.role.rawValue)://\(tunnel) → \(secretPaths.contains("target") ? Secret.mask : targets)"
+    }
+}

@@ -1,0 +1,45 @@
+package import Tunnel
+
+/// The two numbered logs that clients follow, each a table of the store with ids of its own.
+package enum EventLog: Sendable, Hashable, CaseIterable {
+    /// What NodePass's clients know: instances and what becomes of them.
+    case instances
+    /// What the reconciler does and why.
+    case reconciler
+}
+
+/// One line of an event stream.
+///
+/// What a subscriber has seen is already in the store.
+package struct StreamEvent: Sendable, Hashable {
+    package enum Kind: String, Sendable, Hashable {
+        case initial, create, update, delete, log
+        /// The last one of either stream.
+        case shutdown
+        case plan, apply, reject, override, release, drift
+    }
+
+    /// Grows by one from the first event of its log; nil for what is not stored (traffic reports, `initial`, `shutdown`).
+    package let id: Int64?
+    package let kind: Kind
+    package let instanceID: InstanceID?
+    /// The JSON of the SSE `data:` line, rendered once.
+    package let payload: String
+
+    package init(id: Int64?, kind: Kind, instanceID: InstanceID?, payload: String) {
+        self.id = id
+        self.kind = kind
+        self.instanceID = instanceID
+        self.payload = payload
+    }
+}
+
+extension StreamEvent.Kind {
+    /// Where events of this kind are stored.
+    package var log: EventLog {
+        switch self {
+        case .initial, .create, .update, .delete, .log, .shutdown: .instances
+        case .plan, .apply, .reject, .override, .release, .drift: .reconciler
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import API
+import ArgumentParser
+import Config
+
+/// Which tunnel an action is for, and for how long it stands over the manifest.
+struct ActionOptions: ParsableArguments {
+    @Argument(help: "Its name, id or unique alias.")
+    var name: String
+
+    @Option(name: .customLong("for"), help: "How long this stands over the manifest, such as 30m.")
+    var lifetime: String?
+
+    @OptionGroup var connection: ConnectionOptions
+
+    /// The path of the tunnel with the lifetime in its query.
+    func path(_ client: ControlClient) async throws -> String {
+        let row = try GetCommand.find(name, in: try await GetCommand.rows(client))
+        guard let lifetime else { return "/instances/" + InstanceText.id(row) }
+        guard let duration = GoDuration.parse(lifetime), duration > .zero else {
+            throw CommandFailure(message: "--for: '\(lifetime)' is no duration; write 30m or 2h")
+        }
+        return "/instances/\(InstanceText.id(row))?ttl=\(GoDuration.text(duration))"
+    }
+
+    func perform(_ action: String) async throws {
+        let client = connection.client
+        let row = try await client.patch(try await path(client), .object(["action": .string(action)]))
+        Output.line("\(InstanceText.name(row)): \(action)\(InstanceText.overridden(row))")
+    }
+}
+
+/// `nodepass start NAME`.
+struct StartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "start", abstract: "Run a tunnel.")
+    @OptionGroup var options: ActionOptions
+    func run() async throws { try await options.perform("start") }
+}
+
+/// `nodepass stop NAME`.
+struct StopCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop",
+        abstract: "Stop a tunnel; its connections may finish, up to its drain limit."
+    )
+    @OptionGroup var options: ActionOptions
+    func run() async throws { try await options.perform("stop") }
+}
+
+/// `nodepass restart NAME`.
+struct RestartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "restart", abstract: "Stop a tunnel and run it again.")
+    @OptionGroup var options: ActionOptions
+    func run() async throws { try await options.perform("restart") }
+}
+
+/// `nodepass reset NAME`.
+struct ResetCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reset",
+        abstract: "Count a tunnel's traffic from zero."
+    )
+    @OptionGroup var options: ActionOptions
+    func run() async throws { try await options.perform("reset") }
+}
+
+/// `nodepass delete NAME`.
+struct DeleteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete",
+        abstract: "Delete a tunnel; a declared one stays away until it is released or its declaration is edited."
+    )
+    @OptionGroup var options: ActionOptions
+
+    func run() async throws {
+        let client = options.connection.client
+        try await client.delete(try await options.path(client))
+        Output.line("\(options.name): deleted")
+    }
+}
+
+/// `nodepass release NAME|--all`.
+struct ReleaseCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "release",
+        abstract: "End overrides: the manifest's word stands again."
+    )
+
+    @Argument(help: "Its name or id.")
+    var name: String?
+
+    @Flag(help: "Release every override.")
+    var all = false
+
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws {
+        if (name == nil) != all { throw ValidationError("name one tunnel, or say --all") }
+    }
+
+    func run() async throws {
+        let client = connection.client
+        for tunnel in try await overridden(client) {
+            let id = tunnel["id"]?.stringValue ?? ""
+            try await client.delete("/instances/\(id)/override")
+            Output.line("\(tunnel["name"]?.stringValue ?? id): released")
+        }
+    }
+
+    /// The plan lists every override, those that hide a tunnel among them.
+    private func overridden(_ client: ControlClient) async throws -> [JSONValue] {
+        let all = try await client.get("/manifest")["overridden"]?.items ?? []
+        guard let name else { return all }
+        let chosen = all.filter { $0["name"]?.stringValue == name || $0["id"]?.stringValue == name }
+        guard !chosen.isEmpty else {
+            throw CommandFailure(
+                message: "no declared tunnel '\(name)' is overridden; `nodepass plan` lists those that are"
+            )
+        }
+        return chosen
+    }
+}

@@ -1,0 +1,62 @@
+import API
+import ArgumentParser
+import Config
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// `nodepass plan`: what files would change in a running daemon; changes nothing.
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Show what the manifest would change; exits 0 for nothing, 2 for changes, 1 for an error."
+    )
+
+    @Option(name: [.customShort("f"), .long], help: "A manifest instead of the daemon's own (repeatable).")
+    var file: [String] = []
+
+    @Flag(help: "Print the plan as data.")
+    var json = false
+
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let plan = try await ask(connection.client)
+        let diagnostics = plan["diagnostics"]?.items ?? []
+        if json {
+            Output.line(plan.prettyText)
+        } else {
+            diagnostics.forEach { Output.error(DiagnosticText.line($0)) }
+            Output.line(PlanText(isColoured: Output.isTerminal).text(plan))
+        }
+        if diagnostics.contains(where: { $0["severity"]?.stringValue == "error" }) { throw ExitCode(1) }
+        if plan["changes"] == .bool(true) { throw ExitCode(2) }
+    }
+
+    /// A daemon on this machine reads the files itself, with its own environment; one elsewhere is sent their text.
+    private func ask(_ client: ControlClient) async throws -> JSONValue {
+        if file.isEmpty { return try await client.post("/plan") }
+        guard client.isLocal else {
+            guard file.count == 1 else {
+                throw CommandFailure(message: "a daemon elsewhere takes one file: join them, or run this beside it")
+            }
+            return try await client.post("/plan", try text(of: file[0]))
+        }
+        let directory = FileManager.default.currentDirectoryPath
+        let names = file.map {
+            "file=" + PercentCoding.encode(TextFile.absolute($0, from: directory), keeping: "-._~/")
+        }
+        return try await client.post("/plan?" + names.joined(separator: "&"))
+    }
+
+    private func text(of path: String) throws(CommandFailure) -> String {
+        do throws(TextFile.ReadError) {
+            return try TextFile.read(path, limitBytes: YAMLLimits().documentBytes)
+        } catch {
+            throw CommandFailure(message: "\(path) can not be read: \(error.problem)")
+        }
+    }
+}
