@@ -168,6 +168,7 @@ let package = Package(
             dependencies: [
                 "TestSupport",
                 "nodepass",
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

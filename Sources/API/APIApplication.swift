@@ -69,7 +69,9 @@ package struct APIApplication: Sendable {
             middleware: UnroutedMiddleware(collectionPaths: Set(prefixes.map { $0 + "/v1/instances/" }))
         )
         let auth = APIKeyAuth(identity: parts.identity, guesses: guesses)
-        let probes = ProbeRoutes(reconciler: parts.reconciler, prefix: prefix).resources
+        let probes =
+            ProbeRoutes(reconciler: parts.reconciler, prefix: prefix).resources
+            + MetricsRoutes(reconciler: parts.reconciler, facts: parts.facts).resources
         router.register(probes, below: "", auth: auth)
         for prefix in prefixes {
             router.register(resources(prefix: prefix, probes: probes), below: prefix + "/v1", auth: auth)

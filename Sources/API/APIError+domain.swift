@@ -1,6 +1,6 @@
 import Config
 import HTTPTypes
-import Reconciler
+package import Reconciler
 
 extension HTTPResponse.Status {
     static let multiStatus = HTTPResponse.Status(code: 207, reasonPhrase: "Multi-Status")
@@ -9,7 +9,7 @@ extension HTTPResponse.Status {
 
 /// What the layers below refuse, in HTTP's terms.
 extension APIError {
-    init(_ error: MutationError) {
+    package init(_ error: MutationError) {
         switch error {
         case .notFound:
             self = .instanceNotFound

@@ -7,6 +7,12 @@ import Glibc
 import Musl
 #endif
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// The machine as `/proc` shows it: the counters that `/info` gives out.
 final class SystemReadings: Sendable {
     struct Snapshot: Sendable {
@@ -72,7 +78,7 @@ final class SystemReadings: Sendable {
     }
 
     /// A whole file of `/proc`, or nothing: these files have no length, so they are read until they end.
-    private static func text(_ path: String) -> String {
+    static func text(_ path: String) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
@@ -84,5 +90,26 @@ final class SystemReadings: Sendable {
             bytes += chunk[..<count]
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// This process as `/proc/self` shows it.
+struct ProcessReadings: Sendable {
+    let cpuSeconds: Double
+    let residentBytes: Int64
+    let openFiles: Int
+
+    static var now: ProcessReadings {
+        // The second field is the program's name in parentheses, which may hold spaces.
+        let stat = SystemReadings.text("/proc/self/stat").split(separator: ")").last?.split(separator: " ") ?? []
+        let ticks = stat.count > 12 ? (Double(stat[11]) ?? 0) + (Double(stat[12]) ?? 0) : 0
+        let pages = SystemReadings.text("/proc/self/statm").split(separator: " ").dropFirst().first.flatMap {
+            Int64($0)
+        }
+        return ProcessReadings(
+            cpuSeconds: ticks / Double(sysconf(Int32(_SC_CLK_TCK))),
+            residentBytes: (pages ?? 0) * Int64(sysconf(Int32(_SC_PAGESIZE))),
+            openFiles: (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
+        )
     }
 }

@@ -25,16 +25,16 @@ extension TunnelContent {
     /// `texts` replaces values by what a file says instead of them, by path: `${env:WEB_KEY}`.
     package func manifestEntry(replacing texts: [String: String] = [:]) -> JSONValue? {
         if case .unknown = spec.transport { return nil }
-        guard spec.tls != .filesMissing else { return nil }
+        guard spec.tls != .filesMissing, spec.pool.min <= spec.pool.max || spec.pool.isHalfStandard else { return nil }
         let standard = TunnelContent(spec: .standard)
         let hasForeign = ManifestSchema.fields.contains { field in
             !field.roles.contains(spec.role) && !field.isEqual(self, standard)
         }
-        if hasForeign || !spec.unknownParameters.isEmpty { return oneLineEntry }
+        if hasForeign || !spec.unknownParameters.isEmpty || spec.hasRelativePaths { return oneLineEntry }
         return ManifestSchema.entry(of: changedFields, in: self, replacing: texts)
     }
 
-    /// Parameters that we do not know, and those of the other role, have a place in a URL alone.
+    /// Parameters that we do not know, those of the other role and relative paths have a place in a URL alone.
     private var oneLineEntry: JSONValue {
         var members = [JSONValue.Member(ManifestSchema.urlKey, .string(spec.url))]
         let beside = changedFields.filter { $0.parameters.isEmpty && !$0.isRequired && !$0.isSecret }
@@ -48,6 +48,19 @@ extension TunnelContent {
             guard field.roles.contains(spec.role) else { return false }
             return field.isRequired || !field.isEqual(self, standard)
         }
+    }
+}
+
+extension PoolSize {
+    /// One of the two is not written, so they are not compared.
+    fileprivate var isHalfStandard: Bool { min == PoolSize().min || max == PoolSize().max }
+}
+
+extension TunnelSpec {
+    /// Relative paths start somewhere else in keys than in a URL.
+    fileprivate var hasRelativePaths: Bool {
+        guard case .files(let certificate, let key) = tls else { return false }
+        return !certificate.hasPrefix("/") || !key.hasPrefix("/")
     }
 }
 

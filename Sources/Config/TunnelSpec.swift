@@ -36,6 +36,8 @@ package struct TunnelSpec: Sendable, Hashable {
     package var log = LogLevel.info
     /// Query parameters we do not know, kept in the order given so that a URL survives a round trip.
     package var unknownParameters: [QueryParameter] = []
+    /// What must not be shown of all this; see `hiding`.
+    package var secretTexts = SecretTexts()
 
     package init(role: TunnelRole, tunnel: Endpoint, targets: [Endpoint]) {
         self.role = role

@@ -87,7 +87,7 @@ package struct DesiredInstance: Sendable, Hashable {
         origin = record.origin
         source = record.source
         url = override?.url ?? record.url
-        spec = record.overrideSpec ?? record.spec
+        spec = (record.overrideSpec ?? record.spec).hiding(record.secretPaths)
         config = TunnelURL.config(of: url, spec: spec)
         labels = TunnelLabels(
             alias: override?.alias ?? record.labels.alias,

@@ -1,9 +1,9 @@
 import Config
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+package import FoundationEssentials
 #else
-import Foundation
+package import Foundation
 #endif
 
 /// The live state as a manifest: planning it against the daemon it came from changes nothing.
@@ -68,6 +68,13 @@ enum ManifestExport {
 
     private static func time(_ date: Date) -> String {
         date.formatted(.iso8601)
+    }
+}
+
+extension DesiredState {
+    /// See `ManifestExport`.
+    package func export(now: Date) -> String {
+        ManifestExport.text(of: self, now: now)
     }
 }
 

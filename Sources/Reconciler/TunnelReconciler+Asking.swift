@@ -106,7 +106,7 @@ extension TunnelReconciler {
 
     /// The live state as a manifest: starting with it changes nothing.
     package func export() -> String {
-        ManifestExport.text(of: state, now: now())
+        state.export(now: now())
     }
 
     /// Asks for a pass, and waits until every tunnel is as it should be, has failed, or the time is over.

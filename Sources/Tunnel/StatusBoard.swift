@@ -40,11 +40,13 @@ final class StatusBoard: Sendable {
     /// Notes a step of the tunnel's life; the same step twice in a row is one.
     func move(to phase: TunnelPhase, _ reason: TunnelReason? = nil, _ message: String = "") {
         update { status in
-            guard status.phase != phase || status.reason != reason || status.message != message else { return }
+            let text = status.spec.secretTexts.masked(in: message)
+            guard status.phase != phase || status.reason != reason || status.message != text else { return }
             let sequence = (status.transitions.last?.sequence ?? 0) + 1
-            let step = PhaseTransition(sequence: sequence, phase: phase, reason: reason, message: message, time: Date())
+            let step = PhaseTransition(sequence: sequence, phase: phase, reason: reason, message: text, time: Date())
             status.transitions.append(step)
             if status.transitions.count > TunnelStatus.transitionLimit { status.transitions.removeFirst() }
+            if phase == .ready { status.starts += 1 }
             status.readySince = phase == .ready ? step.time : nil
         }
     }

@@ -61,7 +61,7 @@ final class TunnelContext: Sendable {
     /// Treats connections from now on by `spec`; those that exist are left alone.
     func apply(_ spec: TunnelSpec) {
         current.withLock { $0.plan = ForwardingPlan(spec, following: $0.plan) }
-        log.level = spec.log
+        log.follow(spec)
     }
 
     /// Starts a new group and returns the one that held every connection so far.

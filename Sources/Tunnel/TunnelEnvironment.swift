@@ -150,6 +150,8 @@ package enum TunnelLimits {
     /// Retry delays of a tunnel that can not start.
     package static let retryBase = Duration.seconds(1)
     package static let retryCap = Duration.seconds(60)
+    /// How often the files of a tunnel that failed for its certificate are looked at.
+    static let certificateLook = Duration.seconds(2)
     /// Log lines waiting for their reader; the oldest is dropped.
     static let logLineBacklog = 4096
 }

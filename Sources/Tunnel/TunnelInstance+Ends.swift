@@ -1,5 +1,6 @@
 import Config
 import NIOCore
+import NIOPosix
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -48,6 +49,7 @@ extension TunnelInstance {
 
     private func credentials(for spec: TunnelSpec) throws(TunnelError) -> ServerCredentials? {
         let mode = spec.tls ?? .off
+        certificateFiles = CertificateFiles(mode).map { ($0, $0.state) }
         guard let credentials = try ServerCredentials(mode, reloadInterval: tunnel.environment.reloadInterval) else {
             tunnel.log.write(.warn, "TLS code-0: unencrypted")
             return nil
@@ -69,6 +71,18 @@ extension TunnelInstance {
         if let warning = certificate.expiryWarning(now: Date()) { tunnel.log.write(.warn, warning) }
         certificateCheck = tunnel.home.scheduleTask(in: .hours(24)) { [mailbox] in
             _ = mailbox.yield(.checkCertificate)
+        }
+    }
+
+    /// A tunnel that failed for its certificate is tried again when the files have changed.
+    func watchCertificate() {
+        guard board.current.reason == .certificateInvalid, let (files, state) = certificateFiles else { return }
+        let interval = tunnel.environment.reloadInterval ?? TunnelLimits.certificateLook
+        retry = tunnel.home.scheduleTask(in: TimeAmount(interval)) { [mailbox] in
+            // Looking may wait for a slow disk, which event loops must not.
+            NIOThreadPool.singleton.submit { _ in
+                _ = mailbox.yield(files.state == state ? .watchCertificate : .retry)
+            }
         }
     }
 

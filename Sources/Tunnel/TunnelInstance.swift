@@ -17,7 +17,7 @@ actor TunnelInstance {
     nonisolated let tunnel: TunnelContext
     private nonisolated let commands: AsyncStream<Command>
     nonisolated let mailbox: AsyncStream<Command>.Continuation
-    private let group: any EventLoopGroup
+    let group: any EventLoopGroup
     nonisolated let trust: ClientTrust
     nonisolated let exit: NIOLoopBoundBox<LinkExit>
 
@@ -27,12 +27,14 @@ actor TunnelInstance {
     var backoff = Backoff()
     /// Between attempts to meet the server, which come sooner after one another than other retries.
     var redial = Backoff(base: TunnelLimits.redialBase, cap: TunnelLimits.redialCap)
-    private var retry: Scheduled<Void>?
+    var retry: Scheduled<Void>?
     var end: TunnelEnd?
     var endsMade = 0
     /// Which way a client's users came before it left an end: their listeners stay while the next one asks its server.
     var formerFlow: TunnelFlow?
     var certificateCheck: Scheduled<Void>?
+    /// A server's certificate files as they were before they were last loaded.
+    var certificateFiles: (files: CertificateFiles, state: CertificateFiles.State)?
     /// Which of the two `auto` has turned out to be; kept while the spec's mode is.
     private var decision: (spec: SessionIdentity, mode: TunnelMode)?
     private var wantsToRun = false
@@ -48,6 +50,8 @@ actor TunnelInstance {
         case report(EndReport, of: Int)
         /// A day has passed under the same certificate.
         case checkCertificate
+        /// Certificate files that could not be used are the same still.
+        case watchCertificate
     }
 
     private struct Drain {
@@ -68,7 +72,7 @@ actor TunnelInstance {
             home: home,
             dialer: engine.dialer,
             environment: engine.environment,
-            log: TunnelLog(id: id, level: spec.log, sink: engine.logSink)
+            log: TunnelLog(id: id, spec: spec, sink: engine.logSink)
         )
         exit = .makeBoxSendingValue(LinkExit(tunnel: tunnel), eventLoop: home)
         (commands, mailbox) = AsyncStream.makeStream(of: Command.self)
@@ -102,7 +106,7 @@ actor TunnelInstance {
         guard case .terminated = mailbox.yield(command) else { return }
         switch command {
         case .run(_, _, _, let done), .stop(let done), .leave(let done): done.resume()
-        case .retry, .drained, .report, .checkCertificate: break
+        case .retry, .drained, .report, .checkCertificate, .watchCertificate: break
         }
     }
 
@@ -126,6 +130,7 @@ actor TunnelInstance {
             case .report(let report, let number):
                 if wantsToRun, number == end?.number { await handle(report) }
             case .checkCertificate: checkCertificate()
+            case .watchCertificate: if board.current.phase == .failed { watchCertificate() }
             case .drained:
                 settleDrains()
             }
@@ -298,7 +303,8 @@ actor TunnelInstance {
         tunnel.log.write(.error, "\(roleName) error: \(error.message)")
         guard !error.isTerminal else {
             await releaseAll()
-            return board.move(to: .failed, error.reason, error.message)
+            board.move(to: .failed, error.reason, error.message)
+            return watchCertificate()
         }
         var random = SystemRandomNumberGenerator()
         let delay = error.reason == .peerUnreachable ? nextRedial(&random) : backoff.next(using: &random)

@@ -26,17 +26,29 @@ package struct TunnelLogLine: Sendable, Hashable {
 final class TunnelLog: Sendable {
     private let id: InstanceID
     private let sink: AsyncStream<TunnelLogLine>.Continuation
-    private let threshold: Mutex<LogLevel>
+    private let rule: Mutex<Rule>
 
-    init(id: InstanceID, level: LogLevel, sink: AsyncStream<TunnelLogLine>.Continuation) {
-        self.id = id
-        self.sink = sink
-        threshold = Mutex(level)
+    private struct Rule {
+        let level: LogLevel
+        let secretTexts: SecretTexts
+
+        init(_ spec: TunnelSpec) {
+            level = spec.log
+            secretTexts = spec.secretTexts
+        }
     }
 
-    var level: LogLevel {
-        get { threshold.withLock { $0 } }
-        set { threshold.withLock { $0 = newValue } }
+    init(id: InstanceID, spec: TunnelSpec, sink: AsyncStream<TunnelLogLine>.Continuation) {
+        self.id = id
+        self.sink = sink
+        rule = Mutex(Rule(spec))
+    }
+
+    var level: LogLevel { rule.withLock { $0.level } }
+
+    /// Takes the level, and what must not be shown, from this spec.
+    func follow(_ spec: TunnelSpec) {
+        rule.withLock { $0 = Rule(spec) }
     }
 
     /// What a peer sent may be part of it: nothing in it begins a line of its own or steers a terminal.
@@ -49,8 +61,10 @@ final class TunnelLog: Sendable {
 
     /// Writes a line, whose text is only built when somebody will see it, and which must not hold a key.
     func write(_ level: LogLevel, _ message: @autoclosure () -> String) {
-        guard self.level.shows(level) else { return }
-        sink.yield(TunnelLogLine(id: id, level: level, message: Self.oneLine(message()), time: Date()))
+        let rule = rule.withLock { $0 }
+        guard rule.level.shows(level) else { return }
+        let text = rule.secretTexts.masked(in: Self.oneLine(message()))
+        sink.yield(TunnelLogLine(id: id, level: level, message: text, time: Date()))
     }
 }
 

@@ -124,6 +124,8 @@ package struct TunnelStatus: Sendable, Hashable {
     package var drainDeadline: Date?
     /// Totals since the engine first saw this instance; they only grow.
     package var traffic = Traffic()
+    /// How often it has become ready.
+    package var starts = 0
     /// When the current run became ready; nil while it is not.
     package var readySince: Date?
     /// The addresses really bound (port 0 resolved), TCP first.

@@ -68,6 +68,11 @@ final class Daemon: Sendable {
         process.signal(number)
     }
 
+    /// What it has logged so far.
+    var log: String {
+        get throws { try process.output }
+    }
+
     var allocatedKilobytes: Int {
         get throws {
             let status = try String(contentsOfFile: "/proc/\(process.id)/status", encoding: .utf8)

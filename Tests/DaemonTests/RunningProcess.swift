@@ -104,6 +104,11 @@ final class RunningProcess: Sendable {
         return Finished(code: code, output: try process.text("output"), errors: try process.errors)
     }
 
+    /// What it has written to standard output so far.
+    var output: String {
+        get throws { try text("output") }
+    }
+
     /// What it has written to standard error so far.
     var errors: String {
         get throws { try text("errors") }

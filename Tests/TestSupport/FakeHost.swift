@@ -51,7 +51,7 @@ package final class FakeHost: InstanceHost {
     }
 
     /// Shows the instance in this phase, until it is run again.
-    package func show(_ id: InstanceID, _ phase: TunnelPhase, _ reason: TunnelReason) {
+    package func show(_ id: InstanceID, _ phase: TunnelPhase, _ reason: TunnelReason? = nil) {
         state.withLock { $0.entries[id]?.step(phase, reason) }
         change.yield()
     }
@@ -61,6 +61,11 @@ package final class FakeHost: InstanceHost {
             guard let before = state.entries[id]?.status.traffic else { return }
             state.entries[id]?.status.traffic = before + traffic
         }
+    }
+
+    /// Shows this many connections of users, until told otherwise.
+    package func hold(_ connections: Int, for id: InstanceID) {
+        state.withLock { $0.entries[id]?.status.tcpConnections = connections }
     }
 
     // MARK: InstanceHost

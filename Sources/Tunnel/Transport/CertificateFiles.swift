@@ -15,6 +15,17 @@ struct CertificateFiles: Sendable {
     let certificatePath: String
     let keyPath: String
 
+    init(certificatePath: String, keyPath: String) {
+        self.certificatePath = certificatePath
+        self.keyPath = keyPath
+    }
+
+    /// Nil for a mode that needs no files.
+    init?(_ mode: TLSMode) {
+        guard case .files(let certificate, let key) = mode else { return nil }
+        self.init(certificatePath: certificate, keyPath: key)
+    }
+
     /// What tells one state of the pair from another, without reading it.
     struct State: Sendable, Hashable {
         let certificate: FileState?

@@ -58,8 +58,7 @@ package final class ServerCredentials: Sendable {
     ) throws(TunnelError) {
         switch mode {
         case .off: return nil
-        case .selfSigned: files = nil
-        case .files(let certificate, let key): files = CertificateFiles(certificatePath: certificate, keyPath: key)
+        case .selfSigned, .files: files = CertificateFiles(mode)
         case .filesMissing:
             throw TunnelError(.certificateInvalid, "tls=2 needs crt and key, the paths of two PEM files")
         }

@@ -1,0 +1,150 @@
+import Config
+import HTTPTypes
+import Hummingbird
+import Reconciler
+import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// `GET /metrics`: what Prometheus scrapes, in its text format 0.0.4.
+struct MetricsRoutes: Sendable {
+    let reconciler: TunnelReconciler
+    let facts: DaemonFacts
+
+    static let type = "text/plain; version=0.0.4; charset=utf-8"
+
+    var resources: [Resource] {
+        [
+            Resource(
+                path: "/metrics",
+                access: .key,
+                operations: [
+                    Operation(
+                        method: .get,
+                        id: "metrics",
+                        summary: "Figures of tunnels, reconciler and process for Prometheus",
+                        answers: [.init(status: 200, text: "Prometheus text", type: "text/plain")]
+                    ) { _, _ in .text(await text(), type: Self.type) }
+                ]
+            )
+        ]
+    }
+
+    private func text() async -> String {
+        let instances = await reconciler.instances()
+        let status = await reconciler.status()
+        let streams = reconciler.hub.subscriberCount + reconciler.notices.subscriberCount
+        return (TunnelMetrics.families(instances) + reconcile(status, instances, streams: streams) + process())
+            .map(\.text).joined()
+    }
+
+    private func reconcile(_ status: ReconcileStatus, _ instances: [Instance], streams: Int) -> [MetricFamily] {
+        [
+            .counter("nodepass_reconcile_passes_total", "Reconcile passes since the start.", status.passes),
+            .counter(
+                "nodepass_reconcile_actions_total",
+                "Steps of all reconcile plans since the start.",
+                status.actions
+            ),
+            .gauge("nodepass_reconcile_pass_seconds", "Duration of the last pass.", status.passDuration / .seconds(1)),
+            .counter("nodepass_manifest_rejections_total", "Manifests rejected since the start.", status.rejections),
+            .gauge(
+                "nodepass_manifest_rejected",
+                "1 while the manifest on disk is rejected and the last good one runs.",
+                status.rejection == nil ? 0 : 1
+            ),
+            .gauge("nodepass_manifest_invalid_tunnels", "Declarations with errors.", Double(status.invalid.count)),
+            .gauge(
+                "nodepass_tunnels_overridden",
+                "Declared tunnels that are not as the manifest says because somebody wanted it so.",
+                Double(instances.count { $0.override != nil })
+            ),
+            .gauge(
+                "nodepass_tunnels_failing",
+                "Tunnels that should serve and can not.",
+                Double(instances.count { $0.phase.isFailing })
+            ),
+            .gauge(
+                "nodepass_storage_failing",
+                "1 while the store refuses writes.",
+                status.storageProblem == nil ? 0 : 1
+            ),
+            .gauge("nodepass_event_subscribers", "Open event streams.", Double(streams)),
+        ]
+    }
+
+    private func process() -> [MetricFamily] {
+        let process = ProcessReadings.now
+        let uptime = (ContinuousClock.now - facts.started) / .seconds(1)
+        return [
+            MetricFamily(
+                "nodepass_build_info",
+                "gauge",
+                "The daemon's version.",
+                [.init(labels: [("version", Version.build), ("api", Version.api)], value: 1)]
+            ),
+            .gauge(
+                "process_start_time_seconds",
+                "Start of the process since the epoch.",
+                Date().timeIntervalSince1970 - uptime
+            ),
+            MetricFamily(
+                "process_cpu_seconds_total",
+                "counter",
+                "User and system time.",
+                [.init(labels: [], value: process.cpuSeconds)]
+            ),
+            .gauge("process_resident_memory_bytes", "Resident memory.", Double(process.residentBytes)),
+            .gauge("process_open_fds", "Open file descriptors.", Double(process.openFiles)),
+        ]
+    }
+}
+
+/// One metric with its help text and samples.
+struct MetricFamily: Sendable {
+    struct Sample: Sendable {
+        let labels: [(name: String, value: String)]
+        let value: Double
+    }
+
+    private let name: String
+    private let type: String
+    private let help: String
+    private let samples: [Sample]
+
+    init(_ name: String, _ type: String, _ help: String, _ samples: [Sample]) {
+        self.name = name
+        self.type = type
+        self.help = help
+        self.samples = samples
+    }
+
+    static func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+        MetricFamily(name, "gauge", help, [Sample(labels: [], value: value)])
+    }
+
+    static func counter(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
+        MetricFamily(name, "counter", help, [Sample(labels: [], value: Double(value))])
+    }
+
+    var text: String {
+        let head = "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+        return samples.reduce(into: head) { text, sample in
+            let labels = sample.labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
+            text += name + (labels.isEmpty ? "" : "{\(labels)}") + " \(Self.number(sample.value))\n"
+        }
+    }
+
+    private static func escaped(_ text: String) -> String {
+        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+    }
+
+    /// Counts without a fraction, up to where a double has none.
+    private static func number(_ value: Double) -> String {
+        value == value.rounded() && value.magnitude < 0x1p63 ? String(Int64(value)) : String(value)
+    }
+}

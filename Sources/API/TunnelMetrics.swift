@@ -1,0 +1,99 @@
+import Reconciler
+import Tunnel
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that grows with their number.
+enum TunnelMetrics {
+    static func families(_ instances: [Instance]) -> [MetricFamily] {
+        let now = Date()
+        func figure(_ name: String, _ type: String, _ help: String, _ value: (Instance) -> Double) -> MetricFamily {
+            let samples = instances.map { MetricFamily.Sample(labels: [("tunnel", label($0))], value: value($0)) }
+            return MetricFamily(name, type, help, samples)
+        }
+        return [
+            MetricFamily("nodepass_tunnel_phase", "gauge", "1 for the phase the tunnel is in.", instances.map(phase)),
+            traffic("nodepass_tunnel_received_bytes_total", "Bytes that came from users.", instances) { traffic in
+                (traffic.tcpRx, traffic.udpRx)
+            },
+            traffic("nodepass_tunnel_sent_bytes_total", "Bytes that went to users.", instances) { traffic in
+                (traffic.tcpTx, traffic.udpTx)
+            },
+            MetricFamily(
+                "nodepass_tunnel_connections",
+                "gauge",
+                "Open TCP connections and UDP sessions.",
+                instances.flatMap(connections)
+            ),
+            figure("nodepass_tunnel_draining_connections", "gauge", "Connections of former runs that may finish.") {
+                Double($0.status?.drainingConnections ?? 0)
+            },
+            figure("nodepass_tunnel_pool_idle", "gauge", "Idle links of a two-ended tunnel.") {
+                Double($0.status?.poolIdle ?? 0)
+            },
+            figure("nodepass_tunnel_ping_seconds", "gauge", "Round trip to the other end, or connect time.") {
+                Double($0.status?.pingMilliseconds ?? 0) / 1000
+            },
+            figure("nodepass_tunnel_rejected_total", "counter", "Strangers turned away, since the start.") {
+                Double($0.status?.rejected ?? 0)
+            },
+            figure("nodepass_tunnel_starts_total", "counter", "Times it has become ready, since the start.") {
+                Double($0.status?.starts ?? 0)
+            },
+            figure("nodepass_tunnel_uptime_seconds", "gauge", "Time since it became ready; 0 while it is not.") {
+                $0.status?.readySince.map { max(0, now.timeIntervalSince($0)) } ?? 0
+            },
+            figure("nodepass_tunnel_overridden", "gauge", "1 while an override stands over its declaration.") {
+                $0.override == nil ? 0 : 1
+            },
+            certificates(instances),
+        ]
+    }
+
+    private static func label(_ instance: Instance) -> String { instance.name ?? instance.id }
+
+    private static func phase(_ instance: Instance) -> MetricFamily.Sample {
+        MetricFamily.Sample(labels: [("tunnel", label(instance)), ("phase", instance.phase.rawValue)], value: 1)
+    }
+
+    private static func traffic(
+        _ name: String,
+        _ help: String,
+        _ instances: [Instance],
+        _ bytes: (Traffic) -> (tcp: UInt64, udp: UInt64)
+    ) -> MetricFamily {
+        let samples = instances.flatMap { instance in
+            let bytes = bytes(instance.traffic)
+            return [("tcp", bytes.tcp), ("udp", bytes.udp)].map { transport, count in
+                let labels = [("tunnel", label(instance)), ("transport", transport)]
+                return MetricFamily.Sample(labels: labels, value: Double(count))
+            }
+        }
+        return MetricFamily(name, "counter", help, samples)
+    }
+
+    private static func connections(_ instance: Instance) -> [MetricFamily.Sample] {
+        let counts = [("tcp", instance.status?.tcpConnections ?? 0), ("udp", instance.status?.udpSessions ?? 0)]
+        return counts.map { transport, count in
+            let labels = [("tunnel", label(instance)), ("transport", transport)]
+            return MetricFamily.Sample(labels: labels, value: Double(count))
+        }
+    }
+
+    private static func certificates(_ instances: [Instance]) -> MetricFamily {
+        let samples = instances.compactMap { instance in
+            instance.status?.certificate.map { certificate in
+                MetricFamily.Sample(
+                    labels: [("tunnel", label(instance))],
+                    value: certificate.notAfter.timeIntervalSince1970.rounded()
+                )
+            }
+        }
+        let help = "When the certificate it shows expires, since the epoch."
+        return MetricFamily("nodepass_tunnel_certificate_expiry_seconds", "gauge", help, samples)
+    }
+}
