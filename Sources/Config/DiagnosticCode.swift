@@ -43,6 +43,7 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
     case noKey = "no-key"
     case tunnelLoop = "tunnel-loop"
     case addressShared = "address-shared"
+    case pairMismatch = "pair-mismatch"
     case privilegedPort = "privileged-port"
     case nothingToCarry = "nothing-to-carry"
 
@@ -92,6 +93,7 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
         case .noKey: "A two-ended tunnel has no key of its own: anybody can compute the default."
         case .tunnelLoop: "The tunnel's port is also a target's port on this host: it would connect to itself."
         case .addressShared: "Two tunnels listen on one address."
+        case .pairMismatch: "A server and a client that meet at one address of this machine can not work together."
         case .privilegedPort: "A port below 1024 needs privileges this process does not have."
         case .nothingToCarry: "TCP and UDP are both switched off."
         }

@@ -12,10 +12,11 @@ enum ManifestLint {
             if !mayBindPrivilegedPorts { checkPorts(listeners, tunnel, &reader) }
             if tunnel.running { checkAddresses(listeners, tunnel, &taken, &reader) }
         }
+        checkPairs(tunnels, &reader)
         reader.prefix = ""
     }
 
-    private static func place(of path: String, _ tunnel: TunnelDeclaration) -> SourceLocation {
+    static func place(of path: String, _ tunnel: TunnelDeclaration) -> SourceLocation {
         tunnel.fieldSources[path] ?? tunnel.source
     }
 
