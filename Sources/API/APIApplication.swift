@@ -95,6 +95,7 @@ package struct APIApplication: Sendable {
                 reader: parts.manifestReader,
                 watcher: parts.watcher
             ).resources
+            + LogRoutes(reconciler: parts.reconciler).resources
         let document = OpenAPI(
             api: resources + DocsRoutes(document: "").resources,
             probes: probes,

@@ -49,6 +49,11 @@ extension APIError {
         "stale",
         "The instance has changed since it was read: read it again and repeat the change"
     )
+    static func outside(_ name: String, _ range: ClosedRange<Int>) -> APIError {
+        let text = "\(name) takes a number from \(range.lowerBound) to \(range.upperBound)"
+        return APIError(.badRequest, "parameter", text)
+    }
+
     static let internalError = APIError(.internalServerError, "internal", "Internal error")
 
     static let filesNeedSocket = APIError(

@@ -76,41 +76,61 @@ extension Operation.Answer {
     )
 }
 
-/// Writes one subscriber's stream and cuts it where its reader takes nothing any more.
-struct EventStream: Sendable {
-    private enum Step: Sendable {
-        case event(StreamEvent)
-        /// Nothing happened for a heartbeat.
-        case silence
-        case end
-    }
-
-    let subscription: EventSubscription
-    let channel: any Channel
-
-    /// Streams until the subscription ends or its reader goes; begins with `opening`.
+extension EventStream {
+    /// The answer that streams a hub's events.
     static func response(
         _ subscription: EventSubscription,
         opening: String,
         _ request: Request,
         _ context: APIRequestContext
     ) -> Response {
-        let stream = EventStream(subscription: subscription, channel: context.channel)
+        response(opening: opening, request, context) {
+            var iterator = subscription.makeAsyncIterator()
+            return try await iterator.next().map { EventView.block($0, in: subscription.log) }
+        } onEnd: {
+            subscription.end()
+        }
+    }
+
+    /// The answer that streams what `next` gives until it ends or the reader goes; `onEnd` makes `next` give nil.
+    static func response(
+        opening: String,
+        _ request: Request,
+        _ context: APIRequestContext,
+        next: @escaping @Sendable () async throws -> String?,
+        onEnd: @escaping @Sendable () -> Void
+    ) -> Response {
+        let stream = EventStream(next: next, channel: context.channel)
         let body = request.body
         return Response(
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-cache"],
             body: ResponseBody { writer in
-                defer { subscription.end() }
+                defer { onEnd() }
                 try await body.consumeWithInboundCloseHandler { _ in
                     try await stream.write(opening, to: &writer)
                 } onInboundClosed: {
-                    subscription.end()
+                    onEnd()
                 }
                 try await writer.finish(nil)
             }
         )
     }
+}
+
+/// Writes one subscriber's stream and cuts it where its reader takes nothing any more.
+struct EventStream: Sendable {
+    private enum Step: Sendable {
+        case text(String)
+        /// Nothing happened for a heartbeat.
+        case silence
+        case end
+    }
+
+    /// The next text to write; nil at the end, and when it is cancelled, after which it is asked again and must not have
+    /// lost anything.
+    let next: @Sendable () async throws -> String?
+    let channel: any Channel
 
     /// Returns when the subscription ends; throws where the connection has to be cut without a proper end.
     @concurrent
@@ -122,29 +142,26 @@ struct EventStream: Sendable {
             clock.begin()
             try await writer.write(ByteBuffer(string: text))
             clock.end()
-            switch try await next() {
-            case .event(let event): text = EventView.block(event, in: subscription.log)
+            switch try await step() {
+            case .text(let next): text = next
             case .silence: text = EventView.heartbeat
             case .end: return
             }
         }
     }
 
-    private func next() async throws -> Step {
+    private func step() async throws -> Step {
         guard !Task.isCancelled else { return .end }
         return try await withThrowingTaskGroup(of: Step.self) { group in
-            group.addTask {
-                var iterator = subscription.makeAsyncIterator()
-                return try await iterator.next().map(Step.event) ?? .end
-            }
+            group.addTask { try await next().map(Step.text) ?? .end }
             group.addTask {
                 try? await Task.sleep(for: APILimits.heartbeat)
                 return .silence
             }
             let first = try await group.next() ?? .end
             group.cancelAll()
-            // An event that came in the very moment the heartbeat was due has left the queue and must not get lost.
-            if case .silence = first, case .event(let event)? = try await group.next() { return .event(event) }
+            // What came in the very moment the heartbeat was due has left its queue and must not get lost.
+            if case .silence = first, case .text(let text)? = try await group.next() { return .text(text) }
             return first
         }
     }

@@ -76,17 +76,19 @@ struct OpenAPI {
     }
 
     private func answer(_ answer: Operation.Answer) -> JSONValue {
-        var members = [JSONValue.Member("description", .string(answer.text))]
+        var forms: [JSONValue.Member] = []
         if let schema = answer.schema {
-            members.append(JSONValue.Member("content", content(answer.type, schema)))
+            forms.append(content(answer.type, schema))
         } else if answer.type != "application/json" {
-            members.append(JSONValue.Member("content", content(answer.type, .object(["type": "string"]))))
+            forms.append(content(answer.type, .object(["type": "string"])))
         }
-        return .object(members)
+        if let stream = answer.streamType { forms.append(content(stream, .object(["type": "string"]))) }
+        let description = JSONValue.Member("description", .string(answer.text))
+        return .object([description] + (forms.isEmpty ? [] : [JSONValue.Member("content", .object(forms))]))
     }
 
-    private func content(_ type: String, _ schema: JSONValue) -> JSONValue {
-        .object([JSONValue.Member(type, .object(["schema": schema]))])
+    private func content(_ type: String, _ schema: JSONValue) -> JSONValue.Member {
+        JSONValue.Member(type, .object(["schema": schema]))
     }
 
     private func parameter(_ field: Operation.QueryField) -> JSONValue {

@@ -39,6 +39,8 @@ struct Operation: Sendable {
         let text: String
         var schema: JSONValue?
         var type = "application/json"
+        /// What it is instead where a parameter asks for a stream.
+        var streamType: String?
     }
 
     /// A documented parameter of the query or a header field.

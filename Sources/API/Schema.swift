@@ -62,6 +62,7 @@ enum Schema {
                 ],
                 required: ["id", "time", "type"]
             ),
+            "Log": log,
             "Error": object(
                 ["error": text, "message": text, "code": text, "source": text, "details": list("Diagnostic")],
                 required: ["error", "message"]
@@ -201,6 +202,17 @@ enum Schema {
             "properties": .object(members),
             "required": .array((texts + counts).map(JSONValue.string)),
         ])
+    }
+
+    private static var log: JSONValue {
+        let line = object(
+            ["time": text, "level": words(LogLevel.allCases.map(\.rawValue)), "message": text],
+            required: ["time", "level", "message"]
+        )
+        return object(
+            ["id": text, "lines": .object(["type": "array", "items": line])],
+            required: ["id", "lines"]
+        )
     }
 
     // MARK: Small parts

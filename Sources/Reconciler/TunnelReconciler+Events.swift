@@ -62,6 +62,8 @@ private struct Settlement {
     var drafts: [EventDraft] = []
     var records: [InstanceID: InstanceRecord] = [:]
     var removed: [InstanceID] = []
+    /// Instances whose `delete` is among the drafts.
+    var ended: [InstanceID] = []
     var told: [InstanceID: ToldInstance]
 }
 
@@ -107,7 +109,9 @@ extension TunnelReconciler {
             state.forget(id)
             folded[id] = nil
             reported[id] = nil
+            logs.forget(id)
         }
+        for id in settlement.ended { logs.endFollowing(id) }
         told = settlement.told
         unsaved = []
         owesUpdate = []
@@ -163,6 +167,7 @@ extension TunnelReconciler {
         let instance = last.stoppedInstance(traffic: state.records[id]?.traffic ?? Traffic())
         if known.phase != .stopped { settlement.drafts.append(draft(.update, instance)) }
         settlement.drafts.append(draft(.delete, instance))
+        settlement.ended.append(id)
         if var record = settlement.records[id] ?? state.records[id] {
             record.announced = false
             settlement.records[id] = record

@@ -59,6 +59,14 @@ extension TunnelReconciler {
         return StreamEvent(id: nil, kind: .update, instanceID: id, payload: render(.update, time, instance, ""))
     }
 
+    /// Keeps one line of an instance's log and passes `text`, its form for people, on to those who listen to events.
+    ///
+    /// The last words of an instance that has just been forgotten are lost.
+    package func publishLog(_ line: TunnelLogLine, as text: String) {
+        if state.records[line.id] != nil { logs.append(line) }
+        publishLog(line.id, text)
+    }
+
     /// Lines of instances that the world has not been told of yet, which are kept until it has.
     static let heldLogLimit = 1024
 

@@ -28,6 +28,8 @@ package actor TunnelReconciler: Service {
     package nonisolated let hub: EventHub
     /// The stream of the reconciler's own notices.
     package nonisolated let notices: EventHub
+    /// What tunnels said lately; those who follow it are not subscribers of the hub.
+    package nonisolated let logs = LogBook()
     let defaults: MasterDefaults
     let render: EventRenderer
     let renderNotice: NoticeRenderer
@@ -223,11 +225,12 @@ package actor TunnelReconciler: Service {
         logger.info("reconciler stopped")
     }
 
-    /// Says goodbye to every subscriber of either stream.
+    /// Says goodbye to every subscriber of either stream, and to those who follow a log.
     package nonisolated func endStreams() {
         let payload = render(.shutdown, now(), nil, "")
         hub.shutdown(payload: payload)
         notices.shutdown(payload: payload)
+        logs.endFollowing()
     }
 
     // MARK: Reading

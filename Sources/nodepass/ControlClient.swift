@@ -56,6 +56,21 @@ struct ControlClient: Sendable {
         _ = try await send(.DELETE, path)
     }
 
+    /// The blocks of a stream of server-sent events, for as long as the daemon goes on with it.
+    func stream(_ path: String) async throws -> ServerSentEvents {
+        let response: HTTPClientResponse
+        do {
+            response = try await HTTPClient.shared.execute(request(.GET, path), deadline: .distantFuture)
+        } catch {
+            throw CommandFailure(message: unreachable(error))
+        }
+        guard response.status == .ok else {
+            let body = try? await response.body.collect(upTo: Self.answerLimitBytes)
+            throw refusal(response.status.code, try? JSONParser.parse(Array(body?.readableBytesView ?? [])))
+        }
+        return ServerSentEvents(chunks: response.body, place: place)
+    }
+
     /// `path` begins below `/v1`; an answer that is no success is thrown as its message and what it says in detail.
     private func send(
         _ method: HTTPMethod,
@@ -63,18 +78,25 @@ struct ControlClient: Sendable {
         body: String? = nil,
         patience: Duration = .zero
     ) async throws -> [UInt8] {
+        let request = request(method, path, body: body)
+        let (status, bytes) = try await exchange(request, timeout: Self.timeout + TimeAmount(patience))
+        guard (200..<300).contains(status) else { throw refusal(status, try? JSONParser.parse(bytes)) }
+        return bytes
+    }
+
+    private func request(_ method: HTTPMethod, _ path: String, body: String? = nil) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: base + "/v1" + path)
         request.method = method
         if case .server(_, let key) = target, !key.isEmpty { request.headers.add(name: "X-API-Key", value: key) }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
-        let (status, bytes) = try await exchange(request, timeout: Self.timeout + TimeAmount(patience))
-        guard (200..<300).contains(status) else {
-            let answer = try? JSONParser.parse(bytes)
-            let text = answer?["error"]?.stringValue ?? "HTTP \(status)"
-            let details = (answer?["details"]?.items ?? []).map { "\n" + DiagnosticText.line($0) }
-            throw CommandFailure(message: "\(place) answers: \(text)\(advice(status))\(details.joined())")
-        }
-        return bytes
+        return request
+    }
+
+    /// The message of an answer that is no success, and what it says in detail.
+    private func refusal(_ status: UInt, _ answer: JSONValue?) -> CommandFailure {
+        let text = answer?["error"]?.stringValue ?? "HTTP \(status)"
+        let details = (answer?["details"]?.items ?? []).map { "\n" + DiagnosticText.line($0) }
+        return CommandFailure(message: "\(place) answers: \(text)\(advice(status))\(details.joined())")
     }
 
     private func json(_ bytes: [UInt8]) throws(CommandFailure) -> JSONValue {

@@ -154,7 +154,7 @@ struct Daemon {
         for await line in engine.logLines {
             let text = LogLine.text(line.level, line.message, time: line.time)
             if options.log.shows(line.level) { Output.line("\(text) [\(line.id)]") }
-            await reconciler.publishLog(line.id, text)
+            await reconciler.publishLog(line, as: text)
         }
     }
 

@@ -45,9 +45,10 @@ enum LogLine {
         Output.line(text(level, message, time: time))
     }
 
-    static func text(_ level: LogLevel, _ message: String, time: Date) -> String {
+    static func text(_ level: LogLevel, _ message: String, time: Date, isColored: Bool = true) -> String {
         let (name, color) = level.label
-        return "\(stamp(time))  \u{1b}[\(color)m\(name)\u{1b}[0m  \(message)"
+        let label = isColored ? "\u{1b}[\(color)m\(name)\u{1b}[0m" : name
+        return "\(stamp(time))  \(label)  \(message)"
     }
 
     /// Local time with milliseconds.

@@ -6,7 +6,9 @@ import Musl
 
 /// Whole lines to stdout and stderr, unbuffered: a log that is piped must not wait for a full buffer.
 enum Output {
-    static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    /// False when nobody reads any more, which ends a command that goes on for ever.
+    @discardableResult
+    static func line(_ text: String) -> Bool { write(text + "\n", to: STDOUT_FILENO) }
 
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
@@ -16,15 +18,17 @@ enum Output {
     /// Text that already ends as it should.
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
 
-    private static func write(_ text: String, to descriptor: Int32) {
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Bool {
         let bytes = Array(text.utf8)
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes { send($0, to: descriptor) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { return false }
             sent += count
         }
+        return true
     }
 
     private static func send(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int {

@@ -10,7 +10,7 @@ enum Usage {
           nodepass "master://host:port/prefix?<parameters>"  a daemon controlled through its API
           nodepass "server://key@host:port/target?<parameters>"
           nodepass "client://key@host:port/target?<parameters>"
-          nodepass validate FILE... | schema | get [NAME...] | describe NAME
+          nodepass validate FILE... | schema | get [NAME...] | describe NAME | logs NAME
           nodepass key show | key rotate
 
         `nodepass help` describes every command and option.

@@ -1,0 +1,131 @@
+package import Config
+import HTTPTypes
+import Hummingbird
+import NIOCore
+package import Reconciler
+package import Tunnel
+
+/// `GET /instances/{id}/logs`: what a tunnel said lately, and what it says from now on.
+struct LogRoutes: Sendable {
+    let reconciler: TunnelReconciler
+
+    private static let defaultTail = 200
+
+    private var limits: LogLimits { reconciler.logs.limits }
+
+    var resources: [Resource] {
+        [
+            Resource(
+                path: "/instances/{id}/logs",
+                access: .key,
+                operations: [
+                    Operation(
+                        method: .get,
+                        id: "getInstanceLog",
+                        summary: "Read a tunnel's newest log lines, or follow its log (SSE)",
+                        parameters: [.tail(default: Self.defaultTail, limit: limits.lines), .follow],
+                        answers: [
+                            .init(
+                                status: 200,
+                                text: "The lines, newest last; with `follow`, `log` events of one line each",
+                                schema: Schema.reference("Log"),
+                                streamType: "text/event-stream"
+                            ),
+                            .badRequest,
+                            .notFound,
+                        ],
+                        handler: read
+                    )
+                ],
+                lookup: { context in try await require(context) }
+            )
+        ]
+    }
+
+    /// The key's row is there for every method but says nothing.
+    private func require(_ context: APIRequestContext) async throws {
+        guard context.instanceID != KeyView.id else { return }
+        _ = try await find(context)
+    }
+
+    private func find(_ context: APIRequestContext) async throws -> Instance {
+        guard let instance = await reconciler.instance(context.instanceID) else { throw APIError.instanceNotFound }
+        return instance
+    }
+
+    private func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let count = try tail(request)
+        if request.isFollowing { return try await follow(count, request, context) }
+        let id = try await find(context).id
+        let lines = reconciler.logs.tail(id, count).map(LogView.object)
+        return .json(.object(["id": .string(id), "lines": .array(lines)]))
+    }
+
+    private func tail(_ request: Request) throws(APIError) -> Int {
+        guard let text = request.query("tail") else { return Self.defaultTail }
+        guard let count = Int(text), (1...limits.lines).contains(count) else {
+            throw .outside("tail", 1...limits.lines)
+        }
+        return count
+    }
+
+    /// Follows before it looks whether the instance exists: one that goes in between ends what follows it.
+    private func follow(_ count: Int, _ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let following: LogFollowing
+        do throws(LogBook.TooManyFollowers) {
+            following = try reconciler.logs.follow(context.instanceID, tail: count)
+        } catch {
+            throw APIError.tooManySubscribers
+        }
+        _ = try await find(context)
+        return EventStream.response(opening: EventView.heartbeat, request, context) {
+            await following.next().map(LogView.blocks)
+        } onEnd: {
+            following.end()
+        }
+    }
+}
+
+/// Log lines on the wire.
+package enum LogView {
+    package static func object(_ line: TunnelLogLine) -> JSONValue {
+        .object([
+            "time": .string(RFC3339.text(line.time)),
+            "level": .string(line.level.rawValue),
+            "message": .string(line.message),
+        ])
+    }
+
+    /// One `log` event a line; what a slow reader has missed is a line of its own.
+    package static func blocks(_ batch: LogBatch) -> String {
+        (gap(before: batch) + batch.lines).map { "event: log\ndata: \(object($0).compactText)\n\n" }.joined()
+    }
+
+    private static func gap(before batch: LogBatch) -> [TunnelLogLine] {
+        guard batch.missed > 0, let first = batch.lines.first else { return [] }
+        let message = "\(batch.missed) lines are missing here: they came faster than this reader took them"
+        return [TunnelLogLine(id: first.id, level: .warn, message: message, time: first.time)]
+    }
+}
+
+extension Request {
+    fileprivate var isFollowing: Bool { query("follow") == "true" || query("follow") == "1" }
+}
+
+extension Operation.QueryField {
+    fileprivate static func tail(default count: Int, limit: Int) -> Operation.QueryField {
+        Operation.QueryField(
+            name: "tail",
+            text: "So many of the newest lines",
+            schema: .object([
+                "type": "integer", "minimum": 1, "maximum": .int(Int64(limit)), "default": .int(Int64(count)),
+            ])
+        )
+    }
+
+    fileprivate static let follow = Operation.QueryField(
+        name: "follow",
+        text: "Go on with the lines that come, as server-sent events",
+        schema: .object(["type": "boolean"])
+    )
+}

@@ -1,0 +1,55 @@
+import API
+import AsyncHTTPClient
+import NIOCore
+
+/// The blocks a daemon sends; ends when the daemon ends them properly, throws when the connection breaks.
+struct ServerSentEvents: AsyncSequence, Sendable {
+    typealias Element = ServerSentEvent
+
+    let chunks: HTTPClientResponse.Body
+    /// How messages call the daemon.
+    let place: String
+
+    func makeAsyncIterator() -> Iterator {
+        Iterator(chunks: chunks.makeAsyncIterator(), place: place)
+    }
+
+    struct Iterator: AsyncIteratorProtocol {
+        private var chunks: HTTPClientResponse.Body.AsyncIterator
+        private let place: String
+        private var parser = ServerSentEventParser()
+        private var ready: [ServerSentEvent] = []
+        private var position = 0
+
+        init(chunks: HTTPClientResponse.Body.AsyncIterator, place: String) {
+            self.chunks = chunks
+            self.place = place
+        }
+
+        mutating func next() async throws -> ServerSentEvent? {
+            try await next(isolation: #isolation)
+        }
+
+        mutating func next(isolation actor: isolated (any Actor)?) async throws -> ServerSentEvent? {
+            while position == ready.count {
+                guard let chunk = try await nextChunk(actor) else { return nil }
+                do throws(ServerSentEventParser.TooLong) {
+                    ready = try parser.take(chunk.readableBytesView)
+                } catch {
+                    throw CommandFailure(message: "\(place) sends something that is no event stream")
+                }
+                position = 0
+            }
+            defer { position += 1 }
+            return ready[position]
+        }
+
+        private mutating func nextChunk(_ actor: isolated (any Actor)?) async throws -> ByteBuffer? {
+            do {
+                return try await chunks.next(isolation: actor)
+            } catch {
+                throw CommandFailure(message: "\(place) broke the stream off (\(error)): did it stop?")
+            }
+        }
+    }
+}
