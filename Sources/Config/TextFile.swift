@@ -11,8 +11,15 @@ package enum TextFile {
         package let problem: String
     }
 
-    /// The bytes of a regular file as text; a pipe or device is refused because reading it could wait forever.
+    /// A regular file as text.
     package static func read(_ path: String, limitBytes: Int) throws(ReadError) -> String {
+        let bytes = try bytes(of: path, limitBytes: limitBytes)
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw ReadError(problem: "not UTF-8 text") }
+        return text
+    }
+
+    /// The bytes of a regular file; a pipe or device is refused because reading it could wait forever.
+    package static func bytes(of path: String, limitBytes: Int) throws(ReadError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw ReadError(problem: String(cString: strerror(errno))) }
         defer { close(descriptor) }
@@ -20,9 +27,7 @@ package enum TextFile {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw ReadError(problem: "not a regular file")
         }
-        let bytes = try readAll(descriptor, limitBytes: limitBytes)
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw ReadError(problem: "not UTF-8 text") }
-        return text
+        return try readAll(descriptor, limitBytes: limitBytes)
     }
 
     private static func readAll(_ descriptor: Int32, limitBytes: Int) throws(ReadError) -> [UInt8] {

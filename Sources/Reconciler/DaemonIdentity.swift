@@ -42,13 +42,8 @@ package final class DaemonIdentity: Sendable {
     /// Replaces the key; the old one is worthless when this returns.
     @discardableResult
     package func rotateKey() throws(StateStoreError) -> String {
-        try replaceKey(with: DaemonIdentity.hex(digits: 32))
-    }
-
-    /// Takes over a known key, as an import from another master does.
-    @discardableResult
-    package func replaceKey(with key: String) throws(StateStoreError) -> String {
-        try values.withLock { (values) throws(StateStoreError) in
+        let key = DaemonIdentity.hex(digits: 32)
+        return try values.withLock { (values) throws(StateStoreError) in
             try store.setSettings([Name.apiKey: key])
             values.apiKey = key
             return key
@@ -60,6 +55,14 @@ package final class DaemonIdentity: Sendable {
             try store.setSettings([Name.masterAlias: alias])
             values.masterAlias = alias
         }
+    }
+
+    /// What the store holds of a daemon that takes over another master's identity.
+    static func settings(_ imported: ImportedIdentity) -> [String: String] {
+        var settings = [Name.apiKey: imported.apiKey]
+        if let id = imported.masterID { settings[Name.masterID] = id }
+        if !imported.masterAlias.isEmpty { settings[Name.masterAlias] = imported.masterAlias }
+        return settings
     }
 
     /// From the system's cryptographic generator, four bits a digit.

@@ -13,6 +13,8 @@ package struct StoredInstances: Sendable {
     package var records: [InstanceRecord] = []
     /// Id and problem of rows whose URL no longer reads; they stay in the store untouched.
     package var unusable: [InstanceID: String] = [:]
+
+    package init() {}
 }
 
 extension StateStore {
@@ -69,7 +71,7 @@ extension StateStore {
 // MARK: - Rows
 
 extension StateStore {
-    private static func upsert(_ record: InstanceRecord, into database: Database) throws {
+    static func upsert(_ record: InstanceRecord, into database: Database) throws {
         // Not REPLACE: that would delete the row first, and the override with it.
         try database.execute(
             sql: """

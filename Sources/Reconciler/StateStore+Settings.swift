@@ -8,16 +8,18 @@ extension StateStore {
     }
 
     package func setSettings(_ values: [String: String]) throws(StateStoreError) {
-        try write { database in
-            for (name, value) in values {
-                try database.execute(
-                    sql: """
-                        INSERT INTO setting (name, value) VALUES (?, ?)
-                        ON CONFLICT (name) DO UPDATE SET value = excluded.value
-                        """,
-                    arguments: [name, value]
-                )
-            }
+        try write { try StateStore.set(values, in: $0) }
+    }
+
+    static func set(_ values: [String: String], in database: Database) throws {
+        for (name, value) in values {
+            try database.execute(
+                sql: """
+                    INSERT INTO setting (name, value) VALUES (?, ?)
+                    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+                    """,
+                arguments: [name, value]
+            )
         }
     }
 }

@@ -60,6 +60,9 @@ package final class StateStore: Sendable {
         return StateStore(directory: directory, database: queue, lock: lock)
     }
 
+    /// Whether a daemon has ever kept its state there.
+    package static func exists(in directory: String) -> Bool { StateDirectory(path: directory).hasDatabase }
+
     /// `.failed` means the file itself is at fault; everything else is the machine's.
     private static func connect(
         _ directory: StateDirectory,

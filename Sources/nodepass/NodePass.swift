@@ -66,7 +66,7 @@ struct RootCommand: AsyncParsableCommand {
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
             DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, ResetCommand.self,
             CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ExportCommand.self, PingCommand.self,
-            LogsCommand.self, KeyCommand.self, SchemaCommand.self,
+            LogsCommand.self, WatchCommand.self, KeyCommand.self, ImportCommand.self, SchemaCommand.self,
         ]
     )
 }

@@ -10,8 +10,10 @@ enum Usage {
           nodepass "master://host:port/prefix?<parameters>"  a daemon controlled through its API
           nodepass "server://key@host:port/target?<parameters>"
           nodepass "client://key@host:port/target?<parameters>"
-          nodepass validate FILE... | schema | get [NAME...] | describe NAME | logs NAME
-          nodepass key show | key rotate
+          nodepass validate FILE... | plan [-f FILE...] | apply | export | schema
+          nodepass get [NAME...] | describe NAME | logs NAME | watch | ping HOST:PORT
+          nodepass start | stop | restart | reset NAME [--for 30m] | release NAME | create URL | delete NAME
+          nodepass key show | key rotate | import nodepass.gob
 
         `nodepass help` describes every command and option.
         """
