@@ -59,7 +59,9 @@ struct OpenAPI {
         }
         if let text = operation.text {
             let content = content("application/yaml", .object(["type": "string", "description": .string(text)]))
-            members.append(JSONValue.Member("requestBody", .object(["required": false, "content": content])))
+            members.append(
+                JSONValue.Member("requestBody", .object(["required": false, "content": .object([content])]))
+            )
         }
         members.append(JSONValue.Member("responses", responses(of: operation, access: resource.access)))
         return .object(members)
