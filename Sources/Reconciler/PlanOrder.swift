@@ -3,19 +3,21 @@ import Tunnel
 
 /// Orders steps so that an address is given up before it is taken.
 ///
-/// Stage by stage, everything nobody stands before is next. Where steps wait for each other in a ring (tunnels that swap
-/// addresses), one of them is stopped first and run again at the end; preferably one none of whose listeners stays.
+/// Stage by stage, everything nobody stands before is next. What others wait for is given up even where binding what comes
+/// instead fails. Where steps wait for each other in a ring (tunnels that swap addresses), one of them is stopped first and
+/// run again at the end; preferably one none of whose listeners stays.
 struct PlanOrder {
     private let steps: [PlanStep]
     /// For each step, the steps that must come before it.
     private var waitsFor: [Set<Int>]
+    private let isWaitedFor: Set<Int>
     private var isOpen: [Bool]
-    private var stopped: Set<Int> = []
 
     init(_ steps: [PlanStep]) {
         self.steps = steps
         isOpen = Array(repeating: true, count: steps.count)
         waitsFor = PlanOrder.dependencies(of: steps)
+        isWaitedFor = waitsFor.reduce(into: []) { $0.formUnion($1) }
     }
 
     mutating func stages() -> [[ReconcilePlan.Action]] {
@@ -39,7 +41,6 @@ struct PlanOrder {
     private mutating func breakRing(among remaining: [Int]) -> ReconcilePlan.Action {
         let ring = findRing(from: remaining[0])
         let victim = ring.first { !steps[$0].keepsListening } ?? ring[0]
-        stopped.insert(victim)
         settle([victim], in: remaining)
         return .stop(steps[victim].action.id)
     }
@@ -63,7 +64,7 @@ struct PlanOrder {
     }
 
     private func action(at index: Int) -> ReconcilePlan.Action {
-        guard stopped.contains(index), case .run(let desired, let reason, _) = steps[index].action else {
+        guard isWaitedFor.contains(index), case .run(let desired, let reason, _) = steps[index].action else {
             return steps[index].action
         }
         return .run(desired, reason, releaseFirst: true)

@@ -40,13 +40,9 @@ package struct ReconcilePlan: Sendable, Hashable {
         for (id, status) in actual where !wanted.contains(id) {
             steps.append(PlanStep(removing: id, status))
         }
-        let freed = steps.flatMap(\.releases)
         let stepping = Set(steps.map(\.action.id))
-        if !freed.isEmpty {
-            for instance in desired where !stepping.contains(instance.id) {
-                if let step = PlanStep(retrying: instance, actual[instance.id], freed: freed) { steps.append(step) }
-            }
-        }
+        let resting = desired.filter { !stepping.contains($0.id) }
+        steps += PlanStep.again(resting.compactMap { PlanStep(waiting: $0, actual[$0.id]) }, beside: steps)
         var order = PlanOrder(steps.sorted { $0.rank < $1.rank })
         stages = order.stages()
     }
@@ -57,45 +53,43 @@ struct PlanStep {
     let action: ReconcilePlan.Action
     let releases: Set<ListenAddress>
     let takes: Set<ListenAddress>
-    /// Addresses it has before and after, which an early stop would interrupt.
+    /// It has addresses before and after, which an early stop would interrupt and its own step does not.
     let keepsListening: Bool
 
     init(removing id: InstanceID, _ status: TunnelStatus) {
         action = .remove(id)
-        releases = status.heldAddresses
+        releases = status.held
         takes = []
         keepsListening = false
     }
 
-    /// A tunnel that waits for an address which this plan frees: it need not wait out its backoff.
-    init?(retrying desired: DesiredInstance, _ status: TunnelStatus?, freed: [ListenAddress]) {
-        guard desired.shouldRun, status?.phase == .backoff, status?.reason == .portInUse else { return nil }
+    /// A tunnel that is as it should be, but could not bind what it wants and still has what it had before.
+    init?(waiting desired: DesiredInstance, _ status: TunnelStatus?) {
+        guard desired.shouldRun, let status, status.phase == .backoff else { return nil }
         let wanted = desired.spec.listenAddresses
-        guard wanted.contains(where: { address in freed.contains { $0.conflicts(with: address) } }) else { return nil }
-        action = .run(desired, .start, releaseFirst: false)
-        releases = []
-        takes = wanted
-        keepsListening = false
+        releases = status.held.subtracting(wanted)
+        takes = status.reason == .portInUse ? wanted.subtracting(status.held) : []
+        action = .run(desired, .start, releaseFirst: releases.conflicts(with: takes))
+        keepsListening = !status.held.isDisjoint(with: wanted)
     }
 
     init?(_ desired: DesiredInstance, _ status: TunnelStatus?) {
         guard desired.shouldRun else {
             guard let status, !status.isDown else { return nil }
             action = .stop(desired.id)
-            releases = status.heldAddresses
+            releases = status.held
             takes = []
             keepsListening = false
             return
         }
         guard let reason = PlanStep.reason(desired, status) else { return nil }
-        let (held, wanted) = (status?.heldAddresses ?? [], desired.spec.listenAddresses)
+        let (held, wanted) = (status?.held ?? [], desired.spec.listenAddresses)
         let (released, taken) = (held.subtracting(wanted), wanted.subtracting(held))
-        // Moving from one host to all of them (or back) on the same port: it stands in its own way.
-        let blocksItself = taken.contains { new in released.contains { $0.conflicts(with: new) } }
-        action = .run(desired, reason, releaseFirst: blocksItself)
-        releases = released
+        // Moving from one host to all of them (or back) on the same port, it stands in its own way.
+        action = .run(desired, reason, releaseFirst: released.conflicts(with: taken))
+        releases = held.subtracting(reason.keepsSession ? wanted : desired.spec.certainAddresses)
         takes = taken
-        keepsListening = !held.isDisjoint(with: wanted)
+        keepsListening = reason != .restart && !held.isDisjoint(with: wanted)
     }
 
     private static func reason(_ desired: DesiredInstance, _ status: TunnelStatus?) -> ReconcilePlan.Reason? {
@@ -104,6 +98,22 @@ struct PlanStep {
         if status.generation != desired.generation { return .restart }
         guard status.spec != desired.spec else { return nil }
         return .change(status.spec.changes(to: desired.spec).map(\.class).max() ?? .live)
+    }
+
+    /// Those that need not wait longer, because these steps free what they wait for, and those that must not hold on to
+    /// where they were, because another tunnel is to have it.
+    static func again(_ waiting: [PlanStep], beside steps: [PlanStep]) -> [PlanStep] {
+        var (resting, chosen) = (waiting, [PlanStep]())
+        while !resting.isEmpty {
+            let freed = (steps + chosen).reduce(into: Set()) { $0.formUnion($1.releases) }
+            let claimed = (steps + waiting).reduce(into: Set()) { $0.formUnion($1.takes) }
+            let further = resting.filter { $0.takes.conflicts(with: freed) || $0.releases.conflicts(with: claimed) }
+            if further.isEmpty { break }
+            chosen += further
+            let ids = Set(further.map(\.action.id))
+            resting.removeAll { ids.contains($0.action.id) }
+        }
+        return chosen
     }
 
     /// Removes, then stops, then runs; by id within each, so that equal worlds give equal plans.
@@ -116,6 +126,13 @@ struct PlanStep {
     }
 }
 
+extension ReconcilePlan.Reason {
+    /// What mode and peer have decided stays decided.
+    fileprivate var keepsSession: Bool {
+        if case .change(let kind) = self { kind < .session } else { false }
+    }
+}
+
 extension TunnelStatus {
     /// It was told to stop (or never ran): only a new `run` brings it back.
     package var isDown: Bool {
@@ -123,10 +140,5 @@ extension TunnelStatus {
         case .draining, .stopping, .stopped: true
         case .starting, .connecting, .ready, .backoff, .failed: false
         }
-    }
-
-    /// What it may hold now; nothing once it is told to stop.
-    package var heldAddresses: Set<ListenAddress> {
-        isDown ? [] : spec.listenAddresses
     }
 }

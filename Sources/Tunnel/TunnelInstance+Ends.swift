@@ -176,7 +176,7 @@ extension TunnelInstance {
                 return await failed(error)
             }
             await release(except: wanted)
-            board.update { status in status.listening = wanted.compactMap { listeners[$0]?.address } }
+            showListeners(wanted)
         }
         board.update { $0.nextRetry = nil }
         becomeReady(spec)

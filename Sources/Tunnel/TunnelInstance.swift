@@ -169,10 +169,8 @@ actor TunnelInstance {
             if spec.role == .server || mode == .two { try await haveEnd(spec, mode) }
             try await bind(wanted)
             await release(except: wanted)
-            board.update { status in
-                status.resolvedMode = mode.rawValue
-                status.listening = wanted.compactMap { listeners[$0]?.address }
-            }
+            board.update { $0.resolvedMode = mode.rawValue }
+            showListeners(wanted)
             if spec.role == .client, mode == .one {
                 backoff.reset()
                 becomeReady(spec)
@@ -187,6 +185,17 @@ actor TunnelInstance {
     func becomeReady(_ spec: TunnelSpec) {
         if board.current.phase != .ready { tunnel.log.write(.info, "\(roleName) started: \(spec.displayURL())") }
         board.move(to: .ready)
+    }
+
+    func showListeners(_ wanted: [ListenKey]) {
+        board.update { status in
+            status.listening = wanted.compactMap { listeners[$0]?.address }
+            status.held = heldAddresses
+        }
+    }
+
+    private var heldAddresses: Set<ListenAddress> {
+        Set(listeners.keys.map { ListenAddress($0.endpoint, $0.transport) })
     }
 
     var roleName: String { board.current.spec.role == .server ? "Server" : "Client" }
@@ -308,7 +317,10 @@ actor TunnelInstance {
         }
         var random = SystemRandomNumberGenerator()
         let delay = error.reason == .peerUnreachable ? nextRedial(&random) : backoff.next(using: &random)
-        board.update { $0.nextRetry = Date(timeIntervalSinceNow: delay / .seconds(1)) }
+        board.update { status in
+            status.nextRetry = Date(timeIntervalSinceNow: delay / .seconds(1))
+            status.held = heldAddresses
+        }
         board.move(to: .backoff, error.reason, error.message)
         retry = group.next().scheduleTask(in: TimeAmount(delay)) { [mailbox] in _ = mailbox.yield(.retry) }
     }
@@ -331,10 +343,8 @@ actor TunnelInstance {
         await leaveEnd()
         formerFlow = nil
         await release(except: [])
-        board.update { status in
-            status.listening = []
-            status.nextRetry = nil
-        }
+        board.update { $0.nextRetry = nil }
+        showListeners([])
     }
 
     // MARK: Draining

@@ -130,6 +130,8 @@ package struct TunnelStatus: Sendable, Hashable {
     package var readySince: Date?
     /// The addresses really bound (port 0 resolved), TCP first.
     package var listening: [Endpoint] = []
+    /// What it has bound, as specs say it; while a move fails that is still where it was.
+    package var held: Set<ListenAddress> = []
     /// When the next attempt is due, in phase backoff.
     package var nextRetry: Date?
 

@@ -20,24 +20,8 @@ struct ReconcilePlanTests {
         for instance in world where instance.shouldRun {
             await host.run(instance.id, spec: instance.spec, generation: instance.generation, releaseFirst: false)
         }
-        host.forgetCalls()
+        host.forget()
         return host
-    }
-
-    func apply(_ plan: ReconcilePlan, to host: FakeHost) async {
-        for action in plan.actions {
-            switch action {
-            case .remove(let id): await host.remove(id)
-            case .stop(let id): await host.stop(id)
-            case .run(let desired, _, let releaseFirst):
-                await host.run(
-                    desired.id,
-                    spec: desired.spec,
-                    generation: desired.generation,
-                    releaseFirst: releaseFirst
-                )
-            }
-        }
     }
 
     @Test("a tunnel that takes the port another gives up comes after it")
@@ -46,7 +30,7 @@ struct ReconcilePlanTests {
         let desired = [try instance("b", clientURL(1)), try instance("a", clientURL(2))]
         let plan = ReconcilePlan(desired: desired, actual: host.snapshot())
         #expect(plan.actions.map(\.id) == ["a", "b"])
-        await apply(plan, to: host)
+        await plan.apply(to: host)
         #expect(host.violations.isEmpty)
     }
 
@@ -58,7 +42,7 @@ struct ReconcilePlanTests {
         #expect(plan.actions.count == 3)
         #expect(plan.actions.first == .stop("a"))
         #expect(plan.actions.last == .run(desired[0], .change(.rebind), releaseFirst: true))
-        await apply(plan, to: host)
+        await plan.apply(to: host)
         #expect(host.violations.isEmpty)
         #expect(ReconcilePlan(desired: desired, actual: host.snapshot()).isEmpty)
     }
@@ -114,43 +98,78 @@ struct ReconcilePlanTests {
         #expect(ReconcilePlan(desired: moved, actual: host.snapshot()).actions.map(\.id) == ["a", "c"])
     }
 
-    @Test("from any world to any other: releases before binds, unchanged untouched, nothing left", arguments: 0..<30)
-    func anyWorld(_ seed: UInt64) async throws {
-        var random = SeededRandom(seed: seed)
-        for _ in 0..<70 {
-            let before = try world(using: &random)
-            let after = try world(using: &random)
-            let host = await host(before)
-            try #require(host.violations.isEmpty)
-            let actual = host.snapshot()
-            let plan = ReconcilePlan(desired: after, actual: actual)
-            await apply(plan, to: host)
-            #expect(host.violations.isEmpty, "seed \(seed)")
-            #expect(ReconcilePlan(desired: after, actual: host.snapshot()).isEmpty, "seed \(seed)")
-            let unchanged = after.filter { $0.shouldRun && actual[$0.id]?.spec == $0.spec }
-            let untouched = unchanged.filter { actual[$0.id]?.generation == $0.generation }.map(\.id)
-            #expect(Set(untouched).isDisjoint(with: plan.actions.map(\.id)), "seed \(seed)")
-            let running = Set(host.snapshot().filter { !$0.value.isDown }.keys)
-            #expect(running == Set(after.filter(\.shouldRun).map(\.id)), "seed \(seed)")
-        }
+    @Test("a ring is opened at a tunnel that restarts anyway, before one whose other listener stays")
+    func restartOpensRing() async throws {
+        let host = await host([
+            try instance("a", "server://127.0.0.1:1/127.0.0.1:8?mode=1"),
+            try instance("b", "server://127.0.0.1:2/127.0.0.1:9?mode=1"),
+        ])
+        let desired = [
+            try instance("a", "server://127.0.0.1:2/127.0.0.1:8?mode=1"),
+            try instance("b", "server://127.0.0.1:1/127.0.0.1:9?mode=1", generation: 1),
+        ]
+        let plan = ReconcilePlan(desired: desired, actual: host.snapshot())
+        #expect(plan.actions.first == .stop("b"))
+        await plan.apply(to: host)
+        #expect(host.violations.isEmpty && host.interruptions.isEmpty)
     }
 
-    /// Some of eight tunnels on some of ten ports, no two of which want one address; two such worlds collide a lot.
-    func world(using random: inout SeededRandom) throws -> [DesiredInstance] {
-        var ports = Array(1...10).shuffled(using: &random)
-        var world: [DesiredInstance] = []
-        for id in ["a", "b", "c", "d", "e", "f", "g", "h"] where ports.count > 1 {
-            if Int.random(in: 0..<4, using: &random) == 0 { continue }
-            let host = ["127.0.0.1", "0.0.0.0", "127.0.0.2"].randomElement(using: &random) ?? ""
-            let port = ports.removeLast()
-            let isReverse = Int.random(in: 0..<4, using: &random) == 0
-            let url =
-                isReverse
-                ? "server://\(host):\(port)/127.0.0.1:\(ports.removeLast())?mode=1"
-                : "client://\(host):\(port)/10.0.0.7:80?mode=1"
-            let running = Int.random(in: 0..<6, using: &random) > 0
-            world.append(try instance(id, url, running: running, generation: Int.random(in: 0...1, using: &random)))
-        }
-        return world
+    @Test("a tunnel that waits for a port and is edited comes after whoever gives the port up")
+    func editedWhileWaiting() async throws {
+        let host = await host([try instance("b", clientURL(1)), try instance("a", clientURL(1))])
+        try #require(host.snapshot()["a"]?.phase == .backoff)
+        let desired = [try instance("a", clientURL(1, "mode=1&rate=10")), try instance("b", clientURL(2))]
+        let plan = ReconcilePlan(desired: desired, actual: host.snapshot())
+        #expect(plan.actions.map(\.id) == ["b", "a"])
+    }
+
+    @Test("clients that swap the targets they dial change live; nobody is stopped")
+    func swappedTargets() async throws {
+        let (one, two) = (
+            "client://reverse.example:1/127.0.0.1:81?mode=2", "client://reverse.example:1/127.0.0.1:82?mode=2"
+        )
+        let host = await host([try instance("a", one), try instance("b", two)])
+        let desired = [try instance("a", two), try instance("b", one)]
+        let plan = ReconcilePlan(desired: desired, actual: host.snapshot())
+        #expect(plan.stages == [desired.map { .run($0, .change(.live), releaseFirst: false) }])
+    }
+
+    @Test("a tunnel that could not move lets go of its old port once another is to have it")
+    func failedMove() async throws {
+        let host = await host([try instance("a", clientURL(1))])
+        host.occupy(ListenAddress(Endpoint(host: "127.0.0.1", port: 2), .tcp))
+        let moved = try instance("a", clientURL(2))
+        await ReconcilePlan(desired: [moved], actual: host.snapshot()).apply(to: host)
+        #expect(host.snapshot()["a"]?.listening.first?.port == 1)
+        #expect(ReconcilePlan(desired: [moved], actual: host.snapshot()).isEmpty)
+        let desired = [moved, try instance("b", clientURL(1))]
+        let plan = ReconcilePlan(desired: desired, actual: host.snapshot())
+        #expect(
+            plan.actions == [
+                .run(moved, .start, releaseFirst: true), .run(desired[1], .create, releaseFirst: false),
+            ]
+        )
+        await plan.apply(to: host)
+        #expect(host.snapshot().mapValues(\.phase) == ["a": .backoff, "b": .ready])
+    }
+
+    @Test("a port whose UDP half goes to another tunnel is given up before that one binds it")
+    func splitProtocols() async throws {
+        let host = await host([try instance("b", clientURL(53))])
+        let desired = [
+            try instance("a", clientURL(53, "mode=1&notcp=1")), try instance("b", clientURL(53, "mode=1&noudp=1")),
+        ]
+        let plan = ReconcilePlan(desired: desired, actual: host.snapshot())
+        #expect(plan.actions.map(\.id) == ["b", "a"])
+        await plan.apply(to: host)
+        #expect(host.violations.isEmpty && host.interruptions.isEmpty)
+    }
+
+    @Test("one host written another way is in its own way", arguments: ["localhost", "[::]", "0.0.0.0"])
+    func sameHost(_ name: String) async throws {
+        let host = await host([try instance("a", "client://\(name):1/10.0.0.7:80?mode=1")])
+        let desired = try instance("a", clientURL(1))
+        let plan = ReconcilePlan(desired: [desired], actual: host.snapshot())
+        #expect(plan.actions == [.run(desired, .change(.rebind), releaseFirst: true)])
     }
 }

@@ -183,7 +183,7 @@ struct TunnelReconcilerTests {
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         _ = try await daemon.next(3)
         try await daemon.settled()
-        daemon.host.forgetCalls()
+        daemon.host.forget()
         let last = daemon.hub.lastID
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         try await daemon.settled()

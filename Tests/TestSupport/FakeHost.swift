@@ -3,13 +3,7 @@ import Reconciler
 import Synchronization
 package import Tunnel
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
-/// A host without sockets: it keeps the promises of `InstanceHost` and notes when the reconciler breaks one.
+/// A host without sockets: it behaves as `TunnelEngine` does, and notes when a plan breaks a promise.
 package final class FakeHost: InstanceHost {
     package enum Call: Sendable, Hashable {
         case run(InstanceID, generation: Int, releaseFirst: Bool)
@@ -17,24 +11,7 @@ package final class FakeHost: InstanceHost {
         case remove(InstanceID)
     }
 
-    private struct Entry {
-        var status: TunnelStatus
-        var held: Set<ListenAddress> = []
-
-        mutating func step(_ phase: TunnelPhase, _ reason: TunnelReason? = nil) {
-            let sequence = (status.transitions.last?.sequence ?? -1) + 1
-            let step = PhaseTransition(sequence: sequence, phase: phase, reason: reason, message: "", time: Date())
-            status.transitions = (status.transitions + [step]).suffix(TunnelStatus.transitionLimit)
-        }
-    }
-
-    private struct State {
-        var entries: [InstanceID: Entry] = [:]
-        var calls: [Call] = []
-        var violations: [String] = []
-    }
-
-    private let state = Mutex(State())
+    private let state = Mutex(FakeWorld())
     package let changes: AsyncStream<Void>
     private let change: AsyncStream<Void>.Continuation
 
@@ -43,17 +20,22 @@ package final class FakeHost: InstanceHost {
     }
 
     package var calls: [Call] { state.withLock { $0.calls } }
-    /// Binds of an address that somebody else (or the instance itself) still held.
+    /// Binds of an address that another instance (or the instance itself) still held, since `forget`.
     package var violations: [String] { state.withLock { $0.violations } }
+    /// Instances that took an address again which they had given up since `forget`, other than by a restart.
+    package var interruptions: Set<InstanceID> { state.withLock { $0.interruptions } }
 
-    package func forgetCalls() {
-        state.withLock { $0.calls = [] }
+    /// Begins anew with what is noted; the instances stay as they are.
+    package func forget() {
+        state.withLock { $0.forget() }
     }
 
     /// Shows the instance in this phase, until it is run again.
     package func show(_ id: InstanceID, _ phase: TunnelPhase, _ reason: TunnelReason? = nil) {
-        state.withLock { $0.entries[id]?.step(phase, reason) }
-        change.yield()
+        edit { state in
+            state.entries[id]?.step(phase, reason)
+            if phase == .failed { state.entries[id]?.held = [:] }
+        }
     }
 
     package func count(_ traffic: Traffic, for id: InstanceID) {
@@ -68,71 +50,67 @@ package final class FakeHost: InstanceHost {
         state.withLock { $0.entries[id]?.status.tcpConnections = connections }
     }
 
+    // MARK: The world around it
+
+    /// Somebody who is no instance has this address.
+    package func occupy(_ address: ListenAddress) {
+        state.withLock { _ = $0.occupied.insert(address) }
+    }
+
+    /// That address is free again; whoever waits for it has it at once.
+    package func vacate(_ address: ListenAddress) {
+        edit { state in
+            state.occupied.remove(address)
+            state.retry()
+        }
+    }
+
+    /// A server elsewhere that clients meet; users come in at the client where it dials (`isForward`).
+    package func serve(_ endpoint: Endpoint, isForward: Bool) {
+        state.withLock { $0.servers[endpoint] = isForward }
+    }
+
+    /// Who listens at a port now: each bind is another socket.
+    package func sockets(at port: UInt16) -> Set<Int> {
+        state.withLock { state in
+            let held = state.entries.values.flatMap(\.held)
+            return Set(held.filter { $0.key.endpoint.port == port }.map(\.value))
+        }
+    }
+
+    private func edit(_ body: (inout FakeWorld) -> Void) {
+        state.withLock { body(&$0) }
+        change.yield()
+    }
+
     // MARK: InstanceHost
 
     package func snapshot() -> [InstanceID: TunnelStatus] {
-        state.withLock { $0.entries.mapValues(\.status) }
+        state.withLock { $0.entries.mapValues(\.shown) }
     }
 
     package func status(of id: InstanceID) -> TunnelStatus? {
-        state.withLock { $0.entries[id]?.status }
+        state.withLock { $0.entries[id]?.shown }
     }
 
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
-        state.withLock { state in
+        edit { state in
             state.calls.append(.run(id, generation: generation, releaseFirst: releaseFirst))
-            let fresh = TunnelStatus(spec: spec, generation: generation, transitions: [])
-            var entry = state.entries[id] ?? Entry(status: fresh)
-            if entry.status.transitions.isEmpty { entry.step(.stopped) }
-            if !entry.status.isDown, entry.status.generation != generation {
-                entry.held = []
-                entry.step(.stopped)
-            }
-            bind(spec.listenAddresses, to: &entry, id, releaseFirst: releaseFirst, &state)
-            entry.status.spec = spec
-            entry.status.generation = generation
-            entry.step(.starting)
-            entry.step(.ready)
-            state.entries[id] = entry
+            state.run(id, spec: spec, generation: generation, releaseFirst: releaseFirst)
         }
-        change.yield()
-    }
-
-    private func bind(
-        _ wanted: Set<ListenAddress>,
-        to entry: inout Entry,
-        _ id: InstanceID,
-        releaseFirst: Bool,
-        _ state: inout State
-    ) {
-        if releaseFirst { entry.held.formIntersection(wanted) }
-        for address in wanted.subtracting(entry.held) {
-            if entry.held.contains(where: { $0.conflicts(with: address) }) {
-                state.violations.append("\(id) blocks itself at \(address.endpoint)")
-            }
-            for (other, holder) in state.entries where other != id {
-                if holder.held.contains(where: { $0.conflicts(with: address) }) {
-                    state.violations.append("\(id) binds \(address.endpoint), which \(other) holds")
-                }
-            }
-        }
-        entry.held = wanted
     }
 
     package func stop(_ id: InstanceID) async {
-        state.withLock { state in
+        edit { state in
             state.calls.append(.stop(id))
-            state.entries[id]?.held = []
-            if state.entries[id]?.status.isDown == false { state.entries[id]?.step(.stopped) }
+            state.stop(id)
         }
-        change.yield()
     }
 
     package func remove(_ id: InstanceID) async {
-        state.withLock { state in
+        edit { state in
             state.calls.append(.remove(id))
             state.entries[id] = nil
         }
-        change.yield()
     }
 }
