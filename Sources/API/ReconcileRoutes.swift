@@ -58,7 +58,12 @@ struct ReconcileRoutes: Sendable {
                     name: "wait",
                     text: "How long to wait until every tunnel runs or has failed, such as 30s",
                     schema: .object(["type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$"])
-                )
+                ),
+                .init(
+                    name: "dryRun",
+                    text: "Answer how things stand without reading the manifest again",
+                    schema: .object(["type": "boolean"])
+                ),
             ],
             answers: [
                 .init(status: 200, text: "Every tunnel is as it should be", schema: Schema.reference("Outcome")),
@@ -74,7 +79,7 @@ struct ReconcileRoutes: Sendable {
 
     private func reconcile(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let wait = try request.duration("wait") ?? .zero
-        await watcher?.reread()
+        if !request.isDryRun { await watcher?.reread() }
         if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
         let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
         let status = await reconciler.status()

@@ -1,14 +1,14 @@
 /// Which addresses of this machine a tunnel takes, as far as its spec alone says.
-package enum TunnelListening {
-    package struct Listener: Sendable, Hashable {
-        package let endpoint: Endpoint
-        package let carried: TransportProtocol
+enum TunnelListening {
+    struct Listener: Hashable {
+        let endpoint: Endpoint
+        let carried: TransportProtocol
         /// The key of the manifest that names it.
         let path: String
     }
 
     /// Only what is certain: which side listens in mode auto is found out at run time.
-    package static func listeners(of spec: TunnelSpec) -> [Listener] {
+    static func listeners(of spec: TunnelSpec) -> [Listener] {
         switch (spec.role, spec.mode) {
         case (.server, .one):
             return meeting(spec) + spec.targets.prefix(1).flatMap { users(spec, at: $0, "target") }

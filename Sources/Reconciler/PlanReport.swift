@@ -220,7 +220,7 @@ extension InstanceRecord {
 }
 
 extension PlanReport.Conflict {
-    /// What is certain alone: which side listens in mode auto is found out at run time.
+    /// What is certain alone: which side listens in mode auto is found out at run time, and a name may be any host.
     fileprivate static func all(in desired: [DesiredInstance]) -> [PlanReport.Conflict] {
         struct Place: Hashable {
             let port: UInt16
@@ -228,24 +228,31 @@ extension PlanReport.Conflict {
         }
         var takers: [Place: [(address: ListenAddress, name: String)]] = [:]
         for instance in desired where instance.shouldRun {
-            for listener in TunnelListening.listeners(of: instance.spec) where listener.endpoint.port != 0 {
-                let place = Place(port: listener.endpoint.port, transport: listener.carried)
-                takers[place, default: []].append((ListenAddress(listener.endpoint), instance.label))
+            for address in instance.spec.certainAddresses where address.endpoint.port != 0 {
+                let place = Place(port: address.endpoint.port, transport: address.transport)
+                takers[place, default: []].append((address, instance.label))
             }
         }
-        let conflicts = takers.flatMap { place, all in
+        let conflicts = takers.values.flatMap { all in
             all.indices.compactMap { index -> PlanReport.Conflict? in
-                let rivals = all[(index + 1)...].filter { $0.address.conflicts(with: all[index].address) }
+                let (address, name) = all[index]
+                let rivals = all[(index + 1)...].filter { $0.address.excludes(address) }
                 guard !rivals.isEmpty else { return nil }
-                let names = [all[index].name] + rivals.map(\.name)
-                return PlanReport.Conflict(
-                    address: all[index].address.endpoint,
-                    transport: place.transport,
-                    names: names
-                )
+                let names = [name] + rivals.map(\.name)
+                return PlanReport.Conflict(address: address.endpoint, transport: address.transport, names: names)
             }
         }
         return conflicts.sorted { ($0.address.port, $0.transport.rawValue) < ($1.address.port, $1.transport.rawValue) }
+    }
+}
+
+extension ListenAddress {
+    /// As `conflicts`, without the benefit of the doubt that a name has there.
+    fileprivate func excludes(_ other: ListenAddress) -> Bool {
+        let isCertain =
+            endpoint.host == other.endpoint.host || endpoint.isUnspecified || other.endpoint.isUnspecified
+            || IPAddress(endpoint.host) != nil && IPAddress(other.endpoint.host) != nil
+        return isCertain && conflicts(with: other)
     }
 }
 

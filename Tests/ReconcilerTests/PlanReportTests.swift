@@ -19,14 +19,7 @@ struct PlanReportTests {
 
         /// Has the host run what is desired.
         func run() async {
-            for action in ReconcilePlan(desired: Array(state.desired.values), actual: host.snapshot()).actions {
-                switch action {
-                case .remove(let id): await host.remove(id)
-                case .stop(let id): await host.stop(id)
-                case .run(let desired, _, let first):
-                    await host.run(desired.id, spec: desired.spec, generation: desired.generation, releaseFirst: first)
-                }
-            }
+            await ReconcilePlan(desired: Array(state.desired.values), actual: host.snapshot()).apply(to: host)
         }
 
         func report(_ reading: ManifestReading) -> PlanReport {
