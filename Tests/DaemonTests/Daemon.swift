@@ -81,9 +81,9 @@ final class Daemon: Sendable {
         }
     }
 
-    /// Replaces the manifest as an editor does: a new file renamed over the old one.
-    func edit(_ manifest: String) throws {
-        try manifest.write(toFile: manifestPath, atomically: true, encoding: .utf8)
+    /// Replaces the manifest as an editor does: a new file renamed over the old one, or the same one written over.
+    func edit(_ manifest: String, atomically: Bool = true) throws {
+        try manifest.write(toFile: manifestPath, atomically: atomically, encoding: .utf8)
     }
 
     // MARK: API
@@ -141,16 +141,17 @@ final class Daemon: Sendable {
         try await request("GET", "/api/v1/instances").decode([InstanceView].self).first { $0.id == "********" }?.url
     }
 
-    /// The event stream from this moment on; the first elements are the `initial` batch.
-    func events() async throws -> EventStream {
-        let response = try await client.execute(makeRequest("GET", "/api/v1/events", nil), deadline: .distantFuture)
+    /// The event stream from this moment on, where the first elements are the `initial` batch, or from after an event.
+    func events(after id: Int64? = nil) async throws -> EventStream {
+        let path = "/api/v1/events" + (id.map { "?lastEventId=\($0)" } ?? "")
+        let response = try await client.execute(makeRequest("GET", path, nil), deadline: .distantFuture)
         return EventStream(body: response.body)
     }
 }
 
 extension JSONDecoder {
     /// Takes times as RFC 3339 without fractions, which is what certificates have.
-    fileprivate static var api: JSONDecoder {
+    static var api: JSONDecoder {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .iso8601
         return decoder
@@ -166,8 +167,12 @@ struct InstanceView: Decodable, Sendable {
     let reason: String?
     let message: String?
     let url: String
+    let config: String
     let alias: String
+    let meta: MetaView
+    let override: OverrideView?
     let pool: Int
+    let tcps: Int
     /// Nil in the row of the API key.
     let rejected: Int?
     let certificate: CertificateView?
@@ -179,6 +184,14 @@ struct InstanceView: Decodable, Sendable {
     }
 }
 
+struct MetaView: Decodable, Sendable {
+    let tags: [String: String]
+}
+
+struct OverrideView: Decodable, Sendable {
+    let until: String?
+}
+
 struct CertificateView: Decodable, Sendable {
     let subject: String
     let notBefore: Date
@@ -186,55 +199,4 @@ struct CertificateView: Decodable, Sendable {
     let fingerprint: String
     let expiresInDays: Int
     let warning: String?
-}
-
-struct EventView: Decodable, Sendable {
-    let type: String
-    let instance: InstanceView?
-}
-
-/// Server-sent events, parsed and decoded one by one.
-struct EventStream: AsyncSequence {
-    typealias Element = EventView
-
-    let body: HTTPClientResponse.Body
-
-    func makeAsyncIterator() -> Iterator {
-        Iterator(chunks: body.makeAsyncIterator())
-    }
-
-    struct Iterator: AsyncIteratorProtocol {
-        var chunks: HTTPClientResponse.Body.AsyncIterator
-        private var text = ""
-
-        init(chunks: HTTPClientResponse.Body.AsyncIterator) {
-            self.chunks = chunks
-        }
-
-        mutating func next() async throws -> EventView? {
-            try await next(isolation: #isolation)
-        }
-
-        mutating func next(isolation actor: isolated (any Actor)?) async throws -> EventView? {
-            while true {
-                if let end = text.range(of: "\n\n") {
-                    let block = text[..<end.lowerBound]
-                    text = String(text[end.upperBound...])
-                    let data = block.split(separator: "\n").first { $0.hasPrefix("data: ") }
-                    guard let data else { continue }
-                    return try JSONDecoder.api.decode(EventView.self, from: Data(data.dropFirst(6).utf8))
-                }
-                guard let chunk = try await chunks.next(isolation: actor) else { return nil }
-                text += String(buffer: chunk)
-            }
-        }
-
-        /// Skips to the first event that satisfies the condition.
-        mutating func first(where condition: (EventView) -> Bool) async throws -> EventView? {
-            while let event = try await next() {
-                if condition(event) { return event }
-            }
-            return nil
-        }
-    }
 }
