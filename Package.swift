@@ -166,6 +166,7 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
+                "Reconciler",
                 "TestSupport",
                 "nodepass",
                 .product(name: "GRDB", package: "GRDB.swift"),
