@@ -3,12 +3,13 @@
 CONFIG ?= debug
 BIN = .build/$(CONFIG)/nodepass
 STATE ?= .nodepass
+EDITS ?= 2000
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
-.PHONY: help deps test-deps build run test check format lint bench clean
+.PHONY: help deps test-deps build run test soak check format lint bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +34,10 @@ run: build ## start the daemon on examples/quickstart.yaml and say what to try
 test: test-deps ## build and run every test
 	swift build --build-tests
 	swift test --skip-build
+
+soak: test-deps ## edit a daemon under traffic, EDITS times; takes a while
+	swift build --build-tests
+	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
 lint:
 	swift format lint --strict --recursive $(SWIFT_FILES)
