@@ -6,6 +6,7 @@ struct BenchmarkRun {
         let seconds: Double
         let rounds: Int
         let rates: [Int]
+        let tunnels: Int
     }
 
     private static let streams = [1, 8]
@@ -38,11 +39,20 @@ struct BenchmarkRun {
 
     mutating func run() {
         subjects.absent.forEach { remark($0) }
-        let traffic = plan.sections.filter { $0 != .memory }
+        let traffic = plan.sections.filter { $0 != .memory && $0 != .scale }
         if !traffic.isEmpty { plan.layouts.forEach { measure($0, traffic) } }
         if plan.sections.contains(.memory) {
             let memory = MemoryMeasurement(target: target.port, rounds: plan.rounds, directory: directory)
             memory.run(subjects.all, plan.layouts, into: &results)
+        }
+        if plan.sections.contains(.scale) {
+            let scale = ScaleMeasurement(
+                count: plan.tunnels,
+                target: target.port,
+                rounds: plan.rounds,
+                directory: directory
+            )
+            scale.run(subjects.all, into: &results)
         }
     }
 
@@ -55,7 +65,7 @@ struct BenchmarkRun {
             case .connections: measureConnections(deployments)
             case .latency: measureLatency(deployments)
             case .udp: measureDatagrams(deployments)
-            case .memory: break
+            case .memory, .scale: break
             }
         }
     }

@@ -15,9 +15,9 @@ struct MemoryMeasurement {
     func run(_ subjects: [Subject], _ layouts: [Layout], into results: inout Results) {
         for round in 1...rounds {
             for subject in subjects {
-                guard let program = subject.urlProgram else { continue }
+                guard subject.urlProgram != nil else { continue }
                 if case .nodepass = subject, layouts.contains(.single) {
-                    attempt("tunnels \(round)/\(rounds)", subject, &results) { try measureTunnels(program, into: &$0) }
+                    attempt("tunnels \(round)/\(rounds)", subject, &results) { try measureTunnels(subject, into: &$0) }
                 }
                 for layout in layouts where layout != .single {
                     attempt("\(layout.title) links \(round)/\(rounds)", subject, &results) {
@@ -42,9 +42,9 @@ struct MemoryMeasurement {
         }
     }
 
-    private func measureTunnels(_ program: String, into results: inout Results) throws {
-        let none = try residentBytes(program, tunnels: 0)
-        let many = try residentBytes(program, tunnels: Self.tunnels)
+    private func measureTunnels(_ subject: Subject, into results: inout Results) throws {
+        let none = try residentBytes(subject, tunnels: 0)
+        let many = try residentBytes(subject, tunnels: Self.tunnels)
         results.add(.memory, "daemon, no tunnel", Subject.ours, [(.residentMegabytes, Double(none) / 1e6)])
         let each = Double(many - none) / Double(Self.tunnels) / 1e3
         results.add(
@@ -55,33 +55,13 @@ struct MemoryMeasurement {
         )
     }
 
-    private func residentBytes(_ program: String, tunnels: Int) throws -> Int {
-        let listeners = ManyTunnels(count: tunnels, target: target)
-        let manifest = try directory.write(listeners.manifest, to: "manifest.yaml")
-        let state = directory.path + "/" + UUID().uuidString.prefix(8)
-        let api = Address(port: try Ports.free())
-        let daemon = try ChildProcess(
-            program,
-            ["run", "-f", manifest, "--state-dir", state, "--listen", "127.0.0.1:\(api.port)", "--log", "none"],
-            in: directory
-        )
-        defer { daemon.end() }
-        let deadline = Seconds.now + Self.readinessSeconds
-        while listeners.openCount < tunnels || !Self.listens(api) {
-            guard daemon.isRunning else { throw BenchmarkFailure("the daemon ended: \(daemon.lastLine ?? "")") }
-            guard Seconds.now < deadline else {
-                throw BenchmarkFailure("only \(listeners.openCount) of \(tunnels) tunnels listen")
-            }
-            Seconds.sleep(0.1)
-        }
+    private func residentBytes(_ subject: Subject, tunnels: Int) throws -> Int {
+        let many = ManyTunnels(count: tunnels, target: target)
+        let daemon = try ManyTunnelsProcess(subject, many, in: directory)
+        defer { daemon.child.end() }
+        _ = try daemon.awaitReady()
         Seconds.sleep(Self.settleSeconds)
-        return daemon.process.residentBytes
-    }
-
-    private static func listens(_ address: Address) -> Bool {
-        guard let connection = try? Socket.connection(to: address) else { return false }
-        connection.close()
-        return true
+        return daemon.child.process.residentBytes
     }
 
     private func measureLinks(_ subject: Subject, _ layout: Layout, into results: inout Results) throws {

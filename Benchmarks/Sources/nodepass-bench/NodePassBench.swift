@@ -36,6 +36,9 @@ struct NodePassBench: ParsableCommand {
     @Option(help: "Datagrams offered per second (repeatable; 20000, 50000 and 100000 by default).")
     var rate: [Int] = []
 
+    @Option(help: "How many tunnels one process runs in the section scale.")
+    var tunnels = 5000
+
     @Option(help: "Write the results as JSON to this file; - is stdout, in place of the table.")
     var json: String?
 
@@ -44,6 +47,9 @@ struct NodePassBench: ParsableCommand {
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") }
         guard rate.allSatisfy({ (1...10_000_000).contains($0) }) else {
             throw ValidationError("--rate must be 1 to 10000000")
+        }
+        guard (2...ManyTunnels.limit).contains(tunnels) else {
+            throw ValidationError("--tunnels must be 2 to \(ManyTunnels.limit)")
         }
     }
 
@@ -73,7 +79,8 @@ struct NodePassBench: ParsableCommand {
                 layouts: layout.isEmpty ? Layout.allCases : layout,
                 seconds: seconds,
                 rounds: rounds,
-                rates: rate.isEmpty ? [20_000, 50_000, 100_000] : rate
+                rates: rate.isEmpty ? [20_000, 50_000, 100_000] : rate,
+                tunnels: tunnels
             ),
             directory: directory
         )

@@ -19,6 +19,11 @@ enum Metric: String, Codable {
     case kilobytesPerTunnel = "KB/tunnel"
     case kilobytesPerLink = "KB/link, both ends"
     case links = "links more"
+    case seconds = "s"
+    case cpuSeconds = "CPU s"
+    case passMilliseconds = "pass ms"
+    case editMilliseconds = "ms to accept"
+    case idleCPU = "idle CPU %"
 
     var isBetterWhenMore: Bool {
         switch self {

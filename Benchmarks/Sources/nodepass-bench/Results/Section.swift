@@ -7,4 +7,5 @@ enum Section: String, CaseIterable, Codable, ExpressibleByArgument {
     case latency
     case udp
     case memory
+    case scale
 }

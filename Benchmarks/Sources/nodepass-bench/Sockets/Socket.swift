@@ -6,6 +6,7 @@ struct Socket: Sendable {
     private static let bindAddressNoPort: Int32 = 24
     /// Enough for a burst that the generator is late to read; the system may allow less.
     private static let receiveBufferBytes: Int32 = 4 << 20
+    private static let pieceBytes = 64 << 10
 
     let descriptor: Int32
 
@@ -77,6 +78,17 @@ struct Socket: Sendable {
     /// Waits until `bytes` is full; false at an end, an error or a timeout before that.
     func receive(exactly bytes: UnsafeMutableRawBufferPointer) -> Bool {
         recv(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_WAITALL)) == bytes.count
+    }
+
+    /// All that comes until the other end closes; nil at an error or a timeout before that.
+    func receiveAll() -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: Self.pieceBytes)
+        while true {
+            let count = recv(descriptor, &piece, piece.count, 0)
+            guard count > 0 else { return count == 0 ? bytes : nil }
+            bytes += piece.prefix(count)
+        }
     }
 
     /// Wakes whoever is blocked in it.

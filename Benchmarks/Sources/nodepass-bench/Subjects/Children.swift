@@ -54,20 +54,13 @@ enum Children {
 
     /// The status it ended with, or -1.
     static func wait(_ pid: pid_t) -> Int32 {
-        var status: Int32 = 0
-        // Looks in turns rather than wait with the lock held, which would keep a signal from ending it.
-        while true {
-            let isOver = running.withLock { running in
-                guard running.contains(pid) else {
-                    status = -1
-                    return true
-                }
-                guard waitpid(pid, &status, WNOHANG) == pid else { return false }
-                running.remove(pid)
-                return true
-            }
-            if isOver { return status }
-            Seconds.sleep(0.02)
+        // Waits without the lock, which a signal needs to end it, and leaves it there: the pid stays ours until below.
+        var information = siginfo_t()
+        while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+        return running.withLock { running in
+            guard running.remove(pid) != nil else { return -1 }
+            var status: Int32 = 0
+            return waitpid(pid, &status, 0) == pid ? status : -1
         }
     }
 

@@ -1,7 +1,6 @@
 /// haproxy as a plain TCP relay; its limit of connections fits into the usual limit of open files.
 enum HAProxyConfiguration {
-    static func text(user: UInt16, target: UInt16) -> String {
-        """
+    static let settings = """
         global
             nbthread 2
             maxconn 2000
@@ -12,13 +11,25 @@ enum HAProxyConfiguration {
             timeout client 60s
             timeout server 60s
 
-        frontend users
-            bind 127.0.0.1:\(user)
-            default_backend target
 
+        """
+
+    static func backend(_ target: UInt16) -> String {
+        """
         backend target
             server target 127.0.0.1:\(target)
 
         """
+    }
+
+    static func text(user: UInt16, target: UInt16) -> String {
+        let frontend = """
+            frontend users
+                bind 127.0.0.1:\(user)
+                default_backend target
+
+
+            """
+        return settings + frontend + backend(target)
     }
 }
