@@ -68,6 +68,7 @@ struct Listener: Sendable {
         on loop: any EventLoop
     ) async throws -> SocketAddress {
         if endpoint.host.isEmpty { return try wildcard(port: Int(endpoint.port)) }
+        if let literal = TargetResolver.literal(endpoint) { return literal }
         let addresses = try await tunnel.dialer.resolver.resolve(endpoint, ttl: .zero, on: loop).get()
         guard let first = addresses.first else {
             throw TunnelError(.nameNotResolved, "\(endpoint.host) has no address")
@@ -102,14 +103,13 @@ struct Listener: Sendable {
                     )
                 }
             }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.writeBufferWaterMark, value: .relay)
         return
-            (purpose == .meeting
-            ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval)
-            : bootstrap.childChannelOption(.autoRead, value: false))
+            (purpose == .meeting ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    // Here rather than as options of the bootstrap, of which each listener would keep a list.
+                    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                    try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
                     switch purpose {
                     case .meeting: try prepareMeeting(channel, for: tunnel)
                     case .entry: try prepareUser(channel, entrance: tunnel.entrance, for: tunnel)
@@ -126,6 +126,7 @@ struct Listener: Sendable {
         for tunnel: TunnelContext
     ) throws {
         let plan = tunnel.admission().plan
+        try channel.syncOptions?.setOption(.autoRead, value: false)
         try channel.syncOptions?.setOption(
             .recvAllocator,
             value: .relay(isLimited: plan.rates != nil, maximum: tunnel.environment.readBufferMaxBytes)

@@ -12,7 +12,6 @@ final class TunnelContext: Sendable {
     let home: any EventLoop
     let counters = TrafficCounters()
     let dialer: TargetDialer
-    let environment: TunnelEnvironment
     let log: TunnelLog
 
     private struct Current {
@@ -22,23 +21,21 @@ final class TunnelContext: Sendable {
     }
 
     private let current: Mutex<Current>
-    private let boundEntrance: NIOLoopBoundBox<LinkEntrance>
+    /// Made by the first end that has links.
+    private let boundEntrance: NIOLoopBoundBox<LinkEntrance?>
 
     init(
         id: InstanceID,
         spec: TunnelSpec,
         home: any EventLoop,
         dialer: TargetDialer,
-        environment: TunnelEnvironment,
         log: TunnelLog
     ) {
         self.id = id
         self.home = home
         self.dialer = dialer
-        self.environment = environment
         self.log = log
-        let entrance = LinkEntrance(loop: home, patience: TimeAmount(environment.poolGetTimeout), log: log)
-        boundEntrance = .makeBoxSendingValue(entrance, eventLoop: home)
+        boundEntrance = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
     }
 
@@ -47,8 +44,15 @@ final class TunnelContext: Sendable {
         current.withLock { ($0.plan, $0.group) }
     }
 
+    var environment: TunnelEnvironment { dialer.environment }
+
     /// Where the users of a two-ended tunnel get links; on the home loop only.
-    var entrance: LinkEntrance { boundEntrance.value }
+    var entrance: LinkEntrance {
+        if let entrance = boundEntrance.value { return entrance }
+        let entrance = LinkEntrance(loop: home, patience: TimeAmount(environment.poolGetTimeout), log: log)
+        boundEntrance.value = entrance
+        return entrance
+    }
 
     /// What judges connections to a server's tunnel port; on the home loop only.
     var serverEnd: ServerEnd? { current.withLock { $0.serverEnd }?.value }

@@ -3,7 +3,8 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Runs every tunnel of the process on one event-loop group: one task a tunnel for its life, event loops for its bytes.
+/// Runs every tunnel of the process on one event-loop group: a task for a tunnel that has something to do, event loops for
+/// its bytes.
 ///
 /// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets, `TunnelContext` what its connections
 /// share. A byte goes `Listener` → `TCPAcceptHandler` → `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing
@@ -13,10 +14,11 @@ package final class TunnelEngine: Sendable {
     struct Parts: Sendable {
         let group: any EventLoopGroup
         let dialer: TargetDialer
-        let environment: TunnelEnvironment
         let trust: ClientTrust
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
+        /// Takes instances that have commands waiting and no task.
+        let attention: AsyncStream<TunnelInstance>.Continuation
     }
 
     /// One element each time some status moved on; carries nothing and is coalesced.
@@ -24,12 +26,13 @@ package final class TunnelEngine: Sendable {
     /// Lines of all tunnels' logs, for one reader; the oldest are dropped when it does not keep up.
     package let logLines: AsyncStream<TunnelLogLine>
     private let parts: Parts
-    private let newcomers: AsyncStream<TunnelInstance>
-    private let admission: AsyncStream<TunnelInstance>.Continuation
+    private let callers: AsyncStream<TunnelInstance>
     private let state = Mutex(State())
 
     private struct State {
         var instances: [InstanceID: TunnelInstance] = [:]
+        /// Instances whose life is not over, those that drain after their removal included.
+        var living = 0
         var isClosing = false
     }
 
@@ -41,23 +44,28 @@ package final class TunnelEngine: Sendable {
             of: TunnelLogLine.self,
             bufferingPolicy: .bufferingNewest(TunnelLimits.logLineBacklog)
         )
-        (newcomers, admission) = AsyncStream.makeStream(of: TunnelInstance.self)
+        let attention: AsyncStream<TunnelInstance>.Continuation
+        (callers, attention) = AsyncStream.makeStream(of: TunnelInstance.self)
         let dialer = TargetDialer(resolver: TargetResolver(), environment: environment)
         parts = Parts(
             group: group,
             dialer: dialer,
-            environment: environment,
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             changed: changed,
-            logSink: logSink
+            logSink: logSink,
+            attention: attention
         )
     }
 
     /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has drained or been cut.
     package func run() async {
         await withDiscardingTaskGroup { tasks in
-            for await instance in newcomers {
-                tasks.addTask { await instance.run() }
+            for await instance in callers {
+                tasks.addTask {
+                    guard await instance.serve() else { return }
+                    self.state.withLock { $0.living -= 1 }
+                    self.finishIfDone()
+                }
             }
         }
         parts.changed.finish()
@@ -70,7 +78,7 @@ package final class TunnelEngine: Sendable {
             state.isClosing = true
             return Array(state.instances.values)
         }
-        admission.finish()
+        finishIfDone()
         await withDiscardingTaskGroup { tasks in
             for instance in instances {
                 tasks.addTask { await instance.leave() }
@@ -106,8 +114,13 @@ package final class TunnelEngine: Sendable {
             guard !state.isClosing else { return nil }
             let new = TunnelInstance(id: id, spec: spec, generation: generation, engine: parts)
             state.instances[id] = new
-            admission.yield(new)
+            state.living += 1
             return new
         }
+    }
+
+    /// Ends `run()` when nothing can come any more.
+    private func finishIfDone() {
+        if state.withLock({ $0.isClosing && $0.living == 0 }) { parts.attention.finish() }
     }
 }

@@ -15,7 +15,7 @@ extension TunnelInstance {
         guard end == nil else { return }
         endsMade += 1
         let number = endsMade
-        let report: @Sendable (EndReport) -> Void = { [mailbox] in _ = mailbox.yield(.report($0, of: number)) }
+        let report: @Sendable (EndReport) -> Void = { [weak self] in self?.send(.report($0, of: number)) }
         switch spec.role {
         case .server:
             let credentials = try credentials(for: spec)
@@ -35,12 +35,12 @@ extension TunnelInstance {
 
     /// Tells of files that changed under a running server.
     private nonisolated var certificateReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void {
-        { [tunnel, board, mailbox] outcome in
+        { [tunnel, board, weak self] outcome in
             switch outcome {
             case .replaced(let certificate):
                 board.update { $0.certificate = certificate }
                 tunnel.log.write(.info, "Certificate replaced: \(certificate.subject), until \(certificate.notAfter)")
-                _ = mailbox.yield(.checkCertificate)
+                self?.send(.checkCertificate)
             case .kept(let error):
                 tunnel.log.write(.error, "Certificate not replaced, the former one stays: \(error.message)")
             }
@@ -69,8 +69,8 @@ extension TunnelInstance {
         certificateCheck?.cancel()
         guard let certificate = board.current.certificate else { return }
         if let warning = certificate.expiryWarning(now: Date()) { tunnel.log.write(.warn, warning) }
-        certificateCheck = tunnel.home.scheduleTask(in: .hours(24)) { [mailbox] in
-            _ = mailbox.yield(.checkCertificate)
+        certificateCheck = tunnel.home.scheduleTask(in: .hours(24)) { [weak self] in
+            self?.send(.checkCertificate)
         }
     }
 
@@ -78,10 +78,10 @@ extension TunnelInstance {
     func watchCertificate() {
         guard board.current.reason == .certificateInvalid, let (files, state) = certificateFiles else { return }
         let interval = tunnel.environment.reloadInterval ?? TunnelLimits.certificateLook
-        retry = tunnel.home.scheduleTask(in: TimeAmount(interval)) { [mailbox] in
+        retry = tunnel.home.scheduleTask(in: TimeAmount(interval)) { [weak self] in
             // Looking may wait for a slow disk, which event loops must not.
             NIOThreadPool.singleton.submit { _ in
-                _ = mailbox.yield(files.state == state ? .watchCertificate : .retry)
+                self?.send(files.state == state ? .watchCertificate : .retry)
             }
         }
     }
@@ -93,14 +93,14 @@ extension TunnelInstance {
         _ number: Int,
         _ report: @escaping @Sendable (EndReport) -> Void
     ) async -> TunnelEnd {
-        await onHome { [tunnel, exit, certificateReload] in
+        await onHome { [self, tunnel, certificateReload] in
             let server = ServerEnd(
                 spec: spec,
                 flow: flow,
                 acceptor: StreamLinkAcceptor(credentials: credentials, onReload: certificateReload),
                 tunnel: tunnel,
                 entrance: tunnel.entrance,
-                exit: exit.value,
+                exit: exit,
                 report: report
             )
             let bound = NIOLoopBound(server, eventLoop: tunnel.home)
@@ -114,13 +114,13 @@ extension TunnelInstance {
         _ number: Int,
         _ report: @escaping @Sendable (EndReport) -> Void
     ) async -> TunnelEnd {
-        await onHome { [tunnel, exit, trust] in
+        await onHome { [self, tunnel, trust] in
             let client = ClientEnd(
                 spec: spec,
                 trust: trust,
                 tunnel: tunnel,
                 entrance: tunnel.entrance,
-                exit: exit.value,
+                exit: exit,
                 report: report
             )
             let bound = NIOLoopBound(client, eventLoop: tunnel.home)

@@ -1,6 +1,8 @@
 import Config
+import DequeModule
 import NIOCore
 import NIOPosix
+import Synchronization
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -10,16 +12,20 @@ import Foundation
 
 /// One tunnel's life: it takes commands one at a time, binds, hands over, drains, and tries again by itself.
 ///
-/// All state is touched by the one task in `run()`; everybody else sends commands and reads the status board.
+/// All state is touched by the one task in `serve()`, which there is only while commands wait: a task keeps the memory of
+/// its deepest call, and most tunnels have nothing to do for most of their life. Everybody else sends commands and reads
+/// the status board.
 actor TunnelInstance {
     nonisolated let id: InstanceID
     nonisolated let board: StatusBoard
     nonisolated let tunnel: TunnelContext
-    private nonisolated let commands: AsyncStream<Command>
-    nonisolated let mailbox: AsyncStream<Command>.Continuation
-    let group: any EventLoopGroup
+    private let group: any EventLoopGroup
     nonisolated let trust: ClientTrust
-    nonisolated let exit: NIOLoopBoundBox<LinkExit>
+    /// Made by the first end that has links; on the home loop only.
+    private nonisolated let boundExit: NIOLoopBoundBox<LinkExit?>
+    private nonisolated let mailbox = Mutex(Mailbox())
+    /// Has the engine call `serve()`.
+    private nonisolated let attention: AsyncStream<TunnelInstance>.Continuation
 
     var listeners: [ListenKey: Listener] = [:]
     /// Connections of former runs that may still finish.
@@ -54,6 +60,14 @@ actor TunnelInstance {
         case watchCertificate
     }
 
+    private struct Mailbox {
+        var waiting: Deque<Command> = []
+        /// A task is in `serve()`, or will be.
+        var isServed = false
+        /// Nothing is taken any more.
+        var hasEnded = false
+    }
+
     private struct Drain {
         let connections: ConnectionGroup
         let deadline: Date
@@ -71,11 +85,10 @@ actor TunnelInstance {
             spec: spec,
             home: home,
             dialer: engine.dialer,
-            environment: engine.environment,
             log: TunnelLog(id: id, spec: spec, sink: engine.logSink)
         )
-        exit = .makeBoxSendingValue(LinkExit(tunnel: tunnel), eventLoop: home)
-        (commands, mailbox) = AsyncStream.makeStream(of: Command.self)
+        boundExit = .makeEmptyBox(eventLoop: home)
+        attention = engine.attention
     }
 
     // MARK: What the engine calls
@@ -101,42 +114,76 @@ actor TunnelInstance {
         await withCheckedContinuation { send(.leave(done: $0)) }
     }
 
-    /// A command for a task that has ended needs nothing done any more.
-    private nonisolated func send(_ command: Command) {
-        guard case .terminated = mailbox.yield(command) else { return }
-        switch command {
-        case .run(_, _, _, let done), .stop(let done), .leave(let done): done.resume()
-        case .retry, .drained, .report, .checkCertificate, .watchCertificate: break
+    /// A command to a tunnel whose life is over needs nothing done any more.
+    nonisolated func send(_ command: Command) {
+        let (isTaken, mustCall) = mailbox.withLock { mailbox in
+            guard !mailbox.hasEnded else { return (false, false) }
+            mailbox.waiting.append(command)
+            defer { mailbox.isServed = true }
+            return (true, !mailbox.isServed)
         }
+        guard isTaken else { return command.settle() }
+        if mustCall, case .terminated = attention.yield(self) { hangUp() }
+    }
+
+    private nonisolated func next() -> Command? {
+        mailbox.withLock { mailbox in
+            if mailbox.waiting.isEmpty { mailbox.isServed = false }
+            return mailbox.waiting.popFirst()
+        }
+    }
+
+    /// Takes no command from now on, and lets those go that wait.
+    nonisolated func hangUp() {
+        let waiting = mailbox.withLock { mailbox in
+            mailbox.hasEnded = true
+            defer { mailbox.waiting = [] }
+            return mailbox.waiting
+        }
+        for command in waiting { command.settle() }
+    }
+
+    /// The exit of this tunnel's links, across sessions; on the home loop only.
+    nonisolated var exit: LinkExit {
+        if let exit = boundExit.value { return exit }
+        let exit = LinkExit(tunnel: tunnel)
+        boundExit.value = exit
+        return exit
     }
 
     // MARK: The task
 
-    func run() async {
-        for await command in commands {
-            switch command {
-            case .run(let spec, let generation, let releaseFirst, let done):
-                await take(spec, generation: generation, releaseFirst: releaseFirst)
-                done.resume()
-            case .stop(let done):
-                await close()
-                done.resume()
-            case .leave(let done):
-                await close()
-                isLeaving = true
-                done.resume()
-            case .retry:
-                if wantsToRun { await proceed(releaseFirst: false) }
-            case .report(let report, let number):
-                if wantsToRun, number == end?.number { await handle(report) }
-            case .checkCertificate: checkCertificate()
-            case .watchCertificate: if board.current.phase == .failed { watchCertificate() }
-            case .drained:
-                settleDrains()
+    /// Takes commands until none waits; true when the tunnel's life is over.
+    func serve() async -> Bool {
+        while let command = next() {
+            await take(command)
+            command.settle()
+            if isLeaving, draining.isEmpty {
+                hangUp()
+                return true
             }
-            if isLeaving, draining.isEmpty { break }
         }
-        mailbox.finish()
+        return false
+    }
+
+    private func take(_ command: Command) async {
+        switch command {
+        case .run(let spec, let generation, let releaseFirst, _):
+            await take(spec, generation: generation, releaseFirst: releaseFirst)
+        case .stop:
+            await close()
+        case .leave:
+            await close()
+            isLeaving = true
+        case .retry:
+            if wantsToRun { await proceed(releaseFirst: false) }
+        case .report(let report, let number):
+            if wantsToRun, number == end?.number { await handle(report) }
+        case .checkCertificate: checkCertificate()
+        case .watchCertificate: if board.current.phase == .failed { watchCertificate() }
+        case .drained:
+            settleDrains()
+        }
     }
 
     private func take(_ spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
@@ -162,7 +209,7 @@ actor TunnelInstance {
         do {
             try Self.check(spec)
             if board.current.phase != .ready, board.current.phase != .connecting { board.move(to: .starting) }
-            if end?.identity != SessionIdentity(spec) { await leaveEnd() }
+            if let end, end.identity != SessionIdentity(spec) { await leaveEnd() }
             let mode = try await resolveMode(spec, releaseFirst: releaseFirst)
             let wanted = listenKeys(of: spec, mode)
             if releaseFirst { await release(except: wanted) }
@@ -322,7 +369,7 @@ actor TunnelInstance {
             status.held = heldAddresses
         }
         board.move(to: .backoff, error.reason, error.message)
-        retry = group.next().scheduleTask(in: TimeAmount(delay)) { [mailbox] in _ = mailbox.yield(.retry) }
+        retry = group.next().scheduleTask(in: TimeAmount(delay)) { self.send(.retry) }
     }
 
     /// Eager for the first minutes, so that a server that was restarted is met within a second.
@@ -359,7 +406,7 @@ actor TunnelInstance {
         let deadline = Date(timeIntervalSinceNow: limit / .seconds(1))
         draining.append(Drain(connections: connections, deadline: deadline, cut: cut))
         showDrains()
-        connections.whenEmpty { [mailbox] in _ = mailbox.yield(.drained) }
+        connections.whenEmpty { self.send(.drained) }
     }
 
     private func settleDrains() {
@@ -377,5 +424,15 @@ actor TunnelInstance {
 
     private func showDrains() {
         board.show(draining: draining.map(\.connections), until: draining.map(\.deadline).max())
+    }
+}
+
+extension TunnelInstance.Command {
+    /// Lets whoever waits for it go on.
+    fileprivate func settle() {
+        switch self {
+        case .run(_, _, _, let done), .stop(let done), .leave(let done): done.resume()
+        case .retry, .drained, .report, .checkCertificate, .watchCertificate: break
+        }
     }
 }

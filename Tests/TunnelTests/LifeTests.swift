@@ -183,4 +183,42 @@ struct LifeTests {
             #expect(engine.snapshot()["00000002"]?.phase == .ready)
         }
     }
+
+    @Test("a removed tunnel keeps the engine until its last connection has finished")
+    func removedWhileDraining() async throws {
+        let server = try await EchoServer.start()
+        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: TunnelEnvironment())
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await engine.run() }
+            var spec = try TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .seconds(30)
+            let held = try await TestClient.connect(port: await engine.start(spec))
+            try await held.send("a")
+            #expect(try await held.receiveText(1) == "a")
+            await engine.remove("00000001")
+            await engine.shutdown()
+            try await held.send("b")
+            #expect(try await held.receiveText(1) == "b")
+            try await held.endOutput()
+            try await tasks.waitForAll()
+        }
+    }
+
+    @Test("an engine that has shut down answers every command at once")
+    func afterShutdown() async throws {
+        let server = try await EchoServer.start()
+        let spec = try TunnelSpec.singleEnd(to: server.port)
+        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: TunnelEnvironment())
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { await engine.run() }
+            _ = await engine.start(spec)
+            await engine.shutdown()
+        }
+        #expect(await engine.start(spec) == 0)
+        #expect(engine.snapshot()["00000001"]?.phase == .stopped)
+        await engine.run("00000002", spec: spec, generation: 0, releaseFirst: false)
+        await engine.stop("00000001")
+        await engine.remove("00000001")
+        #expect(engine.snapshot().isEmpty)
+    }
 }

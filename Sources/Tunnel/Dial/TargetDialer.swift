@@ -3,9 +3,16 @@ import NIOCore
 import NIOPosix
 
 /// Connects to a tunnel's targets: every target in rotation order, every address of each, until one answers.
-struct TargetDialer: Sendable {
+///
+/// One for all tunnels.
+final class TargetDialer: Sendable {
     let resolver: TargetResolver
     let environment: TunnelEnvironment
+
+    init(resolver: TargetResolver, environment: TunnelEnvironment) {
+        self.resolver = resolver
+        self.environment = environment
+    }
 
     /// A TCP connection with reads off, on `loop`, and the address it reached.
     struct Connection: Sendable {
@@ -29,7 +36,7 @@ struct TargetDialer: Sendable {
     ) -> EventLoopFuture<any Channel> {
         tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
             let bootstrap = DatagramBootstrap(group: loop)
-                .channelOption(.recvAllocator, value: .datagrams(environment))
+                .channelOption(.recvAllocator, value: .datagrams(self.environment))
                 .channelOption(.maxMessagesPerRead, value: TunnelLimits.datagramsPerRead)
                 .channelInitializer(initializer)
             guard let source = plan.source(for: address) else { return bootstrap.connect(to: address) }

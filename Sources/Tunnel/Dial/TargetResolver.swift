@@ -46,11 +46,16 @@ final class TargetResolver: Sendable {
     ///
     /// An empty host is this machine. Fails with `TunnelError` (`NameNotResolved`).
     func resolve(_ endpoint: Endpoint, ttl: Duration, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
-        let host = endpoint.host.isEmpty ? "127.0.0.1" : endpoint.host
-        let port = Int(endpoint.port)
-        if let literal = try? SocketAddress(ipAddress: host, port: port) { return loop.makeSucceededFuture([literal]) }
+        if let literal = Self.literal(endpoint) { return loop.makeSucceededFuture([literal]) }
+        let (host, port) = (endpoint.host, Int(endpoint.port))
         if let known = fresh(host, ttl: ttl) { return loop.makeSucceededFuture(known.map { $0.with(port: port) }) }
         return refresh(host, on: loop).map { addresses in addresses.map { $0.with(port: port) } }
+    }
+
+    /// The address of an endpoint that is no name, which needs no looking up.
+    static func literal(_ endpoint: Endpoint) -> SocketAddress? {
+        let host = endpoint.host.isEmpty ? "127.0.0.1" : endpoint.host
+        return try? SocketAddress(ipAddress: host, port: Int(endpoint.port))
     }
 
     private func fresh(_ host: String, ttl: Duration) -> [SocketAddress]? {
