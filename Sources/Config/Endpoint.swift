@@ -20,26 +20,42 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     ///
     /// Port 0 is accepted (the system picks one) because tests and ephemeral listeners need it.
     package init(_ text: String) throws(ParseError) {
-        guard let colon = text.lastIndex(of: ":") else {
+        let bytes = text.utf8
+        guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")) else {
             throw ParseError(problem: "'\(text)' has no port; write host:port")
         }
-        let portText = text[text.index(after: colon)...]
-        guard !portText.isEmpty, portText.allSatisfy({ $0.isASCII && $0.isNumber }), let port = UInt16(portText) else {
+        let portText = text[bytes.index(after: colon)...]
+        let isNumber = portText.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard !portText.isEmpty, isNumber, let port = UInt16(portText) else {
             throw ParseError(problem: "'\(portText)' is not a port; use a number from 0 to 65535")
         }
         var host = text[..<colon]
-        if host.hasPrefix("[") {
-            guard host.hasSuffix("]"), host.count > 2, host.contains(":") else {
+        if host.utf8.first == UInt8(ascii: "[") {
+            guard host.utf8.last == UInt8(ascii: "]"), host.utf8.count > 2, host.utf8.contains(UInt8(ascii: ":")) else {
                 throw ParseError(problem: "'\(host)' is not an IPv6 address in brackets; write [::1]:\(port)")
             }
             host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
+        } else if host.utf8.contains(UInt8(ascii: ":")) {
             throw ParseError(problem: "an IPv6 address needs brackets: [\(host)]:\(port)")
         }
-        guard !host.contains(where: { $0.isWhitespace || $0 == "/" || $0 == "@" || $0 == "[" || $0 == "]" }) else {
+        guard Endpoint.mayBeHost(host) else {
             throw ParseError(problem: "'\(host)' is not a host name or address")
         }
         self.init(host: String(host), port: port)
+    }
+
+    /// Byte by byte where it can be: a manifest has thousands of them.
+    private static func mayBeHost(_ text: Substring) -> Bool {
+        var isASCII = true
+        for byte in text.utf8 {
+            switch byte {
+            case 0x09...0x0d, 0x20, UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "["), UInt8(ascii: "]"):
+                return false
+            case 0x80...: isASCII = false
+            default: break
+            }
+        }
+        return isASCII || !text.contains(where: \.isWhitespace)
     }
 
     package var description: String {

@@ -22,6 +22,8 @@ package struct ManifestPolicy: Sendable, Hashable {
 package struct TunnelDeclaration: Sendable, Hashable {
     package let name: String
     package let spec: TunnelSpec
+    /// The spec's canonical one-line form, which takes a while to make.
+    package let url: String
     package let labels: TunnelLabels
     package let running: Bool
     /// Where the name stands.
@@ -35,25 +37,28 @@ package struct TunnelDeclaration: Sendable, Hashable {
     /// 12 hex digits that change exactly when what is declared changes, wherever it stands.
     package let revision: String
 
-    package init(
+    /// `url` is the spec's.
+    init(
         name: String,
         spec: TunnelSpec,
-        labels: TunnelLabels = TunnelLabels(),
-        running: Bool = true,
+        url: String,
+        labels: TunnelLabels,
+        running: Bool,
         source: SourceLocation,
-        secretPaths: Set<String> = [],
-        referenceTexts: [String: String] = [:],
-        fieldSources: [String: SourceLocation] = [:]
+        secretPaths: Set<String>,
+        referenceTexts: [String: String],
+        fieldSources: [String: SourceLocation]
     ) {
         self.name = name
         self.spec = spec
+        self.url = url
         self.labels = labels
         self.running = running
         self.source = source
         self.secretPaths = secretPaths
         self.referenceTexts = referenceTexts
         self.fieldSources = fieldSources
-        self.revision = TunnelDeclaration.revision(of: spec, labels, running: running)
+        self.revision = TunnelDeclaration.revision(of: url, labels, running: running)
     }
 
     /// The rule for names, which are also parts of URLs, file names and metric labels.
@@ -65,10 +70,10 @@ package struct TunnelDeclaration: Sendable, Hashable {
 
     package var content: TunnelContent { TunnelContent(spec: spec, labels: labels, running: running) }
 
-    private static func revision(of spec: TunnelSpec, _ labels: TunnelLabels, running: Bool) -> String {
+    private static func revision(of url: String, _ labels: TunnelLabels, running: Bool) -> String {
         let tags = labels.tags.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
         let content: JSONValue = [
-            .string(spec.url), .string(labels.alias), .string(labels.peer.sid), .string(labels.peer.type),
+            .string(url), .string(labels.alias), .string(labels.peer.sid), .string(labels.peer.type),
             .string(labels.peer.alias), .array(tags.map { [.string($0.key), .string($0.value)] }), .bool(running),
         ]
         return Revision.of(content.compactText)

@@ -13,7 +13,7 @@ struct ManifestCollector {
     /// As in `files`, by the name that messages use.
     private var fileOrder: [String: Int] = [:]
     /// Keys under `defaults` that hold in the file being read, outermost first.
-    private var defaults: [YAMLNode] = []
+    private var defaults: [TunnelReading.GivenKey] = []
     /// Files whose includes are being read.
     private var stack: [String] = []
 
@@ -178,8 +178,7 @@ struct ManifestCollector {
 
     private mutating func readDefaults(_ entry: YAMLEntry) {
         let before = reader.diagnostics.count
-        TunnelReading.checkDefaults(entry.value, &reader)
-        defaults.append(entry.value)
+        defaults += TunnelReading.checkedDefaults(entry.value, &reader)
         if reader.diagnostics.count > before { isRejected = true }
     }
 

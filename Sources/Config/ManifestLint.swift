@@ -5,10 +5,10 @@ enum ManifestLint {
         for tunnel in tunnels {
             reader.prefix = "tunnels." + tunnel.name
             checkKey(tunnel, &reader)
-            if TunnelListening.loops(tunnel.spec) {
+            let listeners = TunnelListening.listeners(of: tunnel.spec)
+            if TunnelListening.loops(tunnel.spec, listeners) {
                 reader.warn(.tunnelLoop, place(of: "target", tunnel), "target", TunnelListening.loopMessage)
             }
-            let listeners = TunnelListening.listeners(of: tunnel.spec)
             if !mayBindPrivilegedPorts { checkPorts(listeners, tunnel, &reader) }
             if tunnel.running { checkAddresses(listeners, tunnel, &taken, &reader) }
         }
@@ -63,27 +63,41 @@ enum ManifestLint {
     }
 }
 
-/// Listening addresses by port, so that 5,000 tunnels are compared without 5,000² comparisons.
+/// Listening addresses and the first tunnel on each, so that 5,000 tunnels are compared without 5,000² comparisons.
 private struct TakenAddresses {
+    struct Owner {
+        let name: String
+        let source: SourceLocation
+    }
+
     private struct Port: Hashable {
         let number: UInt16
         let carried: TransportProtocol
     }
 
-    private var hosts: [Port: [String: TunnelDeclaration]] = [:]
+    private struct Address: Hashable {
+        let port: Port
+        /// Empty for every address of the machine.
+        let host: String
+    }
+
+    private var owners: [Address: Owner] = [:]
+    /// Of those on any address with this port, the first by name.
+    private var firstOwners: [Port: Owner] = [:]
 
     /// Records an address; returns another tunnel that has it already.
-    mutating func take(
-        _ listener: TunnelListening.Listener,
-        for tunnel: TunnelDeclaration
-    ) -> TunnelDeclaration? {
+    mutating func take(_ listener: TunnelListening.Listener, for tunnel: TunnelDeclaration) -> Owner? {
         let endpoint = listener.endpoint
         guard endpoint.port != 0 else { return nil }
         let port = Port(number: endpoint.port, carried: listener.carried)
-        let host = endpoint.isUnspecified ? "" : endpoint.host
-        var owner = hosts[port]?[host] ?? hosts[port]?[""]
-        if owner == nil, host.isEmpty { owner = hosts[port]?.values.min { $0.name < $1.name } }
-        if hosts[port]?[host] == nil { hosts[port, default: [:]][host] = tunnel }
+        let address = Address(port: port, host: endpoint.isUnspecified ? "" : endpoint.host)
+        let (same, any) = (owners[address], firstOwners[port])
+        let owner = same ?? (address.host.isEmpty ? any : any.flatMap { _ in owners[Address(port: port, host: "")] })
+        if same == nil {
+            let new = Owner(name: tunnel.name, source: tunnel.source)
+            owners[address] = new
+            if any.map({ new.name < $0.name }) ?? true { firstOwners[port] = new }
+        }
         return owner?.name == tunnel.name ? nil : owner
     }
 }

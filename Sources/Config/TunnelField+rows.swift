@@ -11,6 +11,8 @@ extension TunnelField {
         }
     }
 
+    private static let roleWords = ValueSyntax.words(TunnelRole.allCases.map { ($0.rawValue, $0) })
+
     static let role = TunnelField(
         path: "role",
         summary: "Which end of the tunnel this is.",
@@ -20,9 +22,8 @@ extension TunnelField {
         defaultText: "",
         changeClass: .rebind,
         read: { node, reader, content in
-            let syntax = ValueSyntax.words(TunnelRole.allCases.map { ($0.rawValue, $0) })
-            let value = reader.value(node, "role", expected: syntax.expected) { text throws(ValueProblem) in
-                try syntax.parse(text, .server)
+            let value = reader.value(node, "role", expected: roleWords.expected) { text throws(ValueProblem) in
+                try roleWords.parse(text, .server)
             }
             if let value { content.spec.role = value }
         },
@@ -82,6 +83,13 @@ extension TunnelField {
         }
     )
 
+    private static let serverModes = modes(of: .server)
+    private static let clientModes = modes(of: .client)
+
+    private static func modes(of role: TunnelRole) -> ValueSyntax<TunnelMode> {
+        .words(TunnelMode.allCases.map { ($0.name(for: role), $0) })
+    }
+
     static let mode = TunnelField(
         path: "mode",
         summary: "Which way traffic flows; server: auto, reverse or forward; client: auto, single or dual.",
@@ -92,13 +100,13 @@ extension TunnelField {
         changeClass: .session,
         read: { node, reader, content in
             let role = content.spec.role
-            let names = TunnelMode.allCases.map { $0.name(for: role) }
-            let expected = "one of " + names.joined(separator: ", ")
-            let value = reader.value(node, "mode", expected: expected) { text throws(ValueProblem) -> TunnelMode in
-                guard let mode = TunnelMode.allCases.first(where: { $0.name(for: role) == text.value }) else {
-                    throw ValueProblem(ValueProblem.notOne(text.value, of: names) + " for a \(role.rawValue)")
+            let words = role == .server ? serverModes : clientModes
+            let value = reader.value(node, "mode", expected: words.expected) { text throws(ValueProblem) in
+                do throws(ValueProblem) {
+                    return try words.parse(text, role)
+                } catch {
+                    throw ValueProblem(error.message + " for a \(role.rawValue)")
                 }
-                return mode
             }
             if let value { content.spec.mode = value }
         },
@@ -136,28 +144,27 @@ extension TunnelField {
         valueOf: { .string($0.spec.key?.value ?? "") }
     )
 
-    static let transport: TunnelField = {
-        var field = TunnelField.parameter(
-            "transport",
-            "type",
-            "What carries the links between the ends; the client is told by its server.",
-            \.transport,
-            .session,
-            roles: [.server],
-            syntax: .words([("tcp", .tcp), ("quic", .quic), ("websocket", .websocket), ("http2", .http2)]),
-            query: .words(PoolTransport.codes, otherwise: .tcp, "0, tcp")
-        )
-        field.readQuery = { value, spec in
+    static let transport = TunnelField.parameter(
+        "transport",
+        "type",
+        "What carries the links between the ends; the client is told by its server.",
+        \.transport,
+        .session,
+        roles: [.server],
+        syntax: .words([("tcp", .tcp), ("quic", .quic), ("websocket", .websocket), ("http2", .http2)]),
+        query: .words(PoolTransport.codes, otherwise: .tcp, "0, tcp"),
+        readQuery: { value, spec in
             guard let text = value("type") else { return nil }
             spec.transport = PoolTransport(code: text)
             guard case .unknown = spec.transport else { return nil }
             return ParameterProblem(parameter: "type", message: "'\(text)' is none we know; the tunnel will not start")
-        }
-        field.writeQuery = { spec in
+        },
+        writeQuery: { spec in
             spec.transport == .tcp ? [] : [QueryParameter(name: "type", value: spec.transport.codeText)]
         }
-        return field
-    }()
+    )
+
+    private static let stateWords = ValueSyntax.words([("running", true), ("stopped", false)])
 
     static let state = TunnelField(
         path: "state",
@@ -168,9 +175,8 @@ extension TunnelField {
         defaultText: "running",
         changeClass: .live,
         read: { node, reader, content in
-            let syntax = ValueSyntax.words([("running", true), ("stopped", false)])
-            let value = reader.value(node, "state", expected: syntax.expected) { text throws(ValueProblem) in
-                try syntax.parse(text, .server)
+            let value = reader.value(node, "state", expected: stateWords.expected) { text throws(ValueProblem) in
+                try stateWords.parse(text, .server)
             }
             if let value { content.running = value }
         },

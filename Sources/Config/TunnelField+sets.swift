@@ -2,6 +2,8 @@
 extension TunnelField {
     private static let both: Set<TunnelRole> = [.server, .client]
 
+    private static let tlsWords = ValueSyntax<TLSMode>.words([("off", .off), ("self-signed", .selfSigned)])
+
     static let tls = TunnelField(
         path: "tls",
         summary: "TLS between the ends; the client is told by its server.",
@@ -26,10 +28,9 @@ extension TunnelField {
                 if let files = readFiles(node, &reader) { content.spec.tls = files }
                 return
             }
-            let syntax = ValueSyntax<TLSMode>.words([("off", .off), ("self-signed", .selfSigned)])
             let expected = "off, self-signed or {certificate: PATH, key: PATH}"
             let value = reader.value(node, "tls", expected: expected) { text throws(ValueProblem) in
-                try syntax.parse(text, .server)
+                try tlsWords.parse(text, .server)
             }
             if let value { content.spec.tls = value }
         },

@@ -40,7 +40,9 @@ package struct TunnelContent: Sendable, Hashable {
 package typealias ParameterLookup = (String) -> String?
 
 /// One row of the table of keys: how a field is written in YAML and in a URL, and what a change of it means.
-package struct TunnelField: Sendable {
+///
+/// A class, because every key of every tunnel looks its row up, and copies of a value with so many functions add up.
+package final class TunnelField: Sendable {
     /// The key's path below the tunnel, `limits.rate`.
     package let path: String
     /// One line for people.
@@ -53,7 +55,7 @@ package struct TunnelField: Sendable {
     package let defaultText: String
     package let changeClass: ChangeClass
     /// True for values that are never shown, wherever they came from.
-    var isSecret = false
+    let isSecret: Bool
 
     typealias Read = @Sendable (YAMLNode, inout NodeReader, inout TunnelContent) -> Void
     /// Reports problems in the value and leaves the field at what protocol.md says for an invalid value.
@@ -61,15 +63,47 @@ package struct TunnelField: Sendable {
     typealias WriteQuery = @Sendable (TunnelSpec) -> [QueryParameter]
 
     let read: Read
-    var readQuery: ReadQuery = { _, _ in nil }
-    var writeQuery: WriteQuery = { _ in [] }
+    let readQuery: ReadQuery
+    let writeQuery: WriteQuery
     /// The value in words for a plan; a mask for secrets.
     let textOf: @Sendable (TunnelContent) -> String
     let isEqual: @Sendable (TunnelContent, TunnelContent) -> Bool
     /// The value as the manifest's YAML has it, where that is more than `textOf`.
     var valueOf: (@Sendable (TunnelContent) -> JSONValue)?
     /// The class where it depends on the values, as for a target that may be listened on.
-    var classOf: (@Sendable (TunnelSpec, TunnelSpec) -> ChangeClass)?
+    let classOf: (@Sendable (TunnelSpec, TunnelSpec) -> ChangeClass)?
+
+    init(
+        path: String,
+        summary: String,
+        schema: JSONValue,
+        roles: Set<TunnelRole>,
+        parameters: [String],
+        defaultText: String,
+        changeClass: ChangeClass,
+        isSecret: Bool = false,
+        read: @escaping Read,
+        readQuery: @escaping ReadQuery = { _, _ in nil },
+        writeQuery: @escaping WriteQuery = { _ in [] },
+        textOf: @escaping @Sendable (TunnelContent) -> String,
+        isEqual: @escaping @Sendable (TunnelContent, TunnelContent) -> Bool,
+        classOf: (@Sendable (TunnelSpec, TunnelSpec) -> ChangeClass)? = nil
+    ) {
+        self.path = path
+        self.summary = summary
+        self.schema = schema
+        self.roles = roles
+        self.parameters = parameters
+        self.defaultText = defaultText
+        self.changeClass = changeClass
+        self.isSecret = isSecret
+        self.read = read
+        self.readQuery = readQuery
+        self.writeQuery = writeQuery
+        self.textOf = textOf
+        self.isEqual = isEqual
+        self.classOf = classOf
+    }
 
     /// The value as the manifest's YAML has it; a secret in clear.
     func value(in content: TunnelContent) -> JSONValue {
@@ -114,7 +148,8 @@ struct QuerySyntax<Value: Hashable & Sendable>: Sendable {
 }
 
 extension TunnelField {
-    /// A row for a member of the spec with one value in YAML and one URL parameter.
+    /// A row for a member of the spec with one value in YAML and one URL parameter; `readQuery` and `writeQuery` stand in
+    /// for what `query` makes of it.
     static func parameter<Value: Hashable & Sendable>(
         _ path: String,
         _ name: String,
@@ -123,7 +158,9 @@ extension TunnelField {
         _ changeClass: ChangeClass,
         roles: Set<TunnelRole> = [.server, .client],
         syntax: ValueSyntax<Value>,
-        query: QuerySyntax<Value>
+        query: QuerySyntax<Value>,
+        readQuery: ReadQuery? = nil,
+        writeQuery: WriteQuery? = nil
     ) -> TunnelField {
         let standard = TunnelSpec.standard[keyPath: member]
         return TunnelField(
@@ -141,13 +178,13 @@ extension TunnelField {
                 }
                 if let value { content.spec[keyPath: member] = value }
             },
-            readQuery: { value, spec in
+            readQuery: readQuery ?? { value, spec in
                 guard let text = value(name) else { return nil }
                 spec[keyPath: member] = query.parse(text) ?? query.fallback
                 guard query.parse(text) == nil else { return nil }
                 return ParameterProblem(parameter: name, message: "'\(text)' counts as \(query.fallbackText)")
             },
-            writeQuery: { spec in
+            writeQuery: writeQuery ?? { spec in
                 let value = spec[keyPath: member]
                 return value == standard ? [] : [QueryParameter(name: name, value: query.text(value))]
             },

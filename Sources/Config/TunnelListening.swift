@@ -26,8 +26,8 @@ enum TunnelListening {
     static let loopMessage = "has the tunnel's own port on this host: the tunnel would connect to itself"
 
     /// NodePass's rule: a target has the tunnel's port, and is on this host or the tunnel has every address of it.
-    static func loops(_ spec: TunnelSpec) -> Bool {
-        let listensThere = listeners(of: spec).contains { $0.path == "tunnel" }
+    static func loops(_ spec: TunnelSpec, _ listeners: [Listener]) -> Bool {
+        let listensThere = listeners.contains { $0.path == "tunnel" }
         guard listensThere, spec.tunnel.port != 0 else { return false }
         return spec.targets.contains { target in
             target.port == spec.tunnel.port

@@ -2,13 +2,14 @@
 struct TunnelReading {
     let name: String
     let source: SourceLocation
-    /// `defaults` mappings, outermost first; already checked.
-    let defaults: [YAMLNode]
+    /// Keys under `defaults`, outermost first; already checked.
+    let defaults: [GivenKey]
 
     private var content = TunnelContent(spec: .standard)
+    private var url = ""
     private var fieldSources: [String: SourceLocation] = [:]
 
-    init(name: String, source: SourceLocation, defaults: [YAMLNode]) {
+    init(name: String, source: SourceLocation, defaults: [GivenKey]) {
         self.name = name
         self.source = source
         self.defaults = defaults
@@ -28,6 +29,7 @@ struct TunnelReading {
         return TunnelDeclaration(
             name: name,
             spec: content.spec,
+            url: url,
             labels: content.labels,
             running: content.running,
             source: source,
@@ -45,11 +47,12 @@ struct TunnelReading {
         return [certificate, key].map { TextFile.absolute($0, from: directory) }
     }
 
-    /// Checks each default for the roles it can apply to, so that its problems are told once and not per tunnel.
-    static func checkDefaults(_ node: YAMLNode, _ reader: inout NodeReader) {
+    /// The keys under `defaults`, each checked for the roles it can apply to: its problems are told once and not per tunnel.
+    static func checkedDefaults(_ node: YAMLNode, _ reader: inout NodeReader) -> [GivenKey] {
         reader.prefix = "defaults"
         defer { reader.prefix = "" }
-        for key in flattened(node, &reader) {
+        let keys = flattened(node, &reader)
+        for key in keys {
             guard let field = key.field else {
                 reader.fail(.defaultsKey, key.location, key.path, "can not be a default; it belongs to one tunnel")
                 continue
@@ -61,10 +64,11 @@ struct TunnelReading {
             }
             if !fits { field.read(key.node, &reader, &content) }
         }
+        return keys
     }
 
     /// A key with a value, found at the top level of a tunnel or in one of its groups.
-    private struct GivenKey {
+    struct GivenKey {
         let path: String
         /// Nil for `url`.
         let field: TunnelField?
@@ -111,15 +115,14 @@ struct TunnelReading {
 
     private mutating func readKeys(_ entries: [YAMLEntry], _ node: YAMLNode, _ reader: inout NodeReader) {
         let keys = TunnelReading.flattened(node, &reader)
-        let inherited = defaults.flatMap { TunnelReading.flattened($0, &reader) }
         let urlParts = keys.first { $0.field == nil }.flatMap { readURL($0, &reader) }
         let hasURL = keys.contains { $0.field == nil }
         if let urlParts { content.spec.role = urlParts.role }
         var isRoleKnown = urlParts != nil
-        if !isRoleKnown, let key = (keys + inherited.reversed()).first(where: { $0.path == "role" }) {
+        if !isRoleKnown, let key = (keys + defaults.reversed()).first(where: { $0.path == "role" }) {
             isRoleKnown = reader.attempt { key.field?.read(key.node, &$0, &content) }
         }
-        for key in inherited { apply(default: key, &reader) }
+        for key in defaults { apply(default: key, &reader) }
         if let urlParts { apply(urlParts, keys.first { $0.field == nil }, &reader) }
         for key in keys where key.field != nil {
             read(key, isRoleKnown: isRoleKnown, beside: urlParts, &reader)
@@ -219,8 +222,9 @@ struct TunnelReading {
         reader.fail(.poolRange, fieldSources["pool.min"], "pool.min", "must be at most pool.max\(limit)")
     }
 
-    private func checkLength(_ reader: inout NodeReader) {
-        guard content.spec.url.utf8.count > TunnelURL.lengthLimitBytes else { return }
+    private mutating func checkLength(_ reader: inout NodeReader) {
+        url = content.spec.url
+        guard url.utf8.count > TunnelURL.lengthLimitBytes else { return }
         let message = "its URL is longer than \(TunnelURL.lengthLimitBytes) bytes"
         reader.fail(.urlLength, source, "", message)
     }

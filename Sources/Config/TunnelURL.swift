@@ -15,7 +15,7 @@ package enum TunnelURL {
         let findings = parts.apply(to: &spec)
         let fatal = findings.filter(\.isFatal)
         if !fatal.isEmpty { throw .invalid(fatal.map { $0.diagnostic(.error) }) }
-        let loops = TunnelListening.loops(spec) ? [URLFinding.loop] : []
+        let loops = TunnelListening.loops(spec, TunnelListening.listeners(of: spec)) ? [URLFinding.loop] : []
         return (spec, (findings + loops).map { $0.diagnostic(.warning) })
     }
 

@@ -63,14 +63,16 @@ struct URLQuery {
 package enum PercentCoding {
     /// Escapes all bytes but letters, digits and the given ones.
     package static func encode(_ text: String, keeping kept: String) -> String {
-        let plain = Set(kept.utf8)
+        let kept = kept.utf8
+        func isPlain(_ byte: UInt8) -> Bool {
+            switch byte {
+            case 48...57, 65...90, 97...122: true
+            default: kept.contains(byte)
+            }
+        }
+        guard !text.utf8.allSatisfy(isPlain) else { return text }
         return text.utf8.reduce(into: "") { result, byte in
-            let isAlphanumeric =
-                switch byte {
-                case 48...57, 65...90, 97...122: true
-                default: false
-                }
-            if isAlphanumeric || plain.contains(byte) {
+            if isPlain(byte) {
                 result.unicodeScalars.append(Unicode.Scalar(byte))
             } else {
                 result += byte < 16 ? "%0" : "%"

@@ -146,6 +146,10 @@ struct ManifestTests {
             ("version: 1\ntunnels: {}\ndefaults: {log: loud}", "3:17 error value defaults.log"),
             ("version: 1\ntunnels: {}\ndefaults: {mode: backward}", "3:18 error value defaults.mode"),
             ("version: 1\ntunnels: {}\ndefaults: {url: 'x'}", "3:12 error defaults-key defaults.url"),
+            (
+                "version: 1\ndefaults: {lag: info}\ntunnels: {a: {url: 'client://:2000/h:1?mode=1'}}",
+                "2:12 error unknown-key defaults.lag"
+            ),
             ("version: 1\ntunnels: {}\ninclude: {a: b}", "3:10 error type include"),
             ("version: 1\ntunnels: {}\ninclude: gone.yaml", "3:10 error include-missing include"),
         ]
@@ -208,6 +212,25 @@ struct ManifestTests {
         let reading = ManifestReader.test().read(text: text, file: "m.yaml")
         #expect(reading.lines == ["4:7 warning address-shared tunnels.b.tunnel"])
         #expect(reading.diagnostics.first?.related?.line == 3)
+    }
+
+    @Test("of several tunnels on one port, the first by name is the one a tunnel on all addresses is told of")
+    func sharedWithMany() throws {
+        let text = """
+            version: 1
+            tunnels:
+              c: {url: 'client://127.0.0.3:2000/h:1?mode=1'}
+              b: {url: 'client://127.0.0.2:2000/h:1?mode=1'}
+              all: {url: 'client://:2000/h:1?mode=1'}
+              d: {url: 'client://127.0.0.4:2000/h:1?mode=1'}
+            """
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(
+            reading.lines == [
+                "5:9 warning address-shared tunnels.all.tunnel", "6:7 warning address-shared tunnels.d.tunnel",
+            ]
+        )
+        #expect(reading.diagnostics.map(\.related?.line) == [4, 5])
     }
 
     @Test("the revision depends on what is declared, not on where or how it stands")

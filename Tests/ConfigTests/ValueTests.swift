@@ -18,7 +18,8 @@ struct ValueTests {
     @Test(
         "what is no endpoint is refused",
         arguments: [
-            "", "host", "host:", "host:65536", "host:+1", "host:-1", "::1:80", "[]:80", "[host]:80", "a b:1", "h:٣",
+            "", "host", "host:", "host:65536", "host:+1", "host:-1", "::1:80", "[]:80", "[host]:80", "[::1:80",
+            "a b:1", "a\u{a0}b:1", "a/b:1", "k@h:1", "a]:1", "h:٣", "h:\u{301}1",
         ]
     )
     func badEndpoint(text: String) {
