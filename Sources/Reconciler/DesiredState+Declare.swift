@@ -19,6 +19,7 @@ package struct DeclareOutcome: Sendable {
     package var orphaned: [InstanceID] = []
     /// Names whose declaration does not hold: they keep their last good one, or stay absent.
     package var invalid: [String] = []
+    fileprivate var changedIDs: Set<InstanceID> = []
 }
 
 extension DesiredState {
@@ -29,16 +30,20 @@ extension DesiredState {
     package mutating func declare(_ reading: ManifestReading, prune: Bool = true, now: Date) -> DeclareOutcome {
         guard let manifest = reading.manifest else { return DeclareOutcome() }
         var outcome = DeclareOutcome(invalid: reading.invalid.keys.sorted())
-        let before = records
         policy = manifest.policy
         manifestRevision = manifest.revision
         depart(keeping: Set(manifest.tunnels.map(\.name)).union(reading.invalid.keys), prune: prune, into: &outcome)
         var names = recordsByName
-        for declaration in manifest.tunnels.sorted(by: { $0.name < $1.name }) {
-            let record = records[names[declaration.name] ?? ""] ?? adoptable(by: declaration.name)
+        let namesakes = createdByAlias
+        // By name, so that two names that want one id get theirs in the same order each time.
+        let order = manifest.tunnels.indices.sorted { manifest.tunnels[$0].name < manifest.tunnels[$1].name }
+        for index in order {
+            let declaration = manifest.tunnels[index]
+            let known = records[names[declaration.name] ?? ""]
+            let record = known ?? adoptable(by: declaration.name, among: namesakes[declaration.name] ?? [])
             names[declaration.name] = apply(declaration, to: record, now: now, outcome: &outcome)
         }
-        outcome.changed = records.values.filter { before[$0.id] != $0 }.sorted { $0.id < $1.id }
+        outcome.changed = outcome.changedIDs.sorted().compactMap { records[$0] }
         return outcome
     }
 
@@ -72,16 +77,25 @@ extension DesiredState {
             } else {
                 record.departing = true
             }
-            put(record)
+            if put(record) { outcome.changedIDs.insert(record.id) }
+        }
+    }
+
+    /// API instances by alias, the oldest first; one look at all of them for all declarations.
+    private var createdByAlias: [String: [InstanceID]] {
+        let created = records.values.filter(\.isAdoptable)
+        return Dictionary(grouping: created, by: \.labels.alias).mapValues { namesakes in
+            namesakes.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }.map(\.id)
         }
     }
 
     /// The API instance a new declaration takes over: the one with its name as id, else the oldest one with it as alias.
-    private func adoptable(by name: String) -> InstanceRecord? {
-        if let record = records[name], record.isLive, record.origin == .api { return record }
-        return records.values
-            .filter { $0.isLive && $0.origin == .api && $0.labels.alias == name }
-            .min { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    private func adoptable(by name: String, among namesakes: [InstanceID]) -> InstanceRecord? {
+        for id in [name] + namesakes {
+            // One of them may have been taken over by a declaration before.
+            if let record = records[id], record.isAdoptable { return record }
+        }
+        return nil
     }
 
     private mutating func apply(
@@ -100,14 +114,14 @@ extension DesiredState {
         record.name = declaration.name
         record.origin = .manifest
         record.source = declaration.source
-        record.url = declaration.spec.url
+        record.url = declaration.url
         record.spec = declaration.spec
         record.labels = declaration.visibleLabels
         record.autostart = true
         record.running = declaration.running
         record.revision = declaration.revision
         record.secretPaths = declaration.secretPaths
-        put(record)
+        if put(record) { outcome.changedIDs.insert(record.id) }
         declarations[record.id] = declaration
         return record.id
     }
@@ -127,7 +141,7 @@ extension TunnelDeclaration {
             name: name,
             origin: .manifest,
             source: source,
-            url: spec.url,
+            url: url,
             spec: spec,
             labels: visibleLabels,
             revision: revision,
@@ -137,6 +151,8 @@ extension TunnelDeclaration {
 }
 
 extension InstanceRecord {
+    fileprivate var isAdoptable: Bool { isLive && origin == .api }
+
     /// The API instance a departed declaration leaves behind, or nil when an override had deleted it.
     fileprivate var orphaned: InstanceRecord? {
         guard let merged = DesiredInstance(self) else { return nil }

@@ -30,9 +30,13 @@ package struct DesiredState: Sendable {
         for record in records { put(record) }
     }
 
-    package mutating func put(_ record: InstanceRecord) {
+    /// Takes a record in place of the one of its id; false when that is the same.
+    @discardableResult
+    package mutating func put(_ record: InstanceRecord) -> Bool {
+        guard records[record.id] != record else { return false }
         records[record.id] = record
         desired[record.id] = DesiredInstance(record)
+        return true
     }
 
     /// Counters alone: the merged form does not hold them.

@@ -66,7 +66,6 @@ package struct DesiredInstance: Sendable, Hashable {
     package let origin: Instance.Origin
     package let source: SourceLocation?
     package let url: String
-    package let config: String
     package let spec: TunnelSpec
     package let labels: TunnelLabels
     package let autostart: Bool
@@ -88,7 +87,6 @@ package struct DesiredInstance: Sendable, Hashable {
         source = record.source
         url = override?.url ?? record.url
         spec = (record.overrideSpec ?? record.spec).hiding(record.secretPaths)
-        config = TunnelURL.config(of: url, spec: spec)
         labels = TunnelLabels(
             alias: override?.alias ?? record.labels.alias,
             tags: override?.tags ?? record.labels.tags,
@@ -110,7 +108,6 @@ package struct DesiredInstance: Sendable, Hashable {
             origin: origin,
             source: source,
             url: url,
-            config: config,
             spec: spec,
             labels: labels,
             autostart: autostart,

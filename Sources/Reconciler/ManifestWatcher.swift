@@ -126,22 +126,31 @@ package final class ManifestWatcher: Service {
                 await step(&prints, notifier)
                 for waiter in waiters { waiter.resume() }
             } else if await refresh(&prints) {
-                await settle(&prints)
-                await step(&prints, notifier)
+                await step(&prints, notifier, with: await settle(&prints))
             }
         }
     }
 
-    /// Waits until one debounce interval passes without a change.
-    private func settle(_ prints: inout FingerprintSet) async {
-        for _ in 0..<ManifestWatcher.debounceLimit {
-            guard (try? await clock.sleep(for: debounce)) != nil, await refresh(&prints) else { return }
+    /// Waits until one debounce interval passes without a change, and answers what was read in the first one if it holds.
+    ///
+    /// A large manifest takes about as long to read as the wait is; most edits are one change, so the time is used.
+    private func settle(_ prints: inout FingerprintSet) async -> ManifestReading? {
+        for look in 0..<ManifestWatcher.debounceLimit {
+            async let early = look == 0 ? offPool { self.read() } : nil
+            guard (try? await clock.sleep(for: debounce)) != nil else { return nil }
+            if await !refresh(&prints) { return await early }
         }
+        return nil
     }
 
     /// One reading, of files whose fingerprints were taken before it: a change during it is one to the next look.
-    private func step(_ prints: inout FingerprintSet, _ notifier: DirectoryNotifier?) async {
-        var reading = await offPool { self.read() }
+    private func step(
+        _ prints: inout FingerprintSet,
+        _ notifier: DirectoryNotifier?,
+        with early: ManifestReading? = nil
+    ) async {
+        var reading: ManifestReading
+        if let early { reading = early } else { reading = await offPool { self.read() } }
         for _ in 0..<ManifestWatcher.rereadLimit where Set(prints.paths) != reading.watched {
             notifier?.watch(reading.watched)
             prints = await fingerprints(of: reading.watched)

@@ -73,7 +73,7 @@ extension StateStore {
 extension StateStore {
     static func upsert(_ record: InstanceRecord, into database: Database) throws {
         // Not REPLACE: that would delete the row first, and the override with it.
-        try database.execute(
+        let upsert = try database.cachedStatement(
             sql: """
                 INSERT INTO instance (id, name, origin, url, spec_url, alias, tags, peer, autostart, running, generation,
                     revision, source, secret_paths, tcp_rx, tcp_tx, udp_rx, udp_tx, created_at, announced, departing)
@@ -85,7 +85,9 @@ extension StateStore {
                     secret_paths = excluded.secret_paths, tcp_rx = excluded.tcp_rx,
                     tcp_tx = excluded.tcp_tx, udp_rx = excluded.udp_rx, udp_tx = excluded.udp_tx,
                     announced = excluded.announced, departing = excluded.departing
-                """,
+                """
+        )
+        try upsert.execute(
             arguments: [
                 record.id, record.name, record.origin.rawValue, record.url, record.spec.url,
                 record.labels.alias, StoredText.json(record.labels.tags), StoredText.json(record.labels.peer),
@@ -94,7 +96,8 @@ extension StateStore {
                 StoredText.json(record.secretPaths),
             ] + counters(record.traffic) + [record.createdAt, record.announced, record.departing]
         )
-        try database.execute(sql: "DELETE FROM override WHERE instance_id = ?", arguments: [record.id])
+        let release = try database.cachedStatement(sql: "DELETE FROM override WHERE instance_id = ?")
+        try release.execute(arguments: [record.id])
         guard let override = record.override else { return }
         try database.execute(
             sql: """

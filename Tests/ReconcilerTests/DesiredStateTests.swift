@@ -184,6 +184,26 @@ struct DesiredStateTests {
         #expect(state.records["abcd1234"]?.traffic.tcpRx == 7)
     }
 
+    @Test("of two instances with its name as alias a declaration adopts the older one")
+    func adoptsTheOlder() throws {
+        var younger = try apiRecord("00000001", url: clientURL(9001), alias: "web")
+        younger.createdAt = epoch + 1
+        let older = try apiRecord("00000002", url: clientURL(9002), alias: "web")
+        var state = DesiredState(records: [younger, older])
+        #expect(state.declare(manifest(["web": client(9001), "db": client(9003)]), now: epoch).adopted == ["00000002"])
+        #expect(state.records["00000001"]?.origin == .api)
+        #expect(state.declare(manifest(["web": client(9001), "db": client(9003)]), now: epoch).changed.isEmpty)
+    }
+
+    @Test("an instance that one declaration has adopted by its id is not another's by its alias")
+    func adoptsOnce() throws {
+        let record = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
+        var state = DesiredState(records: [record])
+        let both = reading("version: 1\ntunnels:\n  abcd1234: {\(client(9001))}\n  web: {\(client(9002))}\n")
+        #expect(state.declare(both, now: epoch).adopted == ["abcd1234"])
+        #expect(state.ordered.map(\.name) == ["abcd1234", "web"])
+    }
+
     @Test("created URLs keep their bytes and inherit from the master at their end")
     func inheritance() throws {
         let defaults = MasterDefaults(log: .debug, tls: 1)
