@@ -38,11 +38,17 @@ struct MetricsRoutes: Sendable {
         let instances = await reconciler.instances()
         let status = await reconciler.status()
         let streams = reconciler.hub.subscriberCount + reconciler.notices.subscriberCount
-        return (TunnelMetrics.families(instances) + reconcile(status, instances, streams: streams) + process())
+        let overridden = await reconciler.overriddenCount
+        return (TunnelMetrics.families(instances) + reconcile(status, instances, overridden, streams: streams) + process())
             .map(\.text).joined()
     }
 
-    private func reconcile(_ status: ReconcileStatus, _ instances: [Instance], streams: Int) -> [MetricFamily] {
+    private func reconcile(
+        _ status: ReconcileStatus,
+        _ instances: [Instance],
+        _ overridden: Int,
+        streams: Int
+    ) -> [MetricFamily] {
         [
             .counter("nodepass_reconcile_passes_total", "Reconcile passes since the start.", status.passes),
             .counter(
@@ -61,7 +67,7 @@ struct MetricsRoutes: Sendable {
             .gauge(
                 "nodepass_tunnels_overridden",
                 "Declared tunnels that are not as the manifest says because somebody wanted it so.",
-                Double(instances.count { $0.override != nil })
+                Double(overridden)
             ),
             .gauge(
                 "nodepass_tunnels_failing",

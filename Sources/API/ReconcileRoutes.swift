@@ -125,7 +125,7 @@ struct ReconcileRoutes: Sendable {
             "rejection": status.rejection.map(\.view) ?? .null,
             "diagnostics": .array(status.diagnostics.map(\.view)),
             "invalid": .array(status.invalid.map(JSONValue.string)),
-            "overridden": .int(Int64(tunnels.count { $0.override != nil })),
+            "overridden": .int(Int64(await reconciler.overriddenCount)),
             "failing": .int(Int64(tunnels.count { $0.phase.isFailing })),
             "storage": status.storageProblem.map { .string($0.description) } ?? .null,
             "tunnels": .array(tunnels.map(tunnel)),

@@ -69,7 +69,7 @@ package final class TunnelField: Sendable {
     let textOf: @Sendable (TunnelContent) -> String
     let isEqual: @Sendable (TunnelContent, TunnelContent) -> Bool
     /// The value as the manifest's YAML has it, where that is more than `textOf`.
-    var valueOf: (@Sendable (TunnelContent) -> JSONValue)?
+    private let valueOf: (@Sendable (TunnelContent) -> JSONValue)?
     /// The class where it depends on the values, as for a target that may be listened on.
     let classOf: (@Sendable (TunnelSpec, TunnelSpec) -> ChangeClass)?
 
@@ -87,6 +87,7 @@ package final class TunnelField: Sendable {
         writeQuery: @escaping WriteQuery = { _ in [] },
         textOf: @escaping @Sendable (TunnelContent) -> String,
         isEqual: @escaping @Sendable (TunnelContent, TunnelContent) -> Bool,
+        valueOf: (@Sendable (TunnelContent) -> JSONValue)? = nil,
         classOf: (@Sendable (TunnelSpec, TunnelSpec) -> ChangeClass)? = nil
     ) {
         self.path = path
@@ -102,6 +103,7 @@ package final class TunnelField: Sendable {
         self.writeQuery = writeQuery
         self.textOf = textOf
         self.isEqual = isEqual
+        self.valueOf = valueOf
         self.classOf = classOf
     }
 

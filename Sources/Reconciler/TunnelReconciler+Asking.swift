@@ -104,6 +104,9 @@ extension TunnelReconciler {
         return DeclaredLayer(policy: state.policy, status: progress, tunnels: tunnels, overridden: state.overridden)
     }
 
+    /// Declared tunnels that are not as the manifest says, those that an override hides among them.
+    package var overriddenCount: Int { state.overridden.count }
+
     /// The live state as a manifest: starting with it changes nothing.
     package func export() -> String {
         state.export(now: now())

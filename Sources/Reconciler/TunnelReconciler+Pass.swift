@@ -20,7 +20,9 @@ extension TunnelReconciler {
         expireOverrides()
         let actual = host.snapshot()
         let plan = ReconcilePlan(desired: Array(state.desired.values), actual: actual)
-        let report = plan.isEmpty ? nil : PlanReport(plan, from: toldInstances, to: state, actual: actual)
+        let isTold = !plan.isEmpty || owesReport
+        owesReport = false
+        let report = isTold ? PlanReport(plan, from: toldInstances, to: state, actual: actual) : nil
         await apply(plan)
         if let report {
             note(.plan(report, revision: revision))

@@ -52,6 +52,8 @@ package actor TunnelReconciler: Service {
     var unsaved: Set<InstanceID> = []
     /// Instances whose next pass owes an `update` though nothing a client compares has changed (a reset).
     var owesUpdate: Set<InstanceID> = []
+    /// The next pass is told of though it may do nothing.
+    var owesReport = false
     /// Notices that are told with the next pass.
     var unsentNotices: [ReconcileNotice] = []
     /// The last report of each running instance: when, and with which counters.
@@ -266,6 +268,8 @@ package actor TunnelReconciler: Service {
         }
         let outcome = state.declare(reading, prune: prune, now: now())
         unsaved.formUnion(outcome.changed.map(\.id))
+        // Who was told of a rejection is told of its end, also when the files are as they were before.
+        if progress.rejection != nil { owesReport = true }
         progress.rejection = nil
         progress.diagnostics = reading.diagnostics
         progress.invalid = outcome.invalid

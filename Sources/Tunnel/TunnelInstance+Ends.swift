@@ -80,8 +80,9 @@ extension TunnelInstance {
         let interval = tunnel.environment.reloadInterval ?? TunnelLimits.certificateLook
         retry = tunnel.home.scheduleTask(in: TimeAmount(interval)) { [weak self] in
             // Looking may wait for a slow disk, which event loops must not.
+            guard let self else { return }
             NIOThreadPool.singleton.submit { _ in
-                self?.send(files.state == state ? .watchCertificate : .retry)
+                self.send(files.state == state ? .watchCertificate : .retry)
             }
         }
     }

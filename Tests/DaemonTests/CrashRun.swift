@@ -168,7 +168,7 @@ struct CrashRun {
 }
 
 extension EventBlock {
-    fileprivate init(_ event: InstanceEvent) {
+    fileprivate init(_ event: StreamEvent) {
         id = event.id
         data = event.payload
     }

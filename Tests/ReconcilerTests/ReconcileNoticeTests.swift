@@ -39,11 +39,13 @@ struct ReconcileNoticeTests {
         try await daemon.stop()
     }
 
-    @Test("a rejected manifest is told with its first problem")
+    @Test("a rejected manifest is told with its first problem, and its end though nothing is to be done")
     func reject() async throws {
         let (daemon, notices, _) = try await daemon()
         await daemon.reconciler.declare(reading("tunnels: ["))
         #expect(try await daemon.next(1, of: notices) == ["reject - yaml-syntax"])
+        await daemon.reconciler.declare(manifest(["web": client(9001)]))
+        #expect(try await daemon.next(2, of: notices) == ["plan - ", "apply - "])
         try await daemon.stop()
     }
 
