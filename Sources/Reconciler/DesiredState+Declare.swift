@@ -69,13 +69,13 @@ extension DesiredState {
         }
         for var record in departed.sorted(by: { $0.id < $1.id }) {
             if policy.prune, prune {
-                record.departing = true
+                record.depart()
                 outcome.pruned.append(record.id)
             } else if let kept = record.orphaned {
                 record = kept
                 outcome.orphaned.append(record.id)
             } else {
-                record.departing = true
+                record.depart()
             }
             if put(record) { outcome.changedIDs.insert(record.id) }
         }
@@ -152,6 +152,12 @@ extension TunnelDeclaration {
 
 extension InstanceRecord {
     fileprivate var isAdoptable: Bool { isLive && origin == .api }
+
+    /// That its declaration has gone is an edit of it: no override survives, however soon it comes back.
+    fileprivate mutating func depart() {
+        self = withoutOverride
+        departing = true
+    }
 
     /// The API instance a departed declaration leaves behind, or nil when an override had deleted it.
     fileprivate var orphaned: InstanceRecord? {

@@ -172,6 +172,21 @@ struct DesiredStateTests {
         #expect(state.named("web")?.id == id)
     }
 
+    @Test("a tunnel that leaves takes its override with it, even one that deleted it", arguments: [true, false])
+    func departingOverride(_ isDeleted: Bool) throws {
+        var state = try declared()
+        let id = try #require(state.named("web")?.id)
+        if isDeleted {
+            state.put(try state.deleted(id, context, now: epoch))
+        } else {
+            try state.patch(id, InstancePatch(action: .stop))
+        }
+        _ = state.declare(manifest(["db": client(9002)]), now: epoch)
+        _ = state.declare(manifest(["web": client(9001), "db": client(9002)]), now: epoch)
+        #expect(state.named("web")?.shouldRun == true)
+        #expect(state.named("web")?.override == nil)
+    }
+
     @Test("a declaration adopts the instance with its name as alias or id", arguments: ["web", "abcd1234"])
     func adoption(_ name: String) throws {
         var record = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
