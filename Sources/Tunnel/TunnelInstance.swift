@@ -366,6 +366,8 @@ actor TunnelInstance {
         let delay = error.reason == .peerUnreachable ? nextRedial(&random) : backoff.next(using: &random)
         board.update { status in
             status.nextRetry = Date(timeIntervalSinceNow: delay / .seconds(1))
+            let left = listeners.values.map(\.address)
+            status.listening.removeAll { !left.contains($0) }
             status.held = heldAddresses
         }
         board.move(to: .backoff, error.reason, error.message)
