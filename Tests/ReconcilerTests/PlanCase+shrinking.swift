@@ -68,8 +68,10 @@ extension WorldTunnel {
             with { $0.spec.rateMbps = 0 },
             with { $0.spec.drain = plain.drain },
             with { $0.spec.protocols = plain.protocols },
-            with { $0.spec.targets[0].host = "127.0.0.1" },
         ]
+        if spec.targets[0].host != plain.targets[0].host {
+            forms.append(with { $0.spec.targets[0].host = "127.0.0.1" })
+        }
         if spec.tunnel != PlanCase.forwardServer, spec.tunnel != PlanCase.reverseServer {
             forms.append(with { $0.spec.tunnel.host = "127.0.0.1" })
         }

@@ -6,12 +6,12 @@ import Tunnel
 
 @Suite("Reconcile plan, from any world to any other")
 struct PlanPropertyTests {
-    private static let casesPerSeed = 100
+    private let casesPerSeed = 100
 
     @Test("every promise holds", arguments: 0..<40)
     func promises(_ seed: UInt64) async throws {
         var random = SeededRandom(seed: seed)
-        for number in 0..<Self.casesPerSeed {
+        for number in 0..<casesPerSeed {
             let world = PlanCase.random(using: &random)
             let failures = try await AppliedPlan(world).failures
             guard let property = PlanProperty.allCases.first(where: { failures[$0] != nil }) else { continue }

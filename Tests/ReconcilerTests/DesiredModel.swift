@@ -1,0 +1,99 @@
+import Config
+import Reconciler
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What the documentation says of ownership, in so few lines that they can be read against it.
+struct DesiredModel: Sendable {
+    struct Tunnel: Sendable, Hashable {
+        /// Port, wish, alias and autostart as people see them.
+        struct View: Sendable, Hashable {
+            var port: Int
+            var isRunning: Bool
+            var alias: String
+            var autostart = true
+        }
+
+        /// The last good declaration, or what an API instance is.
+        var declared: View
+        var visible: View
+        var isDeclared = true
+        var isOverridden = false
+        var isDeleted = false
+        /// When its override ends by itself.
+        var until: Date?
+
+        init(_ declared: View) {
+            self.declared = declared
+            visible = declared
+        }
+
+        mutating func release() {
+            guard isDeclared else { return }
+            self = Tunnel(declared)
+        }
+    }
+
+    private(set) var tunnels: [String: Tunnel] = [:]
+    private(set) var policy = ManifestPolicy()
+
+    mutating func declare(_ declarations: [String: DeclaredTunnel?], _ policy: ManifestPolicy, prune: Bool) {
+        self.policy = policy
+        for (name, tunnel) in tunnels where tunnel.isDeclared && declarations[name] == nil {
+            tunnels[name] = policy.prune && prune || tunnel.isDeleted ? nil : tunnel.orphaned
+        }
+        for (name, declaration) in declarations {
+            guard let declaration else { continue }
+            let alias = declaration.alias.isEmpty ? name : declaration.alias
+            let said = Tunnel.View(port: declaration.port, isRunning: declaration.isRunning, alias: alias)
+            let isEdit = tunnels[name].map { !$0.isDeclared || $0.declared != said } ?? true
+            if isEdit { tunnels[name] = Tunnel(said) }
+        }
+    }
+
+    /// The refusal, when there is one.
+    mutating func change(_ name: String, at now: Date, _ change: (inout Tunnel) -> Void) -> MutationError? {
+        guard var tunnel = tunnels[name], !tunnel.isDeleted else { return .notFound }
+        guard policy.overridesAllowed || !tunnel.isDeclared else { return .denied(nil) }
+        change(&tunnel)
+        if tunnel.isDeclared {
+            tunnel.isOverridden = tunnel.isDeleted || tunnel.visible != tunnel.declared
+            let lasts = policy.overrideTTL == .zero
+            tunnel.until = tunnel.isOverridden && !lasts ? now.addingTimeInterval(60) : nil
+        } else {
+            tunnel.declared = tunnel.visible
+        }
+        tunnels[name] = tunnel.isDeclared || !tunnel.isDeleted ? tunnel : nil
+        return nil
+    }
+
+    mutating func release(_ name: String) -> MutationError? {
+        guard tunnels[name] != nil else { return .notFound }
+        tunnels[name]?.release()
+        return nil
+    }
+
+    mutating func expire(at now: Date) {
+        for (name, tunnel) in tunnels where tunnel.until.map({ $0 <= now }) ?? false { tunnels[name]?.release() }
+    }
+
+    mutating func daemonStarted() {
+        policy = ManifestPolicy()
+        for (name, tunnel) in tunnels where !tunnel.visible.autostart && !tunnel.isDeleted {
+            tunnels[name]?.visible.isRunning = false
+            if !tunnel.isDeclared { tunnels[name]?.declared.isRunning = false }
+        }
+    }
+}
+
+extension DesiredModel.Tunnel {
+    fileprivate var orphaned: DesiredModel.Tunnel {
+        var orphan = DesiredModel.Tunnel(visible)
+        orphan.isDeclared = false
+        return orphan
+    }
+}
