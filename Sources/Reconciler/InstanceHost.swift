@@ -28,3 +28,5 @@ package protocol InstanceHost: Sendable {
     /// One element each time some instance's status moved on; carries no data and may be coalesced.
     var changes: AsyncStream<Void> { get }
 }
+
+extension TunnelEngine: InstanceHost {}

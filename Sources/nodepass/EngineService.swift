@@ -1,8 +1,5 @@
-import Reconciler
 import ServiceLifecycle
 import Tunnel
-
-extension TunnelEngine: InstanceHost {}
 
 /// The engine's place in the service group: on graceful shutdown relays finish, up to their drain limit.
 struct EngineService: Service {

@@ -1,7 +1,7 @@
 package import NIOCore
 import NIOPosix
 
-/// A TCP server on a free port of 127.0.0.1 that treats every connection the same way.
+/// A TCP server on a port of 127.0.0.1, a free one unless it is told, that treats every connection the same way.
 package struct EchoServer: Sendable {
     package enum Manner: Sendable {
         /// Sends back what it gets, as it comes, and ends when the client has.
@@ -20,6 +20,7 @@ package struct EchoServer: Sendable {
 
     package static func start(
         _ manner: Manner = .echo,
+        at port: Int? = nil,
         on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) async throws -> EchoServer {
         let channel = try await ServerBootstrap(group: group)
@@ -31,7 +32,7 @@ package struct EchoServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(EchoHandler(manner))
                 }
             }
-            .bind(host: "127.0.0.1", port: FreePorts.one())
+            .bind(host: "127.0.0.1", port: port ?? FreePorts.one())
             .get()
         return EchoServer(channel: channel)
     }

@@ -80,7 +80,7 @@ struct FakeWorld {
             entry.held[address] = sockets
         }
         entry.drop { !wanted.contains($0) }
-        entry.step(entry.status.spec.isTwoEnded ? .connecting : .ready)
+        if entry.phase != .ready { entry.step(entry.status.spec.isTwoEnded ? .connecting : .ready) }
     }
 
     private func isFree(_ address: ListenAddress, for id: InstanceID, _ entry: FakeInstance) -> Bool {
