@@ -63,9 +63,10 @@ struct PlanStep {
         keepsListening = false
     }
 
-    /// A tunnel that is as it should be, but could not bind what it wants and still has what it had before.
+    /// A tunnel that is as it should be, but could not bind what it wants and still has what it had before; it may be
+    /// trying again at this moment.
     init?(waiting desired: DesiredInstance, _ status: TunnelStatus?) {
-        guard desired.shouldRun, let status, status.phase == .backoff else { return nil }
+        guard desired.shouldRun, let status, status.phase == .backoff || status.phase == .starting else { return nil }
         let wanted = desired.spec.listenAddresses
         releases = status.held.subtracting(wanted)
         takes = status.reason == .portInUse ? wanted.subtracting(status.held) : []

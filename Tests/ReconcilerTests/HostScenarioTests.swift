@@ -63,7 +63,9 @@ private final class ScenarioStage<Host: ScenarioHost>: Sendable {
             #expect(ReconcilePlan(desired: try wishes.map(desired), actual: host.snapshot()).isEmpty)
         case .occupy(let port): try await host.occupy(port: ports[port - 1])
         case .vacate(let port): try await host.vacate(port: ports[port - 1])
-        case .writeCertificate: try TestAuthority().issue(to: ["localhost"]).write(to: directory)
+        case .writeCertificate:
+            try TestAuthority().issue(to: ["localhost"]).write(to: directory)
+            host.filesChanged()
         case .expect(let id, let phase, let reason, let ports, let steps):
             try await expect(id, phase, reason, at: ports, via: steps)
         case .forgotten(let id): #expect(host.snapshot()[id] == nil)

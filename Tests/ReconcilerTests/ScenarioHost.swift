@@ -9,6 +9,8 @@ protocol ScenarioHost: InstanceHost {
     /// Somebody who is no instance listens at this port of 127.0.0.1.
     func occupy(port: UInt16) async throws
     func vacate(port: UInt16) async throws
+    /// Certificate files have changed; a host that looks for itself has nothing to do.
+    func filesChanged()
     /// What tells the sockets that listen at this port from any others.
     func sockets(at port: UInt16) throws -> Set<Int>
 }
@@ -39,6 +41,7 @@ struct EngineHost: ScenarioHost {
         }
     }
 
+    func filesChanged() {}
     func occupy(port: UInt16) async throws { try await squatters.come(to: port) }
     func vacate(port: UInt16) async throws { try await squatters.leave(port) }
 
@@ -62,6 +65,7 @@ struct EngineHost: ScenarioHost {
 
     var changes: AsyncStream<Void> { engine.changes }
     func snapshot() -> [InstanceID: TunnelStatus] { engine.snapshot() }
+    func status(of id: InstanceID) -> TunnelStatus? { engine.status(of: id) }
 
     func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
         await engine.run(id, spec: spec, generation: generation, releaseFirst: releaseFirst)

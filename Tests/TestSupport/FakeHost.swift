@@ -65,6 +65,11 @@ package final class FakeHost: InstanceHost {
         }
     }
 
+    /// Files have changed: whoever failed for them looks again.
+    package func filesChanged() {
+        edit { $0.retry() }
+    }
+
     /// A server elsewhere that clients meet; users come in at the client where it dials (`isForward`).
     package func serve(_ endpoint: Endpoint, isForward: Bool) {
         state.withLock { $0.servers[endpoint] = isForward }

@@ -54,9 +54,9 @@ struct FakeWorld {
         entries[id]?.close()
     }
 
-    /// Those that wait for an address try again, as a host does by itself.
+    /// Those that wait for an address, or for a certificate that is there now, try again, as a host does by itself.
     mutating func retry() {
-        for (id, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.phase == .backoff {
+        for (id, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.phase == .backoff || entry.isMended {
             run(id, spec: entry.status.spec, generation: entry.status.generation, releaseFirst: false)
         }
     }
@@ -159,6 +159,12 @@ extension TunnelSpec {
 
 extension ListenAddress {
     package var text: String { "\(transport.rawValue) \(endpoint)" }
+}
+
+extension FakeInstance {
+    fileprivate var isMended: Bool {
+        phase == .failed && status.reason == .certificateInvalid && !status.spec.lacksCertificate
+    }
 }
 
 /// One instance of a fake host.
