@@ -45,15 +45,16 @@ final class DirectoryNotifier: Sendable {
     func watch(_ paths: Set<String>) {
         let wanted = Set(paths.flatMap { [$0, DirectoryNotifier.parent(of: $0)] }.sorted().prefix(Self.directoryLimit))
         watches.withLock { watches in
-            for (path, watch) in watches where !wanted.contains(path) {
-                inotify_rm_watch(descriptor, watch)
-                watches[path] = nil
-            }
+            var former = Set(watches.values)
+            for path in watches.keys where !wanted.contains(path) { watches[path] = nil }
             for path in wanted {
                 // Added again each time: a directory that was replaced has the same path and needs a new watch.
                 let watch = inotify_add_watch(descriptor, path, Self.interest | UInt32(IN_ONLYDIR))
                 watches[path] = watch >= 0 ? watch : nil
             }
+            // Several paths may lead to one directory, which has one watch.
+            former.subtract(watches.values)
+            for watch in former { inotify_rm_watch(descriptor, watch) }
         }
     }
 

@@ -121,11 +121,10 @@ package final class ManifestWatcher: Service {
         // Also after an initial reading: the files may have changed since.
         await step(&prints, notifier)
         for await _ in looks {
-            let (isNudged, waiters) = nudges.withLock { $0.take() }
-            if isNudged {
+            let hasChanged = await refresh(&prints)
+            if nudges.withLock({ $0.isPending }) {
                 await step(&prints, notifier)
-                for waiter in waiters { waiter.resume() }
-            } else if await refresh(&prints) {
+            } else if hasChanged {
                 await step(&prints, notifier, with: await settle(&prints))
             }
         }
@@ -144,19 +143,24 @@ package final class ManifestWatcher: Service {
     }
 
     /// One reading, of files whose fingerprints were taken before it: a change during it is one to the next look.
+    ///
+    /// It answers every nudge that came before; an early reading does not, since it may be older than a nudge.
     private func step(
         _ prints: inout FingerprintSet,
         _ notifier: DirectoryNotifier?,
         with early: ManifestReading? = nil
     ) async {
+        let (isNudged, waiters) = nudges.withLock { $0.take() }
+        notifier?.watch(Set(prints.paths))
         var reading: ManifestReading
-        if let early { reading = early } else { reading = await offPool { self.read() } }
+        if let early, !isNudged { reading = early } else { reading = await offPool { self.read() } }
         for _ in 0..<ManifestWatcher.rereadLimit where Set(prints.paths) != reading.watched {
             notifier?.watch(reading.watched)
             prints = await fingerprints(of: reading.watched)
             reading = await offPool { self.read() }
         }
         await deliver(reading)
+        for waiter in waiters { waiter.resume() }
     }
 
     private func fingerprints(of paths: Set<String>) async -> FingerprintSet {
