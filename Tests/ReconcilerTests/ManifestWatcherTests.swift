@@ -1,5 +1,3 @@
-import Config
-import Logging
 import Reconciler
 import TestSupport
 import Testing
@@ -14,166 +12,108 @@ import Glibc
 import Musl
 #endif
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
-/// A watcher on a directory, on a clock that the test moves.
-struct WatchedManifest {
-    let directory: TemporaryDirectory
-    let clock = ManualClock()
-    let readings: AsyncStream<ManifestReading>
-    let watcher: ManifestWatcher
-
-    init(path: String? = nil) throws {
-        let directory = try TemporaryDirectory()
-        let (readings, reading) = AsyncStream.makeStream(of: ManifestReading.self)
-        let root = path.map { directory.file($0) } ?? directory.file("tunnels.yaml")
-        let reader = ManifestReader(environment: [:], workingDirectory: directory.path)
-        self.directory = directory
-        self.readings = readings
-        watcher = ManifestWatcher(
-            read: { reader.read(paths: [root]) },
-            clock: clock,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-            deliver: { reading.yield($0) }
-        )
-    }
-
-    static func text(_ port: Int) -> String {
-        "version: 1\ntunnels:\n  web: {\(client(port))}\n"
-    }
-
-    /// Runs the watcher, makes each change after the reading before it, and expects the port to follow; 0 is no tunnel.
-    func expect(_ changes: [(port: UInt16, () throws -> Void)], from first: UInt16) async throws {
-        let run = Task { try await watcher.run() }
-        // Polls and debounces as time passes; how often does not matter.
-        let time = Task {
-            while !Task.isCancelled {
-                await clock.sleepers(1)
-                clock.advance(by: .milliseconds(100))
-            }
-        }
-        var ports = readings.map { $0.manifest?.tunnels.first?.spec.tunnel.port ?? 0 }.makeAsyncIterator()
-        #expect(await ports.next() == first)
-        for (port, change) in changes {
-            try change()
-            var seen = await ports.next()
-            // An edit in two system calls may be seen half done; what counts is that the end is seen.
-            while seen != port, seen != nil { seen = await ports.next() }
-            #expect(seen == port)
-        }
-        time.cancel()
-        run.cancel()
-        await time.value
-        try await run.value
-    }
-}
-
 @Suite("Manifest watcher", .timeLimit(.minutes(1)))
 struct ManifestWatcherTests {
-    @Test("a replaced, edited, deleted or recreated file is read again")
-    func oneFile() async throws {
-        let watched = try WatchedManifest()
+    @Test("a replaced, edited, deleted or recreated file is read again", arguments: [WatchedFiles.Notice.hint, .poll])
+    func oneFile(_ notice: WatchedFiles.Notice) async throws {
+        let watched = try WatchedFiles(by: notice)
         let directory = watched.directory
-        try directory.write(WatchedManifest.text(9001), to: "tunnels.yaml")
+        try directory.declare(9001)
         try await watched.expect(
-            [
-                (9002, { try directory.write(WatchedManifest.text(9002), to: "tunnels.yaml", atomically: true) }),
-                (9003, { try directory.write(WatchedManifest.text(9003), to: "tunnels.yaml") }),
-                (0, { try FileManager.default.removeItem(atPath: directory.file("tunnels.yaml")) }),
-                (9004, { try directory.write(WatchedManifest.text(9004), to: "tunnels.yaml") }),
-            ],
-            from: 9001
-        )
-    }
-
-    @Test("a file that does not exist yet is read when it comes")
-    func later() async throws {
-        let watched = try WatchedManifest()
-        let directory = watched.directory
-        try await watched.expect(
-            [(9001, { try directory.write(WatchedManifest.text(9001), to: "tunnels.yaml") })],
-            from: 0
-        )
-    }
-
-    @Test("a swapped symbolic link, as a config map has it, is read again")
-    func symlink() async throws {
-        let watched = try WatchedManifest()
-        let directory = watched.directory
-        let files = FileManager.default
-        try directory.write(WatchedManifest.text(9001), to: "one/tunnels.yaml")
-        try directory.write(WatchedManifest.text(9002), to: "two/tunnels.yaml")
-        try files.createSymbolicLink(atPath: directory.file("data"), withDestinationPath: "one")
-        try files.createSymbolicLink(atPath: directory.file("tunnels.yaml"), withDestinationPath: "data/tunnels.yaml")
-        try await watched.expect(
+            from: "web 9001",
             [
                 (
-                    9002,
+                    "web 9002",
                     {
-                        try files.removeItem(atPath: directory.file("data"))
-                        try files.createSymbolicLink(atPath: directory.file("data"), withDestinationPath: "two")
+                        try directory.declare(9002, in: "other.yaml")
+                        try directory.rename("other.yaml", to: "tunnels.yaml")
                     }
-                )
-            ],
-            from: 9001
+                ),
+                ("web 9003", { try directory.declare(9003) }),
+                ("rejected", { try directory.remove("tunnels.yaml") }),
+                ("web 9004", { try directory.declare(9004) }),
+            ]
         )
     }
 
-    @Test("a file added to a watched directory is read")
-    func directoryOfFiles() async throws {
-        let watched = try WatchedManifest(path: "tunnels.d")
-        let directory = watched.directory
-        try directory.write("version: 1\ntunnels:\n  zed: {\(client(9009))}\n", to: "tunnels.d/z.yaml")
-        try await watched.expect(
-            [(9001, { try directory.write(WatchedManifest.text(9001), to: "tunnels.d/a.yaml") })],
-            from: 9009
-        )
-    }
-
-    @Test("an include that comes later, and then changes, is read")
-    func include() async throws {
-        let watched = try WatchedManifest()
-        let directory = watched.directory
-        try directory.write("version: 1\ninclude: [more/*.yaml]\ntunnels: {}\n", to: "tunnels.yaml")
-        try await watched.expect(
-            [
-                (9001, { try directory.write(WatchedManifest.text(9001), to: "more/a.yaml") }),
-                (9002, { try directory.write(WatchedManifest.text(9002), to: "more/a.yaml", atomically: true) }),
-            ],
-            from: 0
-        )
+    @Test("a file that does not exist yet is read when it comes", arguments: [WatchedFiles.Notice.hint, .poll])
+    func later(_ notice: WatchedFiles.Notice) async throws {
+        let watched = try WatchedFiles(by: notice)
+        try await watched.expect(from: "rejected", [("web 9001", { try watched.directory.declare(9001) })])
     }
 
     @Test("an edit that keeps the size and the time of the file is found by its content")
     func sameMetadata() async throws {
-        let watched = try WatchedManifest()
-        let path = try watched.directory.write(WatchedManifest.text(9001), to: "tunnels.yaml")
+        let watched = try WatchedFiles(by: .poll)
+        let path = try watched.directory.declare(9001)
         try await watched.expect(
+            from: "web 9001",
             [
                 (
-                    9002,
+                    "web 9002",
                     {
                         var status = stat()
                         try #require(stat(path, &status) == 0)
-                        try watched.directory.write(WatchedManifest.text(9002), to: "tunnels.yaml")
+                        try watched.directory.declare(9002)
                         var times = [status.st_atim, status.st_mtim]
                         try #require(utimensat(AT_FDCWD, path, &times, 0) == 0)
                     }
                 )
-            ],
-            from: 9001
+            ]
         )
     }
 
-    @Test("a nudge reads though nothing has changed")
+    @Test("a burst of writes is one reading, of the last content")
+    func burst() async throws {
+        let watched = try WatchedFiles()
+        let directory = watched.directory
+        try directory.declare(9001)
+        try await watched.expect(
+            from: "web 9001",
+            [
+                ("web 9011", { for port in 9002...9011 { try directory.declare(port) } }),
+                ("web 9012", { try directory.declare(9012) }),
+            ]
+        )
+    }
+
+    @Test("a file that never comes to rest is read all the same")
+    func restless() async throws {
+        let watched = try WatchedFiles()
+        let directory = watched.directory
+        try directory.declare(9001)
+        let clock = watched.clock
+        try await watched.run {
+            #expect(await watched.next() == "web 9001")
+            try directory.declare(9002)
+            // Each look finds another content; no more than so many of them put the reading off.
+            for port in 9003..<9053 {
+                await clock.sleepers(2)
+                try directory.declare(port)
+                clock.advance(by: WatchedFiles.debounce)
+            }
+            #expect(await watched.nextAtOnce() == "web 9052")
+        }
+    }
+
+    @Test("a nudge reads at once though nothing has changed, and a change that it read is no news to the poll")
     func nudge() async throws {
-        let watched = try WatchedManifest()
-        try watched.directory.write(WatchedManifest.text(9001), to: "tunnels.yaml")
-        let watcher = watched.watcher
-        try await watched.expect([(9001, { watcher.nudge() })], from: 9001)
+        let watched = try WatchedFiles(by: .poll)
+        // Behind a link, where no notification comes between.
+        try watched.directory.declare(9001, in: "elsewhere/tunnels.yaml")
+        try watched.directory.link("tunnels.yaml", to: "elsewhere/tunnels.yaml")
+        try await watched.run {
+            #expect(await watched.next() == "web 9001")
+            watched.watcher.nudge()
+            #expect(await watched.nextAtOnce() == "web 9001")
+            try watched.directory.declare(9002, in: "elsewhere/tunnels.yaml")
+            watched.watcher.nudge()
+            #expect(await watched.nextAtOnce() == "web 9002")
+            await watched.clock.sleepers(1)
+            watched.clock.advance(by: WatchedFiles.pollInterval)
+            watched.watcher.nudge()
+            // Were it news, this would wait for the file to come to rest.
+            #expect(await watched.nextAtOnce() == "web 9002")
+        }
     }
 }
