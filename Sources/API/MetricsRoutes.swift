@@ -39,7 +39,8 @@ struct MetricsRoutes: Sendable {
         let status = await reconciler.status()
         let streams = reconciler.hub.subscriberCount + reconciler.notices.subscriberCount
         let overridden = await reconciler.overriddenCount
-        return (TunnelMetrics.families(instances) + reconcile(status, instances, overridden, streams: streams) + process())
+        return
+            (TunnelMetrics.families(instances) + reconcile(status, instances, overridden, streams: streams) + process())
             .map(\.text).joined()
     }
 
