@@ -82,7 +82,7 @@ enum PlanView {
 
     private static func conflict(_ conflict: PlanReport.Conflict) -> JSONValue {
         .object([
-            "address": .string(conflict.address.description),
+            "address": .string(conflict.address),
             "transport": .string(conflict.transport.rawValue),
             "tunnels": .array(conflict.names.map(JSONValue.string)),
         ])

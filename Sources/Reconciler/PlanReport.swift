@@ -54,7 +54,8 @@ package struct PlanReport: Sendable, Hashable {
 
     /// Tunnels that are to run and can not all have one address.
     package struct Conflict: Sendable, Hashable {
-        package let address: Endpoint
+        /// Masked where it is a secret of one of them.
+        package let address: String
         package let transport: TransportProtocol
         package let names: [String]
     }
@@ -226,23 +227,29 @@ extension PlanReport.Conflict {
             let port: UInt16
             let transport: TransportProtocol
         }
-        var takers: [Place: [(address: ListenAddress, name: String)]] = [:]
+        var takers: [Place: [(address: ListenAddress, instance: DesiredInstance)]] = [:]
         for instance in desired where instance.shouldRun {
             for address in instance.spec.certainAddresses where address.endpoint.port != 0 {
                 let place = Place(port: address.endpoint.port, transport: address.transport)
-                takers[place, default: []].append((address, instance.label))
+                takers[place, default: []].append((address, instance))
             }
         }
-        let conflicts = takers.values.flatMap { all in
-            all.indices.compactMap { index -> PlanReport.Conflict? in
-                let (address, name) = all[index]
+        let places = takers.keys.sorted { ($0.port, $0.transport.rawValue) < ($1.port, $1.transport.rawValue) }
+        return places.flatMap { place in
+            let all = takers[place] ?? []
+            return all.indices.compactMap { index -> PlanReport.Conflict? in
+                let address = all[index].address
                 let rivals = all[(index + 1)...].filter { $0.address.excludes(address) }
                 guard !rivals.isEmpty else { return nil }
-                let names = [name] + rivals.map(\.name)
-                return PlanReport.Conflict(address: address.endpoint, transport: address.transport, names: names)
+                let takers = [all[index]] + rivals
+                let isSecret = takers.contains { $0.instance.hides($0.address) }
+                return PlanReport.Conflict(
+                    address: isSecret ? Secret.mask : address.endpoint.description,
+                    transport: place.transport,
+                    names: takers.map(\.instance.label)
+                )
             }
         }
-        return conflicts.sorted { ($0.address.port, $0.transport.rawValue) < ($1.address.port, $1.transport.rawValue) }
     }
 }
 
@@ -271,6 +278,11 @@ extension DesiredInstance {
         var content = content
         if let status, !status.isDown { content.spec = status.spec }
         return content
+    }
+
+    /// Whether this address of its came from a reference.
+    fileprivate func hides(_ address: ListenAddress) -> Bool {
+        secretPaths.contains(address.endpoint == spec.tunnel ? "tunnel" : "target")
     }
 
     /// Its name, or its id: alias is not unique.

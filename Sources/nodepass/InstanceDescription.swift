@@ -35,7 +35,7 @@ enum InstanceDescription {
         lines.append(Line("Id", word(row, "id")))
         if !alias.isEmpty, alias != name { lines.append(Line("Alias", alias)) }
         lines.append(Line("Origin", word(row, "origin") + source))
-        if let override = row["override"], case .object = override { lines += self.override(override) }
+        if let override = row["override"], case .object = override { lines += self.override(override, in: row) }
         return lines + [Line("URL", word(row, "shown"))] + spec(row)
     }
 
@@ -55,9 +55,11 @@ enum InstanceDescription {
     }
 
     /// What REST changed over the manifest; then since when, until when, and who did it.
-    private static func override(_ override: JSONValue) -> [Line] {
+    private static func override(_ override: JSONValue, in row: JSONValue) -> [Line] {
         let changes = ["state", "command", "deleted", "alias", "tags", "peer", "restart"].compactMap { name in
-            override[name].map { "\(name == "command" ? "url" : name) \(shown($0, name))" }
+            // The URL repeats what may have come from a reference; the daemon has masked it once.
+            name == "command" && override[name] != nil
+                ? "url \(word(row, "shown"))" : override[name].map { "\(name) \($0.stringValue ?? $0.compactText)" }
         }
         let end = override["until"]?.stringValue.map { "until \(time($0))" } ?? "until released"
         return [
@@ -66,16 +68,14 @@ enum InstanceDescription {
         ]
     }
 
-    private static func shown(_ value: JSONValue, _ name: String) -> String {
-        let text = value.stringValue ?? value.compactText
-        return name == "command" ? TunnelURL.masked(text) : text
-    }
-
     // MARK: What it is
 
     private static func state(_ row: JSONValue) -> [Line] {
         let since = row["history"]?.items.last?["time"]?.stringValue.map { " since \(time($0))" } ?? ""
-        let listening = row["listening"]?.items.compactMap(\.stringValue) ?? []
+        let hidden = (row["fields"]?.items ?? []).filter { word($0, "value") == Secret.mask }.map { word($0, "path") }
+        let isHidden = hidden.contains("tunnel") || hidden.contains("target")
+        let addresses = row["listening"]?.items.compactMap(\.stringValue) ?? []
+        let listening = isHidden && !addresses.isEmpty ? [Secret.mask] : addresses
         var lines = [Line("Phase", word(row, "phase") + since)]
         if !word(row, "reason").isEmpty { lines.append(Line("Reason", word(row, "reason"))) }
         if !word(row, "message").isEmpty { lines.append(Line("", word(row, "message"))) }
