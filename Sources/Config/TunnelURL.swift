@@ -23,9 +23,8 @@ package enum TunnelURL {
     package static func config(of urlText: String, spec: TunnelSpec) -> String {
         let (front, queryText, _) = split(urlText)
         var query = URLQuery(queryText)
-        for (name, value) in defaults(for: spec.role) where query.value(name) == nil {
-            query.set(name, to: value)
-        }
+        let defaults = spec.role == .client ? clientDefaults : serverDefaults
+        for parameter in defaults where query.value(parameter.name) == nil { query.set(parameter) }
         return front + "?" + query.sortedText
     }
 
@@ -50,16 +49,15 @@ package enum TunnelURL {
     }
 
     /// What `config` fills in (rest-api Part A §5); a server has no `tls` unless it is given.
-    private static func defaults(for role: TunnelRole) -> [(String, String)] {
-        let own =
-            switch role {
-            case .client: [("sni", "none"), ("min", "64")]
-            case .server: [("max", "1024"), ("type", "0")]
-            }
-        return own + [
+    private static let clientDefaults = defaults([("sni", "none"), ("min", "64")])
+    private static let serverDefaults = defaults([("max", "1024"), ("type", "0")])
+
+    private static func defaults(_ own: [(String, String)]) -> [QueryParameter] {
+        let common = [
             ("dns", "5m0s"), ("mode", "0"), ("dial", "auto"), ("read", "0s"), ("rate", "0"), ("slot", "65536"),
             ("proxy", "0"), ("block", "0"), ("notcp", "0"), ("noudp", "0"),
         ]
+        return (own + common).map { QueryParameter(name: $0.0, value: $0.1) }
     }
 
     /// Everything before the query, the query, and the fragment with its `#`.

@@ -27,18 +27,18 @@ struct URLQuery {
     }
 
     /// Replaces every value of a parameter by one.
-    mutating func set(_ name: String, to value: String) {
-        parameters.removeAll { $0.name == name }
-        parameters.append(QueryParameter(name: name, value: value))
+    mutating func set(_ parameter: QueryParameter) {
+        parameters.removeAll { $0.name == parameter.name }
+        parameters.append(parameter)
     }
 
     /// Sorted by name, equal names in the order given: what Go's `Values.Encode` writes.
     var sortedText: String {
-        let sorted = parameters.enumerated().sorted { a, b in
-            a.element.name == b.element.name
-                ? a.offset < b.offset : a.element.name.utf8.lexicographicallyPrecedes(b.element.name.utf8)
+        let order = parameters.indices.sorted { a, b in
+            let (first, second) = (parameters[a].name, parameters[b].name)
+            return first == second ? a < b : first.utf8.lexicographicallyPrecedes(second.utf8)
         }
-        return sorted.map { URLQuery.text($0.element) }.joined(separator: "&")
+        return order.map { URLQuery.text(parameters[$0]) }.joined(separator: "&")
     }
 
     static func text(_ parameter: QueryParameter) -> String {
@@ -47,7 +47,7 @@ struct URLQuery {
 
     private static func escaped(_ text: String) -> String {
         let encoded = PercentCoding.encode(text, keeping: "-_.~")
-        return text.utf8.contains(UInt8(ascii: " ")) ? encoded.replacing("%20", with: "+") : encoded
+        return encoded.utf8.count > text.utf8.count ? encoded.replacing("%20", with: "+") : encoded
     }
 
     private static func decoded(_ text: Substring) -> String {

@@ -73,6 +73,20 @@ struct ValueTests {
         #expect(IPNetwork(text) == nil)
     }
 
+    @Test(
+        "JSON escapes what Go escapes, and nothing else",
+        arguments: [
+            ("", ""), ("plain é😀€", "plain é😀€"), ("a\"b\\c", #"a\"b\\c"#), ("\n\r\t", #"\n\r\t"#),
+            ("\u{0}\u{8}\u{1f}\u{7f}", #"\u0000\u0008\u001f\u007f"#), ("<a&b>", #"\u003ca\u0026b\u003e"#),
+            ("\u{2027}\u{2028}\u{2029}\u{202a}", "\u{2027}\\u2028\\u2029\u{202a}"), ("é&", #"é\u0026"#),
+        ]
+    )
+    func jsonText(text: String, escaped: String) {
+        let value: JSONValue = .object([JSONValue.Member(text, .array([.string(text), .null]))])
+        #expect(value.compactText == "{\"\(escaped)\":[\"\(escaped)\",null]}")
+        #expect(value.prettyText == "{\n  \"\(escaped)\": [\n    \"\(escaped)\",\n    null\n  ]\n}")
+    }
+
     @Test("a secret never shows itself")
     func secret() {
         var spec = TunnelSpec(role: .server, tunnel: Endpoint(host: "", port: 1), targets: [])
