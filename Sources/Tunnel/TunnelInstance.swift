@@ -128,8 +128,10 @@ actor TunnelInstance {
 
     private nonisolated func next() -> Command? {
         mailbox.withLock { mailbox in
-            if mailbox.waiting.isEmpty { mailbox.isServed = false }
-            return mailbox.waiting.popFirst()
+            if let command = mailbox.waiting.popFirst() { return command }
+            // A new one, since an empty one keeps its memory.
+            mailbox = Mailbox(hasEnded: mailbox.hasEnded)
+            return nil
         }
     }
 

@@ -103,7 +103,7 @@ package struct PhaseTransition: Sendable, Hashable {
 /// What one tunnel is doing at this moment, as its owner in the engine sees it.
 package struct TunnelStatus: Sendable, Hashable {
     /// The spec that is applied (or being tried), and the restart generation it runs under.
-    package var spec: TunnelSpec
+    @Shared package var spec: TunnelSpec
     package var generation: Int
     /// The last steps, oldest first, at most ``transitionLimit``; never empty.
     package var transitions: [PhaseTransition]
