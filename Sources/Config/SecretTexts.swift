@@ -25,6 +25,8 @@ package struct SecretTexts: Sendable, Hashable {
 extension TunnelSpec {
     /// The same tunnel, which knows what must not be shown of it: the values at these paths.
     package func hiding(_ secretPaths: Set<String>) -> TunnelSpec {
+        // The key stands nowhere in what a tunnel says.
+        guard secretPaths != ["key"] else { return self }
         var spec = self
         var texts: [String] = []
         if secretPaths.contains("tunnel") { texts += [tunnel.description, tunnel.host] }

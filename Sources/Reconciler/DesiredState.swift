@@ -35,7 +35,9 @@ package struct DesiredState: Sendable {
     package mutating func put(_ record: InstanceRecord) -> Bool {
         guard records[record.id] != record else { return false }
         records[record.id] = record
-        desired[record.id] = DesiredInstance(record)
+        let merged = DesiredInstance(record)
+        // The object stays where it says the same: whoever holds it knows by that.
+        if desired[record.id] != merged { desired[record.id] = merged }
         return true
     }
 

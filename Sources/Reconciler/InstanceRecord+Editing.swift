@@ -77,7 +77,7 @@ extension InstanceRecord {
         guard override.saysSomething else { return record.withoutOverride }
         guard override.differs(from: self.override) else { return record }
         record.override = override
-        record.overrideSpec = override.url == nil ? nil : draft.spec
+        record.overrideSpec = override.url == nil ? nil : Shared(wrappedValue: draft.spec)
         return record
     }
 }

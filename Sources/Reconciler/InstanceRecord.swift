@@ -16,7 +16,7 @@ package struct InstanceRecord: Sendable, Hashable {
     package var source: SourceLocation?
     /// As it was sent, or the canonical form of the last good declaration.
     package var url: String
-    package var spec: TunnelSpec
+    @Shared package var spec: TunnelSpec
     package var labels: TunnelLabels
     package var autostart = true
     package var running = true
@@ -27,7 +27,7 @@ package struct InstanceRecord: Sendable, Hashable {
     package var generation = 0
     package var override: Override?
     /// The checked form of `override.url`.
-    package var overrideSpec: TunnelSpec?
+    package var overrideSpec: Shared<TunnelSpec>?
     /// Totals folded in so far; what the engine counted since comes on top.
     package var traffic = Traffic()
     package var createdAt: Date
@@ -60,7 +60,9 @@ package struct InstanceRecord: Sendable, Hashable {
 }
 
 /// One instance as it should be now: the declaration or creation with its override merged in.
-package struct DesiredInstance: Sendable, Hashable {
+///
+/// Never changes, and is one object for all who hold it: passes, plans and what was told compare thousands of them.
+package final class DesiredInstance: Sendable {
     package let id: InstanceID
     package let name: String?
     package let origin: Instance.Origin
@@ -86,7 +88,7 @@ package struct DesiredInstance: Sendable, Hashable {
         origin = record.origin
         source = record.source
         url = override?.url ?? record.url
-        spec = (record.overrideSpec ?? record.spec).hiding(record.secretPaths)
+        spec = (record.overrideSpec?.wrappedValue ?? record.spec).hiding(record.secretPaths)
         labels = TunnelLabels(
             alias: override?.alias ?? record.labels.alias,
             tags: override?.tags ?? record.labels.tags,
@@ -118,5 +120,21 @@ package struct DesiredInstance: Sendable, Hashable {
             status: status,
             traffic: traffic
         )
+    }
+}
+
+extension DesiredInstance: Hashable {
+    package static func == (a: DesiredInstance, b: DesiredInstance) -> Bool {
+        a === b
+            || a.id == b.id && a.name == b.name && a.origin == b.origin && a.source == b.source && a.url == b.url
+                && a.spec == b.spec && a.labels == b.labels && a.autostart == b.autostart && a.shouldRun == b.shouldRun
+                && a.revision == b.revision && a.secretPaths == b.secretPaths && a.override == b.override
+                && a.generation == b.generation
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(id)
+        hasher.combine(revision)
+        hasher.combine(url)
     }
 }

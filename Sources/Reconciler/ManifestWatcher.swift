@@ -16,7 +16,8 @@ package final class ManifestWatcher: Service {
 
     private let read: @Sendable () -> ManifestReading
     private let deliver: @Sendable (ManifestReading) async -> Void
-    private let initial: ManifestReading?
+    /// The paths of a reading that has been delivered already.
+    private let known: Set<String>?
     private let clock: any Clock<Duration>
     private let pollInterval: Duration
     private let debounce: Duration
@@ -52,7 +53,7 @@ package final class ManifestWatcher: Service {
     ) {
         self.read = read
         self.deliver = deliver
-        self.initial = initial
+        known = initial?.watched
         self.clock = clock
         self.pollInterval = pollInterval
         self.debounce = debounce
@@ -114,9 +115,9 @@ package final class ManifestWatcher: Service {
 
     private func follow(_ notifier: DirectoryNotifier?) async {
         var prints = FingerprintSet(paths: [])
-        if let initial {
-            prints = await fingerprints(of: initial.watched)
-            notifier?.watch(initial.watched)
+        if let known {
+            prints = await fingerprints(of: known)
+            notifier?.watch(known)
         }
         // Also after an initial reading: the files may have changed since.
         await step(&prints, notifier)

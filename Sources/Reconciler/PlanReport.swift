@@ -208,7 +208,7 @@ extension InstanceRecord {
             words.append((running ? "running" : "stopped", self.running ? "running" : "stopped"))
         }
         if let overrideSpec {
-            words += spec.changes(to: overrideSpec, secretPaths: secretPaths).map { change in
+            words += spec.changes(to: overrideSpec.wrappedValue, secretPaths: secretPaths).map { change in
                 ("\(change.path) \(change.new)", change.old)
             }
         }

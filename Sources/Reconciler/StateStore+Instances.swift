@@ -148,7 +148,9 @@ extension StateStore {
         record.departing = row["departing"]
         record.traffic = traffic(row)
         record.override = override
-        if let overriding = override?.url { record.overrideSpec = try TunnelURL.parse(overriding).spec }
+        if let overriding = override?.url {
+            record.overrideSpec = Shared(wrappedValue: try TunnelURL.parse(overriding).spec)
+        }
         return record
     }
 

@@ -10,7 +10,7 @@ import Foundation
 
 /// What the world has been told of one instance: the last step of its life, and the values a client can compare.
 struct ToldInstance: Sendable {
-    struct View: Sendable, Hashable {
+    private struct View: Hashable {
         let name: String?
         let origin: Instance.Origin
         let url: String
@@ -35,7 +35,8 @@ struct ToldInstance: Sendable {
     var phase = TunnelPhase.stopped
     /// It fails, and the world knows.
     var isDrifting = false
-    var view: View?
+    /// The form a client has seen; nil for one that it has not, or that was hidden.
+    var shown: DesiredInstance?
     /// The last form it had, for the event of its end.
     var last: DesiredInstance?
 
@@ -52,8 +53,14 @@ struct ToldInstance: Sendable {
     init(record: InstanceRecord) {
         var lasting = record
         lasting.departing = false
-        last = DesiredInstance(lasting) ?? DesiredInstance(lasting.withoutOverride)
-        view = DesiredInstance(record).map(View.init)
+        shown = DesiredInstance(record)
+        last = shown ?? DesiredInstance(lasting) ?? DesiredInstance(lasting.withoutOverride)
+    }
+
+    /// Whether a client could tell this form from the one it has seen.
+    func differs(from desired: DesiredInstance) -> Bool {
+        guard let shown else { return true }
+        return shown !== desired && View(shown) != View(desired)
     }
 }
 
@@ -78,7 +85,7 @@ extension TunnelReconciler {
         for id in unsaved { settlement.records[id] = state.records[id] }
         let news = state.desired.values.filter { hasNews($0, actual[$0.id]) }
         for desired in news.sorted(by: DesiredState.precedes) { tell(desired, actual[desired.id], into: &settlement) }
-        for id in told.keys.sorted() where state.desired[id] == nil && actual[id] == nil {
+        for id in told.keys.filter({ state.desired[$0] == nil && actual[$0] == nil }).sorted() {
             tellEnd(of: id, into: &settlement)
         }
         for record in state.records.values where record.departing && actual[record.id] == nil {
@@ -125,7 +132,7 @@ extension TunnelReconciler {
     private func hasNews(_ desired: DesiredInstance, _ status: TunnelStatus?) -> Bool {
         guard let known = told[desired.id], !owesUpdate.contains(desired.id) else { return true }
         if let newest = status?.transitions.last?.sequence, newest > known.cursor ?? Int.min { return true }
-        return known.view != ToldInstance.View(desired)
+        return known.differs(from: desired)
     }
 
     private func tell(_ desired: DesiredInstance, _ status: TunnelStatus?, into settlement: inout Settlement) {
@@ -136,9 +143,8 @@ extension TunnelReconciler {
             var record = settlement.records[id] ?? state.records[id]
             record?.announced = true
             settlement.records[id] = record
-            known.view = ToldInstance.View(desired)
+            known.shown = desired
         }
-        let view = ToldInstance.View(desired)
         let steps = known.unseen(of: status)
         for (index, step) in steps.enumerated() {
             var past = status
@@ -150,13 +156,13 @@ extension TunnelReconciler {
             }
             log(step, id)
         }
-        if steps.isEmpty, known.view != view || owesUpdate.contains(id) {
+        if steps.isEmpty, known.differs(from: desired) || owesUpdate.contains(id) {
             settlement.drafts.append(update(desired, status, at: now()))
         }
         known.cursor = steps.last?.sequence ?? known.cursor
         known.phase = steps.last?.phase ?? known.phase
         if !desired.shouldRun { known.isDrifting = false }
-        known.view = view
+        known.shown = desired
         known.last = desired
         settlement.told[id] = known
     }

@@ -57,7 +57,7 @@ struct StateStoreTests {
         override.running = false
         override.tags = [:]
         record.override = override
-        record.overrideSpec = try spec(clientURL(9002))
+        record.overrideSpec = Shared(wrappedValue: try spec(clientURL(9002)))
         return record
     }
 
