@@ -160,6 +160,8 @@ struct LiveSoak {
             for name in lane.names {
                 let phase = progress.tunnels.first { $0.name == name }?.phase
                 guard !wanted.contains(phase ?? "") else { continue }
+                // Only two ends have somebody else to find; every listener is what it should be after this one pass.
+                guard lane.isPair else { throw Disturbed(description: "\(name) is \(phase ?? "gone") after \(edit)") }
                 try await daemon.tunnel(name) { wanted.contains($0.phase ?? "") }
             }
         }
