@@ -47,8 +47,9 @@ package enum GoDuration {
 
     /// `value / unit` without a trailing zero: 1500 per 1000 is `1.5`.
     private static func decimal(_ value: Int64, per unit: Int64) -> String {
-        var fraction = String(String(unit + value % unit).dropFirst())
-        while fraction.hasSuffix("0") { fraction.removeLast() }
-        return fraction.isEmpty ? "\(value / unit)" : "\(value / unit).\(fraction)"
+        var (fraction, scale) = (value % unit, unit)
+        if fraction == 0 { return "\(value / unit)" }
+        while fraction % 10 == 0 { (fraction, scale) = (fraction / 10, scale / 10) }
+        return "\(value / unit).\(String(scale + fraction).dropFirst())"
     }
 }

@@ -18,7 +18,7 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a literal address, `10.0.0.1` or `2001:db8::1`; never a name.
     package init?(_ text: some StringProtocol) {
-        if text.contains(":") {
+        if text.utf8.contains(UInt8(ascii: ":")) {
             guard let bytes = IPAddress.ipv6Bytes(text) else { return nil }
             self.init(bytes: bytes)
         } else {
@@ -52,15 +52,15 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     private static func ipv4Bytes(_ text: some StringProtocol) -> [UInt8]? {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
         var bytes: [UInt8] = []
-        for part in parts {
-            let plain = part.allSatisfy { $0.isASCII && $0.isNumber } && (part.count == 1 || !part.hasPrefix("0"))
-            guard plain, let byte = UInt8(part) else { return nil }
+        for part in text.utf8.split(separator: UInt8(ascii: "."), maxSplits: 4, omittingEmptySubsequences: false) {
+            let isDecimal = (1...3).contains(part.count) && part.allSatisfy { (48...57).contains($0) }
+            // A leading zero means octal to some.
+            guard isDecimal, part.count == 1 || part.first != UInt8(ascii: "0") else { return nil }
+            guard let byte = UInt8(exactly: part.reduce(0) { $0 * 10 + Int($1 - 48) }) else { return nil }
             bytes.append(byte)
         }
-        return bytes
+        return bytes.count == 4 ? bytes : nil
     }
 
     /// RFC 4291 §2.2: eight groups, one `::`, an optional dotted IPv4 tail.

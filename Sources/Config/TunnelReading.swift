@@ -115,6 +115,7 @@ struct TunnelReading {
 
     private mutating func readKeys(_ entries: [YAMLEntry], _ node: YAMLNode, _ reader: inout NodeReader) {
         let keys = TunnelReading.flattened(node, &reader)
+        fieldSources.reserveCapacity(keys.count + defaults.count)
         let urlParts = keys.first { $0.field == nil }.flatMap { readURL($0, &reader) }
         let hasURL = keys.contains { $0.field == nil }
         if let urlParts { content.spec.role = urlParts.role }
@@ -186,9 +187,9 @@ struct TunnelReading {
             refuse(field, key, &reader)
             guard field.path.hasPrefix("pool.") else { return }
         }
-        let before = content
+        let before = url == nil ? nil : content
         field.read(key.node, &reader, &content)
-        if let url, url.givenPaths.contains(field.path), !field.isEqual(before, content) {
+        if let url, let before, url.givenPaths.contains(field.path), !field.isEqual(before, content) {
             reader.fail(.urlConflict, key.location, key.path, "differs from what 'url' says; keep one of them")
         }
         fieldSources[key.path] = key.location

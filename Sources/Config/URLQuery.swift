@@ -46,8 +46,7 @@ struct URLQuery {
     }
 
     private static func escaped(_ text: String) -> String {
-        let encoded = PercentCoding.encode(text, keeping: "-_.~")
-        return encoded.utf8.count > text.utf8.count ? encoded.replacing("%20", with: "+") : encoded
+        PercentCoding.encode(text, keeping: "-_.~", blank: "+")
     }
 
     private static func decoded(_ text: Substring) -> String {
@@ -61,8 +60,8 @@ struct URLQuery {
 
 /// `%XX` escapes.
 package enum PercentCoding {
-    /// Escapes all bytes but letters, digits and the given ones.
-    package static func encode(_ text: String, keeping kept: String) -> String {
+    /// Escapes all bytes but letters, digits and the given ones; `blank` stands for a blank.
+    package static func encode(_ text: String, keeping kept: String, blank: String = "%20") -> String {
         let kept = kept.utf8
         func isPlain(_ byte: UInt8) -> Bool {
             switch byte {
@@ -74,6 +73,8 @@ package enum PercentCoding {
         return text.utf8.reduce(into: "") { result, byte in
             if isPlain(byte) {
                 result.unicodeScalars.append(Unicode.Scalar(byte))
+            } else if byte == UInt8(ascii: " ") {
+                result += blank
             } else {
                 result += byte < 16 ? "%0" : "%"
                 result += String(byte, radix: 16, uppercase: true)
