@@ -76,27 +76,30 @@ package struct PlanReport: Sendable, Hashable {
         actual: [InstanceID: TunnelStatus]
     ) {
         let plan = ReconcilePlan(desired: Array(after.desired.values), actual: actual)
-        self.init(plan, from: before, to: after, actual: actual)
+        self.init(plan, from: before, to: after, actual: actual, conflicts: Conflict.all(in: after.ordered))
     }
 
+    /// A pass tells nobody of conflicts, and does not look for them among thousands.
     init(
         _ plan: ReconcilePlan,
         from before: [InstanceID: DesiredInstance],
         to after: DesiredState,
-        actual: [InstanceID: TunnelStatus]
+        actual: [InstanceID: TunnelStatus],
+        conflicts: [Conflict] = []
     ) {
         self.plan = plan
+        self.conflicts = conflicts
         let acting = Dictionary(plan.actions.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
-        let present = after.ordered
-        var steps = present.compactMap { instance in
+        // Only what changes is put in order.
+        let changed = after.desired.values.filter { acting[$0.id] != nil || before[$0.id] != $0 }
+        var steps = changed.sorted(by: DesiredState.precedes).compactMap { instance in
             Step(instance, before: before[instance.id], acting[instance.id], actual[instance.id])
         }
-        unchanged = present.count - steps.count
+        unchanged = after.desired.count - steps.count
         let leaving = before.values.filter { after.desired[$0.id] == nil }.sorted(by: DesiredState.precedes)
         steps += leaving.map { Step(deleting: $0, actual[$0.id]) }
         self.steps = steps
         overridden = after.overridden
-        conflicts = Conflict.all(in: present)
     }
 }
 
@@ -107,7 +110,6 @@ extension PlanReport.Step {
         _ action: ReconcilePlan.Action?,
         _ status: TunnelStatus?
     ) {
-        if action == nil, before == instance { return nil }
         let changes = before.map { instance.changes(since: $0, status) } ?? []
         guard let kind = Self.kind(action, before: before, instance, changes) else { return nil }
         id = instance.id
