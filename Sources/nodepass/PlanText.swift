@@ -31,7 +31,7 @@ struct PlanText {
         let width = max(9, names.max() ?? 0)
         return
             (printed(lines, width) + (plan["overridden"]?.items ?? []).map { overridden($0, width) }
-            + (plan["conflicts"]?.items ?? []).map(conflict) + [Self.summary(plan["summary"] ?? .null)])
+            + (plan["conflicts"]?.items ?? []).map(conflict) + ["Plan: " + Self.summary(plan["summary"] ?? .null)])
             .joined(separator: "\n")
     }
 
@@ -89,7 +89,7 @@ struct PlanText {
     static func summary(_ counts: JSONValue) -> String {
         let done = forms.compactMap { form in counted(counts[form.action], form.counted) }
         let rest = ["overridden", "unchanged"].compactMap { counted(counts[$0], $0) }
-        return "Plan: " + ((done.isEmpty ? ["nothing to do"] : done) + rest).joined(separator: ", ") + "."
+        return ((done.isEmpty ? ["nothing to do"] : done) + rest).joined(separator: ", ") + "."
     }
 
     private static func counted(_ value: JSONValue?, _ word: String) -> String? {
