@@ -39,7 +39,8 @@ extension TwoEnded {
                 // One of the five may have met a machine that was busy with something else.
                 #expect(delays.sorted()[3] < .seconds(1), "\(delays)")
             }
-            #expect(try await sockets.settled(to: idle) == idle)
+            // Fewer is well: a connection of somebody else's to these ports may have ended meanwhile.
+            _ = try await sockets.settled(to: idle)
         }
 
         /// Runs the other end in an engine of its own until users have been served; returns how long they had to wait.
@@ -94,7 +95,7 @@ private struct TestSockets {
         )
     }
 
-    /// Waits until no more than so many are open.
+    /// Waits until no more than so many are open; throws when more stay.
     func settled(to count: Int) async throws -> Int {
         let end = ContinuousClock.now + .seconds(15)
         while ContinuousClock.now < end {
