@@ -1,0 +1,403 @@
+// The dashboard: signs in, follows the daemon, and shows one view at a time.
+//
+// api, stream              the daemon
+// fleet, verdict, feed     what is known of it
+// table, row, tunnel, plot, log, plan, create     what is shown
+// dom, format, overlay, actions     what all of them use
+
+import { currentKey, forgetKey, rememberKey, request, send, session } from './api.js';
+import { Actions } from './actions.js';
+import { openCreate } from './create.js';
+import { element, icon, setClass, setIcon, setText } from './dom.js';
+import { Feed, FeedView } from './feed.js';
+import { Fleet, absentTunnel } from './fleet.js';
+import { ago, count, duration, rate } from './format.js';
+import { dialog, tellError } from './overlay.js';
+import { PlanView, diagnosticList } from './plan.js';
+import { EventStream } from './stream.js';
+import { Selection, TunnelTable } from './table.js';
+import { TunnelView } from './tunnel.js';
+import { verdict } from './verdict.js';
+
+/** The daemon's own state is read again when it changed, and at least this often. */
+const refreshInterval = 30_000;
+/** While something is amiss, for its end need not be an event: mended to what already runs, nothing changes. */
+const troubledInterval = 4_000;
+const refreshDelay = 250;
+/** Browsers allow six connections to one address over all tabs: a tab nobody sees gives its streams back. */
+const hiddenLimit = 30_000;
+
+const page = (id) => document.getElementById(id);
+
+class Dashboard {
+  constructor() {
+    this.fleet = new Fleet();
+    this.feed = new Feed();
+    this.link = { state: 'connecting' };
+    this.info = null;
+    this.reconcile = null;
+    this.actions = new Actions(() => this.refreshSoon());
+    this.bar = { release: (tunnel) => this.actions.release(tunnel), start: (tunnel) => this.actions.start(tunnel),
+      stop: (tunnel) => this.actions.stop(tunnel), menu: (tunnel, anchor) => this.actions.menu(tunnel, anchor) };
+    this.table = new TunnelTable(this.fleet, this.bar,
+      { onopen: (id) => this.open(id), onselect: (selection) => this.selected(selection), onnew: () => this.create() });
+    this.table.node.hidden = true;
+    page('view').append(this.table.node);
+    this.instances = new EventStream('/events', { onevent: (event) => this.instanceEvent(event),
+      onstate: (name, detail) => this.connection(name, detail) });
+    this.reconciler = new EventStream('/reconcile/events', { onevent: ({ data }) => this.reconcileEvent(data) });
+    this.fleet.addEventListener('change', () => this.showVerdict());
+    session.addEventListener('unauthorized', () => this.signOut('The daemon does not accept this key.'));
+    addEventListener('hashchange', () => this.route());
+    addEventListener('keydown', (event) => this.key(event));
+    document.addEventListener('visibilitychange', () => this.visibility());
+    setInterval(() => this.tick(), 1000);
+    this.wire();
+  }
+
+  wire() {
+    page('skip').addEventListener('click', (event) => { event.preventDefault(); page('view').focus(); });
+    page('theme').append(icon('theme'));
+    page('key').append(icon('key'));
+    page('key').addEventListener('click', () => this.signOut(''));
+    page('new').prepend(icon('plus'));
+    page('new').addEventListener('click', () => this.create());
+    page('export').addEventListener('click', () => this.export());
+    page('login-form').addEventListener('submit', (event) => this.signIn(event));
+    page('retry').addEventListener('click', () => { this.instances.retry(); this.reconciler.retry(); });
+    page('verdict-title').addEventListener('click', () => this.showGroup(this.shownVerdict?.group));
+  }
+
+  // MARK: Signing in
+
+  start() {
+    if (currentKey() === null) this.signOut('');
+    else this.enter();
+  }
+
+  async signIn(event) {
+    event.preventDefault();
+    const input = page('login-key');
+    const problem = page('login-problem');
+    const submit = event.submitter ?? page('login-form').querySelector('button');
+    const key = input.value.trim();
+    submit.disabled = true;
+    problem.hidden = true;
+    try {
+      this.info = await request('GET', '/info', { key });
+      rememberKey(key);
+      input.value = '';
+      this.enter();
+    } catch (error) {
+      problem.textContent = error.status === 401 ? (key ? 'The daemon does not accept this key.'
+        : 'The daemon asks for a key.') : error.message;
+      problem.hidden = false;
+      input.select();
+    } finally {
+      submit.disabled = false;
+    }
+  }
+
+  enter() {
+    this.isSignedIn = true;
+    document.body.classList.remove('signed-out');
+    page('login').hidden = true;
+    page('shell').hidden = false;
+    this.instances.open();
+    this.reconciler.open();
+    this.refresh();
+    this.route();
+  }
+
+  signOut(reason) {
+    this.isSignedIn = false;
+    forgetKey();
+    this.instances.close();
+    this.reconciler.close();
+    this.instances.lastID = '';
+    this.reconciler.lastID = '';
+    this.fleet.clear();
+    this.link = { state: 'connecting' };
+    this.info = null;
+    this.reconcile = null;
+    this.closeView();
+    document.body.classList.add('signed-out');
+    page('shell').hidden = true;
+    page('login').hidden = false;
+    page('login-problem').textContent = reason;
+    page('login-problem').hidden = !reason;
+    page('login-key').focus();
+  }
+
+  // MARK: Following the daemon
+
+  connection(state, detail) {
+    const isShutdown = this.link.isShutdown && state !== 'live';
+    // A further try still is no connection; a stream closed on purpose is none that was lost.
+    const isRetry = state === 'connecting' && this.link.state === 'waiting';
+    const shown = isRetry ? 'waiting' : state === 'closed' ? 'connecting' : state;
+    this.link = { state: shown, isShutdown, message: 'The daemon does not answer', ...detail };
+    if (state === 'live') this.resynchronise();
+    this.showVerdict();
+  }
+
+  /** A resumed stream says only what changed, and the list what has gone meanwhile. */
+  async resynchronise() {
+    try {
+      this.fleet.replace(await request('GET', '/instances'));
+      this.refreshSoon();
+    } catch (error) {
+      if (error.status !== 401) tellError(error, 'Reading the tunnels');
+    }
+  }
+
+  instanceEvent({ data }) {
+    const former = this.fleet.apply(data);
+    this.feed.instance(data, former);
+    if (data.type === 'shutdown') this.link.isShutdown = true;
+    if (data.type === 'delete' || data.type === 'create') this.refreshSoon();
+  }
+
+  reconcileEvent(event) {
+    this.feed.reconciler(event);
+    this.refreshSoon();
+  }
+
+  refreshSoon() {
+    this.refreshTimer ??= setTimeout(() => {
+      this.refreshTimer = null;
+      if (this.isSignedIn) this.refresh();
+    }, refreshDelay);
+  }
+
+  /** Reads what no instance event says: revisions, rejection, who was deleted. */
+  async refresh() {
+    this.refreshedAt = Date.now();
+    try {
+      [this.info, this.reconcile] = await Promise.all([request('GET', '/info'), request('GET', '/reconcile')]);
+      this.readAt = Date.now();
+      this.showVerdict();
+      this.showRejection();
+      await this.findAbsent();
+    } catch {
+      // The streams tell whether the daemon is away, and the next turn comes.
+    }
+  }
+
+  /** Declared tunnels without an instance; which override took one away only the plan knows. */
+  async findAbsent() {
+    if (!this.reconcile.observed) return;
+    const manifest = await request('GET', '/manifest');
+    const missing = manifest.tunnels.filter((declared) => declared.valid && !this.fleet.tunnels.has(declared.id));
+    if (!missing.length || !this.fleet.loaded) {
+      if (this.fleet.absent.size) this.fleet.setAbsent([]);
+      return;
+    }
+    const { overridden } = await request('POST', '/plan');
+    const overrides = new Map(overridden.map((one) => [one.id, { ...one, deleted: true }]));
+    this.fleet.setAbsent(missing.filter((declared) => overrides.has(declared.id))
+      .map((declared) => absentTunnel(declared, overrides.get(declared.id))));
+  }
+
+  visibility() {
+    clearTimeout(this.hiddenTimer);
+    if (!this.isSignedIn) return;
+    if (document.hidden) {
+      this.hiddenTimer = setTimeout(() => { this.instances.close(); this.reconciler.close(); }, hiddenLimit);
+      return;
+    }
+    this.instances.open();
+    this.reconciler.open();
+  }
+
+  // MARK: Verdict
+
+  showVerdict() {
+    const totals = this.fleet.totals();
+    const shown = verdict(totals, this.reconcile, this.link);
+    this.shownVerdict = shown;
+    setClass(page('verdict'), `verdict ${shown.tone}`);
+    setIcon(page('verdict-icon'), shown.icon);
+    setText(page('verdict-text'), shown.title);
+    setText(page('verdict-note'), shown.note);
+    page('verdict-title').disabled = !shown.group;
+    page('retry').hidden = !this.link.until;
+    this.showParts(shown.parts);
+    setText(page('total-in'), rate(totals.in));
+    setText(page('total-out'), rate(totals.out));
+    setText(page('total-connections'), totals.connections.toLocaleString('en'));
+    document.body.classList.toggle('stale', this.link.state !== 'live' && this.fleet.loaded);
+    document.title = this.info ? `${shown.title} · ${this.info.alias || this.info.name}` : 'nodepass';
+    this.showDaemon();
+  }
+
+  showParts(parts) {
+    const signature = JSON.stringify(parts);
+    if (signature === this.partsSignature) return;
+    this.partsSignature = signature;
+    page('verdict-parts').replaceChildren(...parts.map(({ group, tone, text }) =>
+      element('button', { type: 'button', className: `part ${tone}`, onclick: () => this.showGroup(group) }, text)));
+  }
+
+  showGroup(group) {
+    if (!group) return;
+    const selection = new Selection();
+    if (group === 'api') selection.origin = 'api';
+    else selection.group = group;
+    location.hash = address(selection);
+  }
+
+  showDaemon() {
+    const { info, reconcile } = this;
+    if (info) {
+      setText(page('daemon-name'), info.alias || info.name);
+      setText(page('daemon-version'), `${info.build ?? info.ver}`);
+      page('daemon-version').title =
+        `${info.impl ?? 'nodepass'} ${info.build ?? ''}, API ${info.ver}, ${info.os}/${info.arch}`;
+      setText(page('daemon-uptime'), duration(info.uptime + (Date.now() - (this.readAt ?? Date.now())) / 1000));
+    }
+    if (!reconcile) return;
+    const isApplied = reconcile.observed === reconcile.applied;
+    setText(page('revision-applied'), reconcile.applied || 'none');
+    page('revision-observed-line').hidden = isApplied;
+    setText(page('revision-observed'), reconcile.observed);
+    setText(page('last-pass'), reconcile.lastPass ? ago(reconcile.lastPass) : 'never');
+  }
+
+  /** The banner below the verdict: why a manifest was refused, or what it is warned about. */
+  showRejection() {
+    const { rejection, diagnostics = [] } = this.reconcile;
+    const signature = JSON.stringify([rejection, diagnostics]);
+    if (signature === this.rejectionSignature) return;
+    this.rejectionSignature = signature;
+    const parts = [];
+    if (rejection) {
+      parts.push(element('div', { className: 'notice bad', role: 'alert' }, icon('cross'),
+        element('div', {},
+          element('h2', {}, `The manifest was rejected ${ago(rejection.time)}; the last good one goes on`),
+          diagnosticList(rejection.diagnostics))));
+    }
+    const errors = diagnostics.filter((one) => one.severity === 'error');
+    if (errors.length) parts.push(element('div', { className: 'notice bad' }, icon('triangle'),
+      element('div', {}, element('h2', {}, 'Invalid declarations keep their last good form'), diagnosticList(errors))));
+    const warnings = diagnostics.filter((one) => one.severity !== 'error');
+    if (warnings.length) parts.push(element('details', { className: 'warnings' },
+      element('summary', {}, `${count(warnings.length, 'warning')} in the manifest`), diagnosticList(warnings)));
+    page('banner').replaceChildren(...parts);
+  }
+
+  tick() {
+    if (document.hidden || !this.isSignedIn) return;
+    if (this.link.state !== 'live') {
+      this.showVerdict();
+      return;
+    }
+    this.showDaemon();
+    const isTroubled = this.reconcile?.rejection || this.reconcile?.observed !== this.reconcile?.applied;
+    if (Date.now() - this.refreshedAt > (isTroubled ? troubledInterval : refreshInterval)) this.refresh();
+    if (!this.table.node.hidden && [...this.table.rows.values()].some(({ tunnel }) => tunnel.override?.until
+      || tunnel.instance.draining)) this.table.draw();
+  }
+
+  // MARK: Views
+
+  route() {
+    if (!this.isSignedIn) return;
+    const [path, query = ''] = location.hash.replace(/^#/, '').split('?');
+    const [, name = '', id = ''] = path.split('/');
+    const former = this.viewName;
+    this.closeView();
+    this.viewName = name === 'tunnels' && id ? 'tunnel' : name || 'tunnels';
+    if (this.viewName === 'tunnel') this.show(new TunnelView(id, this.fleet, this.actions, () => this.leave()));
+    else if (this.viewName === 'plan') this.show(new PlanView(this.actions));
+    else if (this.viewName === 'events') this.show(new FeedView(this.feed));
+    else this.showTable(former, new Selection(new URLSearchParams(query)));
+    document.body.dataset.view = this.viewName;
+    for (const link of document.querySelectorAll('[data-view-link]')) {
+      const isCurrent = link.dataset.viewLink === (this.viewName === 'tunnel' ? 'tunnels' : this.viewName);
+      if (isCurrent) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    }
+  }
+
+  show(view) {
+    this.view = view;
+    page('view').append(view.node);
+    scrollTo(0, 0);
+  }
+
+  showTable(former, selection) {
+    this.viewName = 'tunnels';
+    this.table.node.hidden = false;
+    this.table.restore(selection);
+    if (former === 'tunnel') {
+      scrollTo(0, this.tableScroll ?? 0);
+      this.table.draw();
+      this.table.focusActive();
+    }
+  }
+
+  closeView() {
+    this.view?.close();
+    this.view?.node.remove();
+    this.view = null;
+    this.table.node.hidden = true;
+  }
+
+  open(id) {
+    this.tableScroll = scrollY;
+    this.table.active = id;
+    location.hash = `#/tunnels/${id}`;
+  }
+
+  /** Back to the list as it was left. */
+  leave() {
+    location.hash = address(this.table.selection);
+  }
+
+  selected(selection) {
+    history.replaceState(null, '', address(selection));
+  }
+
+  create() {
+    if (document.querySelector('dialog')) return;
+    openCreate((instance) => { this.fleet.put(instance, null); this.open(instance.id); });
+  }
+
+  /** The live state as a manifest; asked first, because it holds keys in clear. */
+  export() {
+    dialog({
+      title: 'Export', confirm: 'Download',
+      body: [element('p', {}, 'The live state of all tunnels as a manifest. A daemon started with it changes nothing.'),
+        element('p', { className: 'warn' }, 'The file holds tunnel keys in clear.')],
+      submit: async () => {
+        const response = await send('GET', '/export');
+        const address = URL.createObjectURL(await response.blob());
+        element('a', { href: address, download: 'nodepass.yaml' }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 1000);
+      },
+    });
+  }
+
+  key(event) {
+    const isTyping = event.target.closest?.('input, textarea, select, dialog');
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog, .menu')) return;
+    if (event.key === 'Escape' && isTyping?.matches?.('input')) isTyping.blur();
+    else if (event.key === 'Escape' && this.viewName === 'tunnel') this.leave();
+    else if (event.key === '/' && !isTyping) {
+      const filter = document.querySelector('#view [aria-keyshortcuts="/"]');
+      if (filter?.offsetParent) {
+        filter.focus();
+        event.preventDefault();
+      }
+    }
+  }
+}
+
+/** Where the list stands with this selection. */
+function address(selection) {
+  const query = selection.parameters.toString();
+  return `#/${query && `?${query}`}`;
+}
+
+new Dashboard().start();

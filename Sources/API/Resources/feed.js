@@ -1,0 +1,167 @@
+// What happened, newest first: instance events and the reconciler's, as one list.
+
+import { element, segments, setText } from './dom.js';
+import { clock, maskedURL, moment, plainText } from './format.js';
+import { overrideText } from './row.js';
+import { summaryText } from './plan.js';
+
+const entryLimit = 1_000;
+const drawnLimit = 400;
+const kinds = [['', 'All'], ['reconcile', 'Reconciler'], ['instance', 'Tunnels'], ['problem', 'Problems'],
+  ['log', 'Log lines']];
+const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', apply: 'wait', plan: 'idle',
+  create: 'good', delete: 'bad', shutdown: 'warn' };
+
+/** The bounded memory of events; it fills whether or not somebody looks. */
+export class Feed extends EventTarget {
+  constructor() {
+    super();
+    this.entries = [];
+  }
+
+  add(entry) {
+    this.entries.push(entry);
+    if (this.entries.length > entryLimit) this.entries.shift();
+    this.dispatchEvent(new CustomEvent('entry', { detail: entry }));
+  }
+
+  /** An instance event, if it says more than that counters moved. */
+  instance(event, former) {
+    const { type, time, instance, logs } = event;
+    if (type === 'initial') return;
+    const name = instance ? instance.alias || instance.name || instance.id : '';
+    const base = { time, type, name, id: instance?.id };
+    if (type === 'log') this.add({ ...base, kind: 'log', text: plainText(logs) });
+    else if (type === 'shutdown') this.add({ ...base, kind: 'instance',
+      text: 'The daemon stops, or its key was replaced' });
+    else if (type === 'create') this.add({ ...base, kind: 'instance', text: maskedURL(instance.url) });
+    else if (type === 'delete') this.add({ ...base, kind: 'instance', text: '' });
+    else this.update(base, instance, former);
+  }
+
+  update(base, instance, former) {
+    const text = former ? differences(former, instance) : instance.phase;
+    if (!text) return;
+    const isProblem = instance.status === 'error';
+    this.add({ ...base, kind: 'instance', tone: isProblem ? 'bad' : undefined, isProblem, text });
+  }
+
+  /** An event of the reconciler. */
+  reconciler(event) {
+    const { type, time, tunnel, id } = event;
+    const texts = {
+      plan: () => summaryText(event.summary ?? {}),
+      apply: () => [summaryText(event.summary ?? {}), event.failed?.length ? `failed: ${event.failed.join(', ')}` : '']
+        .filter(Boolean).join('; '),
+      reject: () => (event.diagnostics ?? []).map((one) => [one.location, one.message].filter(Boolean).join(': '))
+        .join('; '),
+      override: () =>
+        `${overrideText(event.override)} by ${event.override?.by ?? 'REST'}${event.override?.until
+        ? `, until ${moment(event.override.until)}` : ''}`,
+      release: () =>
+        `${{ request: 'released', expiry: 'expired',
+        edit: 'its declaration was edited' }[event.cause] ?? event.cause}${event.by ? ` by ${event.by}` : ''}`,
+      drift: () => (event.resolved ? 'as declared again' : [event.phase, event.reason, event.message].filter(Boolean)
+        .join(', ')),
+    };
+    const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failed?.length);
+    this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone: type === 'drift'
+      && event.resolved ? 'good' : undefined, text: texts[type]?.() ?? '' });
+  }
+}
+
+/** What changed of an instance, in words; empty where only counters did. */
+export function differences(former, instance) {
+  const parts = [];
+  if (former.phase !== instance.phase) parts.push(`${former.phase} → ${instance.phase}`);
+  if (former.reason !== instance.reason || former.phase !== instance.phase) {
+    if (instance.reason) parts.push(instance.reason);
+    if (instance.reason && instance.message) parts.push(instance.message);
+  }
+  if (former.url !== instance.url) parts.push(`now ${maskedURL(instance.url)}`);
+  if (former.alias !== instance.alias) parts.push(`alias ${instance.alias}`);
+  if (former.restart !== instance.restart) parts.push(`autostart ${instance.restart ? 'on' : 'off'}`);
+  if (JSON.stringify(former.meta) !== JSON.stringify(instance.meta)) parts.push('labels changed');
+  if (JSON.stringify(former.override) !== JSON.stringify(instance.override)) parts.push(instance.override
+    ? `overridden: ${overrideText(instance.override)}` : 'override released');
+  return parts.join(', ');
+}
+
+export class FeedView {
+  constructor(feed) {
+    this.feed = feed;
+    this.kind = '';
+    this.held = 0;
+    this.isPaused = false;
+    this.filter = element('input', { type: 'search', placeholder: 'Filter events', 'aria-label': 'Filter events',
+      'aria-keyshortcuts': '/', oninput: () => this.redraw() });
+    this.pauseButton = element('button', { type: 'button', className: 'button', 'aria-pressed': 'false',
+      onclick: () => this.pause() }, 'Pause');
+    this.list = element('ol', { className: 'feed', role: 'log', 'aria-label': 'Events', 'aria-live': 'off' });
+    this.empty = element('div', { className: 'empty' });
+    this.node = element('section', { className: 'events', 'aria-label': 'Events' },
+      element('div', { className: 'view-head' }, element('div', {}, element('h1', {}, 'Events'),
+        element('p', { className: 'muted' }, 'Since this page was opened, newest first.')),
+        element('div', { className: 'buttons' }, this.pauseButton)),
+      element('div', { className: 'toolbar' }, element('div', { className: 'search' }, this.filter,
+        element('kbd', { 'aria-hidden': 'true' }, '/')),
+        segments('Kind of event', kinds, '', (kind) => { this.kind = kind; this.redraw(); })),
+      element('div', { className: 'card' }, this.empty, this.list));
+    this.onentry = (event) => this.take(event.detail);
+    feed.addEventListener('entry', this.onentry);
+    this.redraw();
+  }
+
+  close() {
+    this.feed.removeEventListener('entry', this.onentry);
+  }
+
+  /** Log lines are many, so they are shown only where asked for. */
+  shows(entry) {
+    const isKind = this.kind === '' ? entry.kind !== 'log' : this.kind === 'problem' ? entry.isProblem
+      : entry.kind === this.kind;
+    const words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = `${entry.type} ${entry.name} ${entry.id ?? ''} ${entry.text}`.toLowerCase();
+    return isKind && words.every((word) => text.includes(word));
+  }
+
+  take(entry) {
+    if (!this.shows(entry)) return;
+    if (this.isPaused) {
+      this.held += 1;
+      setText(this.pauseButton, `Resume (${this.held})`);
+      return;
+    }
+    this.list.prepend(entryNode(entry));
+    while (this.list.children.length > drawnLimit) this.list.lastChild.remove();
+    this.empty.hidden = true;
+  }
+
+  pause() {
+    this.isPaused = !this.isPaused;
+    this.pauseButton.setAttribute('aria-pressed', String(this.isPaused));
+    setText(this.pauseButton, this.isPaused ? 'Resume' : 'Pause');
+    if (!this.isPaused) this.redraw();
+  }
+
+  redraw() {
+    this.held = 0;
+    const shown = this.feed.entries.filter((entry) => this.shows(entry)).slice(-drawnLimit).reverse();
+    this.list.replaceChildren(...shown.map(entryNode));
+    this.empty.hidden = shown.length > 0;
+    const texts = this.feed.entries.length && (this.kind || this.filter.value)
+      ? ['No event matches', 'Other words or another kind may.']
+      : ['Nothing happened yet', 'Changes of tunnels, of the manifest and of overrides appear here as they happen.'];
+    if (!shown.length) this.empty.replaceChildren(element('h2', {}, texts[0]), element('p', {}, texts[1]));
+  }
+}
+
+function entryNode(entry) {
+  const tone = entry.tone ?? tones[entry.type] ?? 'muted';
+  return element('li', {}, element('time', { dateTime: entry.time, title: entry.time, className: 'muted' },
+    clock(entry.time)),
+    element('span', { className: `type ${tone}` }, entry.type),
+    entry.id ? element('a', { className: 'who cut', href: `#/tunnels/${entry.id}` }, entry.name)
+      : element('span', { className: 'who cut' }, entry.name || 'manifest'),
+    element('span', { className: 'text' }, entry.text));
+}

@@ -1,0 +1,164 @@
+// One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
+
+import { element, icon, setClass, setIcon, setText, setTitle } from './dom.js';
+import { left, maskedURL, moment, rate } from './format.js';
+import { phases } from './fleet.js';
+import { Sparkline } from './plot.js';
+
+/** What an override changes, in a few words. */
+export function overrideText(override) {
+  if (!override || override.deleted) return 'deleted';
+  if (override.state) return override.state === 'stopped' ? 'stopped' : 'started';
+  if (override.command) return 'reconfigured';
+  const parts = ['alias', 'tags', 'peer', 'restart'].filter((name) => name in override);
+  return parts.length ? `${parts.join(', ')} changed` : 'overridden';
+}
+
+/** Who made it, since when, until when. */
+export function overrideStory(override) {
+  if (!override) return 'Deleted by REST; the manifest declares it';
+  const until = override.until ? `until ${moment(override.until)}` : 'until released';
+  return `Overridden (${overrideText(override)}) by ${override.by} since ${moment(override.since)}, ${until}`;
+}
+
+export function phaseBadge(phase) {
+  const { tone, shape } = phases[phase] ?? phases.stopped;
+  return element('span', { className: `phase ${tone}` }, icon(shape), element('span', {}, phase));
+}
+
+/** What a draining tunnel waits for. */
+export function drainingText(draining, now = Date.now()) {
+  return `${draining.connections} ${draining.connections === 1 ? 'connection'
+    : 'connections'} draining, ${left(draining.until, now)} left`;
+}
+
+export class Row {
+  /** `actions` has `start`, `stop`, `release` and `menu`, each given the tunnel (and the button). */
+  constructor(actions) {
+    this.actions = actions;
+    this.phase = element('span', { className: 'phase' });
+    this.phaseWord = element('span');
+    this.phase.append(this.phaseWord);
+    this.reason = element('span', { className: 'reason cut' });
+    this.name = element('a', { className: 'name cut', tabIndex: -1 });
+    this.badge = element('span', { className: 'badge over cut' });
+    this.source = element('span', { className: 'source cut muted' });
+    this.route = element('span', { className: 'route mono cut' });
+    this.note = element('span', { className: 'note cut' });
+    this.spark = new Sparkline();
+    this.in = element('span', { className: 'in' });
+    this.out = element('span', { className: 'out' });
+    this.connections = cell('connections number');
+    this.pool = cell('pool number');
+    this.ping = cell('ping number');
+    this.release = button('Release', () => actions.release(this.tunnel));
+    this.toggle = element('button', { type: 'button', className: 'icon-button', tabIndex: -1,
+      onclick: () => this.turn() });
+    this.menu = element('button', { type: 'button', className: 'icon-button', tabIndex: -1, 'aria-haspopup': 'menu',
+      onclick: () => actions.menu(this.tunnel, this.menu) }, icon('more'));
+    this.node = element('div', { className: 'row', role: 'row', tabIndex: -1 },
+      cell('state', this.phase, this.reason),
+      cell('tunnel', element('span', { className: 'line' }, this.name),
+        element('span', { className: 'line' }, this.badge, this.source)),
+      cell('flow', this.route, this.note),
+      cell('traffic', this.spark.node, element('span', { className: 'rates' }, this.in, this.out)),
+      this.connections, this.pool, this.ping,
+      cell('actions', this.release, this.toggle, this.menu));
+  }
+
+  get controls() {
+    return [this.release, this.toggle, this.menu].filter((control) => !control.hidden);
+  }
+
+  show(tunnel, now) {
+    const { instance, phase } = tunnel;
+    this.tunnel = tunnel;
+    const { tone, shape } = phases[phase];
+    setClass(this.phase, `phase ${tone}`);
+    setIcon(this.phase, shape);
+    setText(this.phaseWord, phase);
+    setText(this.reason, instance.reason ?? '');
+    setText(this.name, tunnel.label);
+    setTitle(this.name, tunnel.label);
+    const href = `#/tunnels/${tunnel.id}`;
+    if (this.name.getAttribute('href') !== href) this.name.setAttribute('href', href);
+    this.showOrigin(tunnel, now);
+    const { tunnel: from, targets, arrow, kind } = tunnel.flow;
+    setText(this.route, `${from} ${arrow} ${targets.join(', ')}`);
+    setTitle(this.route, maskedURL(instance.url));
+    this.showNote(tunnel, kind, tone, now);
+    this.showTraffic(tunnel);
+    this.showControls(tunnel);
+  }
+
+  showOrigin(tunnel, now) {
+    const { instance, override } = tunnel;
+    this.badge.hidden = !tunnel.isOverridden;
+    if (tunnel.isOverridden) {
+      const expiry = override?.until ? `, ${left(override.until, now)} left` : '';
+      setText(this.badge, `override: ${overrideText(override)}${expiry}`);
+      setTitle(this.badge, overrideStory(override));
+    }
+    const name = instance.name && instance.name !== tunnel.label ? `${instance.name} · ` : '';
+    setText(this.source, tunnel.isDeclared ? `${name}${instance.source ?? 'manifest'}` : 'created by the API');
+    setTitle(this.source, this.source.textContent);
+  }
+
+  showNote(tunnel, kind, tone, now) {
+    const { message, draining } = tunnel.instance;
+    const text = draining ? drainingText(draining, now) : message || kind;
+    setText(this.note, text);
+    setTitle(this.note, text);
+    setClass(this.note, `note cut ${draining ? 'warn' : message ? tone : 'muted'}`);
+  }
+
+  showTraffic(tunnel) {
+    const { instance } = tunnel;
+    this.spark.show(tunnel.in, tunnel.out);
+    setText(this.in, rate(tunnel.rateIn));
+    setText(this.out, rate(tunnel.rateOut));
+    setClass(this.in, tunnel.rateIn ? 'in' : 'in muted');
+    setClass(this.out, tunnel.rateOut ? 'out' : 'out muted');
+    setText(this.connections, String(instance.connections ?? 0));
+    setText(this.pool, instance.pool ? String(instance.pool) : '–');
+    setText(this.ping, instance.ping ? `${instance.ping} ms` : '–');
+  }
+
+  showControls(tunnel) {
+    const isAbsent = tunnel.phase === 'absent';
+    const runs = tunnel.instance.status === 'running' || tunnel.instance.status === 'error';
+    this.release.hidden = !tunnel.isOverridden;
+    this.toggle.hidden = isAbsent;
+    this.menu.hidden = isAbsent;
+    setIcon(this.toggle, runs ? 'stop' : 'play');
+    const label = `${runs ? 'Stop' : 'Start'} ${tunnel.label}`;
+    if (this.toggle.title !== label) {
+      this.toggle.title = label;
+      this.toggle.setAttribute('aria-label', label);
+      this.menu.setAttribute('aria-label', `More actions for ${tunnel.label}`);
+      this.release.setAttribute('aria-label', `Release the override of ${tunnel.label}`);
+    }
+  }
+
+  turn() {
+    const runs = this.tunnel.instance.status !== 'stopped';
+    if (runs) this.actions.stop(this.tunnel);
+    else this.actions.start(this.tunnel);
+  }
+
+  /** Only the active row's controls take part in the tab order. */
+  setActive(isActive) {
+    const index = isActive ? 0 : -1;
+    if (this.node.tabIndex === index) return;
+    this.node.tabIndex = index;
+    for (const control of [this.release, this.toggle, this.menu]) control.tabIndex = index;
+  }
+}
+
+function cell(name, ...children) {
+  return element('div', { className: `cell ${name}`, role: 'gridcell' }, ...children);
+}
+
+function button(text, onclick) {
+  return element('button', { type: 'button', className: 'button small release', tabIndex: -1, onclick }, text);
+}
