@@ -284,7 +284,7 @@ test('the documentation shows a stream until it is stopped', async () => {
   await page.press('Send', '#streamEvents');
   await page.until("/event: instance/.test(document.querySelector('#streamEvents .output')?.textContent)");
   await page.press('Stop', '#streamEvents');
-  await page.until("/stopped/.test(document.querySelector('#streamEvents .status .muted').textContent)");
+  await page.until("document.querySelector('#streamEvents .ended')?.textContent === 'Stopped'");
 });
 
 browser = await Browser.launch();

@@ -207,7 +207,9 @@ class CreateForm {
   }
 
   get isComplete() {
-    return this.isURL ? Boolean(this.values.url) : Boolean(this.values.tunnel && this.values.target);
+    if (this.isURL) return Boolean(this.values.url);
+    const needed = ['tunnel', 'target', ...(this.values.tls === 'files' ? ['tls.certificate', 'tls.key'] : [])];
+    return needed.every((path) => this.values[path] || !this.applies(this.fields.get(path).options));
   }
 
   // MARK: Checking

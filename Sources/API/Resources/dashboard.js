@@ -11,7 +11,7 @@ import { openCreate } from './create.js';
 import { element, icon, setClass, setIcon, setText } from './dom.js';
 import { Feed, FeedView } from './feed.js';
 import { Fleet, absentTunnel } from './fleet.js';
-import { ago, count, duration, rate } from './format.js';
+import { ago, count, duration, moment, rate } from './format.js';
 import { dialog, tellError } from './overlay.js';
 import { PlanView, diagnosticList } from './plan.js';
 import { EventStream } from './stream.js';
@@ -37,14 +37,17 @@ class Dashboard {
     this.info = null;
     this.reconcile = null;
     this.actions = new Actions(() => this.refreshSoon());
-    this.bar = { release: (tunnel) => this.actions.release(tunnel), start: (tunnel) => this.actions.start(tunnel),
-      stop: (tunnel) => this.actions.stop(tunnel), menu: (tunnel, anchor) => this.actions.menu(tunnel, anchor) };
-    this.table = new TunnelTable(this.fleet, this.bar,
-      { onopen: (id) => this.open(id), onselect: (selection) => this.selected(selection), onnew: () => this.create() });
+    this.table = new TunnelTable(this.fleet, this.actions, {
+      onopen: (id) => this.open(id),
+      onselect: (selection) => history.replaceState(null, '', address(selection)),
+      onnew: () => this.create(),
+    });
     this.table.node.hidden = true;
     page('view').append(this.table.node);
-    this.instances = new EventStream('/events', { onevent: (event) => this.instanceEvent(event),
-      onstate: (name, detail) => this.connection(name, detail) });
+    this.instances = new EventStream('/events', {
+      onevent: (event) => this.instanceEvent(event),
+      onstate: (name, detail) => this.connection(name, detail),
+    });
     this.reconciler = new EventStream('/reconcile/events', { onevent: ({ data }) => this.reconcileEvent(data) });
     this.fleet.addEventListener('change', () => this.showVerdict());
     session.addEventListener('unauthorized', () => this.signOut('The daemon does not accept this key.'));
@@ -89,8 +92,8 @@ class Dashboard {
       input.value = '';
       this.enter();
     } catch (error) {
-      problem.textContent = error.status === 401 ? (key ? 'The daemon does not accept this key.'
-        : 'The daemon asks for a key.') : error.message;
+      const refusal = key ? 'The daemon does not accept this key.' : 'The daemon asks for a key.';
+      problem.textContent = error.status === 401 ? refusal : error.message;
       problem.hidden = false;
       input.select();
     } finally {
@@ -163,10 +166,14 @@ class Dashboard {
     this.refreshSoon();
   }
 
+  /** At most one reading at a time, and another one after it where something happened meanwhile. */
   refreshSoon() {
-    this.refreshTimer ??= setTimeout(() => {
+    this.isDue = true;
+    this.refreshTimer ??= setTimeout(async () => {
+      this.isDue = false;
+      if (this.isSignedIn) await this.refresh();
       this.refreshTimer = null;
-      if (this.isSignedIn) this.refresh();
+      if (this.isDue) this.refreshSoon();
     }, refreshDelay);
   }
 
@@ -184,19 +191,18 @@ class Dashboard {
     }
   }
 
-  /** Declared tunnels without an instance; which override took one away only the plan knows. */
+  /** Declared tunnels that an override deleted: the manifest knows what they are, the plan since when. */
   async findAbsent() {
-    if (!this.reconcile.observed) return;
-    const manifest = await request('GET', '/manifest');
-    const missing = manifest.tunnels.filter((declared) => declared.valid && !this.fleet.tunnels.has(declared.id));
-    if (!missing.length || !this.fleet.loaded) {
+    if (!this.fleet.loaded) return;
+    const present = [...this.fleet.tunnels.values()].filter((tunnel) => tunnel.isOverridden).length;
+    if (this.reconcile.overridden <= present) {
       if (this.fleet.absent.size) this.fleet.setAbsent([]);
       return;
     }
-    const { overridden } = await request('POST', '/plan');
-    const overrides = new Map(overridden.map((one) => [one.id, { ...one, deleted: true }]));
-    this.fleet.setAbsent(missing.filter((declared) => overrides.has(declared.id))
-      .map((declared) => absentTunnel(declared, overrides.get(declared.id))));
+    const [manifest, plan] = await Promise.all([request('GET', '/manifest'), request('POST', '/plan')]);
+    const overrides = new Map(plan.overridden.map((one) => [one.id, { ...one, deleted: true }]));
+    const absent = manifest.tunnels.filter(({ id }) => overrides.has(id) && !this.fleet.tunnels.has(id));
+    this.fleet.setAbsent(absent.map((declared) => absentTunnel(declared, overrides.get(declared.id))));
   }
 
   visibility() {
@@ -271,18 +277,19 @@ class Dashboard {
     if (signature === this.rejectionSignature) return;
     this.rejectionSignature = signature;
     const parts = [];
+    const notice = (title, list) => parts.push(element('div', { className: 'notice bad', role: 'alert' }, icon('cross'),
+      element('div', {}, element('h2', {}, title), diagnosticList(list))));
     if (rejection) {
-      parts.push(element('div', { className: 'notice bad', role: 'alert' }, icon('cross'),
-        element('div', {},
-          element('h2', {}, `The manifest was rejected ${ago(rejection.time)}; the last good one goes on`),
-          diagnosticList(rejection.diagnostics))));
+      const title = `The manifest was rejected at ${moment(rejection.time)}; the last good one goes on`;
+      notice(title, rejection.diagnostics);
     }
     const errors = diagnostics.filter((one) => one.severity === 'error');
-    if (errors.length) parts.push(element('div', { className: 'notice bad' }, icon('triangle'),
-      element('div', {}, element('h2', {}, 'Invalid declarations keep their last good form'), diagnosticList(errors))));
+    if (errors.length) notice('Invalid declarations keep their last good form', errors);
     const warnings = diagnostics.filter((one) => one.severity !== 'error');
-    if (warnings.length) parts.push(element('details', { className: 'warnings' },
-      element('summary', {}, `${count(warnings.length, 'warning')} in the manifest`), diagnosticList(warnings)));
+    if (warnings.length) {
+      const summary = element('summary', {}, `${count(warnings.length, 'warning')} in the manifest`);
+      parts.push(element('details', { className: 'warnings' }, summary, diagnosticList(warnings)));
+    }
     page('banner').replaceChildren(...parts);
   }
 
@@ -295,8 +302,7 @@ class Dashboard {
     this.showDaemon();
     const isTroubled = this.reconcile?.rejection || this.reconcile?.observed !== this.reconcile?.applied;
     if (Date.now() - this.refreshedAt > (isTroubled ? troubledInterval : refreshInterval)) this.refresh();
-    if (!this.table.node.hidden && [...this.table.rows.values()].some(({ tunnel }) => tunnel.override?.until
-      || tunnel.instance.draining)) this.table.draw();
+    this.table.tick();
   }
 
   // MARK: Views
@@ -355,13 +361,12 @@ class Dashboard {
     location.hash = address(this.table.selection);
   }
 
-  selected(selection) {
-    history.replaceState(null, '', address(selection));
-  }
-
   create() {
     if (document.querySelector('dialog')) return;
-    openCreate((instance) => { this.fleet.put(instance, null); this.open(instance.id); });
+    openCreate((instance) => {
+      this.fleet.put(instance, null);
+      this.open(instance.id);
+    });
   }
 
   /** The live state as a manifest; asked first, because it holds keys in clear. */
@@ -372,9 +377,9 @@ class Dashboard {
         element('p', { className: 'warn' }, 'The file holds tunnel keys in clear.')],
       submit: async () => {
         const response = await send('GET', '/export');
-        const address = URL.createObjectURL(await response.blob());
-        element('a', { href: address, download: 'nodepass.yaml' }).click();
-        setTimeout(() => URL.revokeObjectURL(address), 1000);
+        const href = URL.createObjectURL(await response.blob());
+        element('a', { href, download: 'nodepass.yaml' }).click();
+        setTimeout(() => URL.revokeObjectURL(href), 1000);
       },
     });
   }

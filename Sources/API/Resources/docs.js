@@ -3,7 +3,7 @@
 import { currentKey, forgetKey, keyHeaders, rememberKey } from './api.js';
 import { copyButton, element, icon, setText } from './dom.js';
 import { bytes } from './format.js';
-import { Schemas } from './schema.js';
+import { Schemas, onFirstOpen } from './schema.js';
 
 const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options'];
 /** A stream's answer shows this much of its end. */
@@ -65,12 +65,14 @@ class OperationView {
   parameters() {
     if (!this.operation.parameters.length) return null;
     return element('div', { className: 'part' }, element('h4', {}, 'Parameters'),
-      element('ul', { className: 'parameters' }, ...this.operation.parameters.map((one) =>
-      element('li', {}, element('code', { className: 'name' }, one.name),
-        element('span', { className: 'type' }, `${this.schemas.typeText(one.schema ?? {})} in ${one.in}`),
-        one.required && element('span', { className: 'required' }, 'required'), one.description
-          && element('span', { className: 'text' }, one.description),
-          ...this.schemas.remarks({ ...one.schema, description: null })))));
+      element('ul', { className: 'parameters' }, ...this.operation.parameters.map((one) => this.parameter(one))));
+  }
+
+  parameter({ name, schema = {}, description, required, in: place }) {
+    return element('li', {}, element('code', { className: 'name' }, name),
+      element('span', { className: 'type' }, `${this.schemas.typeText(schema)} in ${place}`),
+      required && element('span', { className: 'required' }, 'required'),
+      ...this.schemas.remarks({ ...schema, description }));
   }
 
   request() {
@@ -92,8 +94,7 @@ class OperationView {
       type && element('code', { className: 'muted' }, type)];
     if (!media?.schema) return element('p', { className: 'answer' }, ...head);
     const details = element('details', { className: 'answer' }, element('summary', {}, ...head));
-    details.addEventListener('toggle',
-      () => { if (details.children.length === 1) details.append(this.schemas.view(media.schema)); });
+    onFirstOpen(details, () => this.schemas.view(media.schema));
     return details;
   }
 
@@ -101,7 +102,7 @@ class OperationView {
 
   trial() {
     const details = element('details', { className: 'trial' }, element('summary', {}, 'Try it'));
-    details.addEventListener('toggle', () => { if (details.children.length === 1) details.append(this.form()); });
+    onFirstOpen(details, () => this.form());
     return details;
   }
 
@@ -130,9 +131,10 @@ class OperationView {
     const [inner] = this.schemas.nonNull(this.schemas.resolve(schema));
     const choices = inner.enum ?? (inner.type === 'boolean' ? ['true', 'false'] : null);
     const value = example ?? schema.examples?.[0] ?? '';
-    if (choices) return element('select', { 'data-parameter': name }, element('option', { value: '' }, ''),
-      ...choices.map((choice) => element('option', { value: choice, selected: String(choice) === String(value) },
-      String(choice))));
+    if (choices) {
+      const option = (choice) => element('option', { value: choice, selected: choice === String(value) }, choice);
+      return element('select', { 'data-parameter': name }, ...['', ...choices].map(String).map(option));
+    }
     return element('input', { type: 'text', 'data-parameter': name, value, required, autocomplete: 'off',
       spellcheck: false, placeholder: inner.default === undefined ? '' : String(inner.default) });
   }
@@ -151,9 +153,8 @@ class OperationView {
     const query = new URLSearchParams();
     const headers = {};
     for (const { parameter, input } of this.inputs) {
-      if (parameter.in === 'path') path = path.replace(`{${parameter.name}}`,
-        input.value ? encodeURIComponent(input.value) : `{${parameter.name}}`);
-      else if (!input.value) continue;
+      if (!input.value) continue;
+      if (parameter.in === 'path') path = path.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
       else if (parameter.in === 'query') query.set(parameter.name, input.value);
       else if (parameter.in === 'header') headers[parameter.name] = input.value;
     }
@@ -167,11 +168,13 @@ class OperationView {
     const { url, headers, body } = this.call;
     const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
     const method = this.operation.method.toUpperCase();
-    const lines = ['curl', this.isStream && '-N', method !== 'GET' && `-X ${method}`, !this.operation.isOpen
-      && '-H "X-API-Key: $KEY"',
+    const parts = [
+      'curl', this.isStream && '-N', method !== 'GET' && `-X ${method}`,
+      !this.operation.isOpen && '-H "X-API-Key: $KEY"',
       ...Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`),
-        body && `--data-binary ${quote(body)}`, quote(location.origin + url)];
-    setText(this.curl, lines.filter(Boolean).join(' '));
+      body && `--data-binary ${quote(body)}`, quote(location.origin + url),
+    ];
+    setText(this.curl, parts.filter(Boolean).join(' '));
   }
 
   get isStream() {
@@ -184,15 +187,17 @@ class OperationView {
     this.sendButton.disabled = true;
     this.stopButton.hidden = false;
     const { url, headers, body } = this.call;
+    const key = this.operation.isOpen ? {} : keyHeaders();
+    const method = this.operation.method.toUpperCase();
+    const options = { method, headers: { ...key, ...headers }, body, signal: this.abort.signal, cache: 'no-store' };
     const started = performance.now();
+    this.result.replaceChildren();
     try {
-      const response = await fetch(url, { method: this.operation.method.toUpperCase(),
-        headers: { ...(this.operation.isOpen ? {} : keyHeaders()), ...headers }, body, signal: this.abort.signal,
-        cache: 'no-store' });
-      await this.show(response, started);
+      await this.show(await fetch(url, options), started);
     } catch (error) {
-      if (error.name !== 'AbortError') this.result.replaceChildren(element('p', { className: 'bad' },
-        `No answer: ${error.message}`));
+      const isStopped = error.name === 'AbortError';
+      this.result.append(element('p', { className: isStopped ? 'ended muted' : 'ended bad' },
+        isStopped ? 'Stopped' : `No answer: ${error.message}`));
     } finally {
       this.sendButton.disabled = false;
       this.stopButton.hidden = true;
@@ -207,8 +212,9 @@ class OperationView {
     this.result.replaceChildren(element('p', { className: 'status' },
       element('b', { className: tone }, `${response.status} ${response.statusText}`), facts),
       element('details', {}, element('summary', {}, 'Headers'), element('pre', {}, headers)), output);
-    if (response.status === 401) this.result.append(element('p', { className: 'muted' },
-      'Enter the API key at the top of the page.'));
+    if (response.status === 401) {
+      this.result.append(element('p', { className: 'muted' }, 'Enter the API key at the top of the page.'));
+    }
     if ((response.headers.get('Content-Type') ?? '').startsWith('text/event-stream')) {
       await this.follow(response, output, facts);
       return;
@@ -223,11 +229,10 @@ class OperationView {
     let total = 0;
     setText(facts, 'streaming');
     for (;;) {
-      const { value,
-        done } = await reader.read().catch((error) => { setText(facts,
-        `stopped after ${bytes(total)}`); throw error; });
+      const { value, done } = await reader.read();
       if (done) break;
       total += value.length;
+      setText(facts, `streaming, ${bytes(total)}`);
       const isAtEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 24;
       output.textContent = (output.textContent + value).slice(-streamLimit);
       if (isAtEnd) output.scrollTop = output.scrollHeight;
@@ -277,9 +282,8 @@ class Docs {
     page('schemas').append(element('h2', {}, 'Schemas'), ...names.map((name) => {
       const details = element('details', { className: 'card schema-card', id: `schema-${name}` },
         element('summary', {}, element('code', {}, name)));
-      details.addEventListener('toggle',
-        () => { if (details.children.length === 1) details.append(element('div', { className: 'body' },
-        this.schemas.view(spec.components.schemas[name]))); });
+      const schema = spec.components.schemas[name];
+      onFirstOpen(details, () => element('div', { className: 'body' }, this.schemas.view(schema)));
       return details;
     }));
     page('contents').append(element('div', { className: 'group' }, element('h2', {}, 'Schemas'),
@@ -293,8 +297,9 @@ class Docs {
       view.node.hidden = !isShown;
       link.hidden = !isShown;
     }
-    for (const group of document.querySelectorAll('.group')) group.hidden = ![...group.children]
-      .some((child) => child.matches('a, .operation') && !child.hidden);
+    for (const group of document.querySelectorAll('.group')) {
+      group.hidden = ![...group.children].some((child) => child.matches('a, .operation') && !child.hidden);
+    }
     page('schemas').hidden = words.length > 0;
   }
 

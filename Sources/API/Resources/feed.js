@@ -32,11 +32,13 @@ export class Feed extends EventTarget {
     const name = instance ? instance.alias || instance.name || instance.id : '';
     const base = { time, type, name, id: instance?.id };
     if (type === 'log') this.add({ ...base, kind: 'log', text: plainText(logs) });
-    else if (type === 'shutdown') this.add({ ...base, kind: 'instance',
-      text: 'The daemon stops, or its key was replaced' });
-    else if (type === 'create') this.add({ ...base, kind: 'instance', text: maskedURL(instance.url) });
-    else if (type === 'delete') this.add({ ...base, kind: 'instance', text: '' });
-    else this.update(base, instance, former);
+    else if (type === 'update') this.update(base, instance, former);
+    else this.add({ ...base, kind: 'instance', text: this.lifeText(type, instance) });
+  }
+
+  lifeText(type, instance) {
+    if (type === 'shutdown') return 'The daemon stops, or its key was replaced';
+    return type === 'create' ? maskedURL(instance.url) : '';
   }
 
   update(base, instance, former) {
@@ -49,26 +51,28 @@ export class Feed extends EventTarget {
   /** An event of the reconciler. */
   reconciler(event) {
     const { type, time, tunnel, id } = event;
-    const texts = {
-      plan: () => summaryText(event.summary ?? {}),
-      apply: () => [summaryText(event.summary ?? {}), event.failed?.length ? `failed: ${event.failed.join(', ')}` : '']
-        .filter(Boolean).join('; '),
-      reject: () => (event.diagnostics ?? []).map((one) => [one.location, one.message].filter(Boolean).join(': '))
-        .join('; '),
-      override: () =>
-        `${overrideText(event.override)} by ${event.override?.by ?? 'REST'}${event.override?.until
-        ? `, until ${moment(event.override.until)}` : ''}`,
-      release: () =>
-        `${{ request: 'released', expiry: 'expired',
-        edit: 'its declaration was edited' }[event.cause] ?? event.cause}${event.by ? ` by ${event.by}` : ''}`,
-      drift: () => (event.resolved ? 'as declared again' : [event.phase, event.reason, event.message].filter(Boolean)
-        .join(', ')),
-    };
     const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failed?.length);
-    this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone: type === 'drift'
-      && event.resolved ? 'good' : undefined, text: texts[type]?.() ?? '' });
+    const tone = type === 'drift' && event.resolved ? 'good' : undefined;
+    const text = reconcilerTexts[type]?.(event) ?? '';
+    this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone, text });
   }
 }
+
+const causes = { request: 'released', expiry: 'expired', edit: 'its declaration was edited' };
+
+/** What the reconciler's events say besides their type. */
+const reconcilerTexts = {
+  plan: ({ summary = {} }) => summaryText(summary),
+  apply: ({ summary = {}, failed = [] }) =>
+    summaryText(summary) + (failed.length ? `; failed: ${failed.join(', ')}` : ''),
+  reject: ({ diagnostics = [] }) =>
+    diagnostics.map(({ location, message }) => (location ? `${location}: ${message}` : message)).join('; '),
+  override: ({ override }) =>
+    `${overrideText(override)} by ${override.by}${override.until ? `, until ${moment(override.until)}` : ''}`,
+  release: ({ cause, by }) => `${causes[cause] ?? cause}${by ? ` by ${by}` : ''}`,
+  drift: ({ resolved, phase, reason, message }) =>
+    (resolved ? 'as declared again' : [phase, reason, message].filter(Boolean).join(', ')),
+};
 
 /** What changed of an instance, in words; empty where only counters did. */
 export function differences(former, instance) {
@@ -82,8 +86,9 @@ export function differences(former, instance) {
   if (former.alias !== instance.alias) parts.push(`alias ${instance.alias}`);
   if (former.restart !== instance.restart) parts.push(`autostart ${instance.restart ? 'on' : 'off'}`);
   if (JSON.stringify(former.meta) !== JSON.stringify(instance.meta)) parts.push('labels changed');
-  if (JSON.stringify(former.override) !== JSON.stringify(instance.override)) parts.push(instance.override
-    ? `overridden: ${overrideText(instance.override)}` : 'override released');
+  if (JSON.stringify(former.override) !== JSON.stringify(instance.override)) {
+    parts.push(instance.override ? `overridden: ${overrideText(instance.override)}` : 'override released');
+  }
   return parts.join(', ');
 }
 

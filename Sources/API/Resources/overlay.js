@@ -75,8 +75,8 @@ export function menu(anchor, label, entries) {
   }
   function keys(event) {
     const at = items.indexOf(document.activeElement);
-    const steps = { ArrowDown: (at + 1) % items.length, ArrowUp: (at - 1 + items.length) % items.length, Home: 0,
-      End: items.length - 1 };
+    const { length } = items;
+    const steps = { ArrowDown: (at + 1) % length, ArrowUp: (at - 1 + length) % length, Home: 0, End: length - 1 };
     if (event.key in steps) items[steps[event.key]].focus();
     else if (event.key === 'Escape' || event.key === 'Tab') close();
     else return;
@@ -87,9 +87,8 @@ export function menu(anchor, label, entries) {
   const box = anchor.getBoundingClientRect();
   const fitsBelow = box.bottom + node.offsetHeight + 8 < innerHeight;
   node.style.top = `${fitsBelow ? box.bottom + 4 : Math.max(8, box.top - node.offsetHeight - 4)}px`;
-  node.style.left =
-    `${Math.max(8,
-    Math.min(box.right - node.offsetWidth, document.documentElement.clientWidth - node.offsetWidth - 8))}px`;
+  const farthest = document.documentElement.clientWidth - node.offsetWidth - 8;
+  node.style.left = `${Math.max(8, Math.min(box.right - node.offsetWidth, farthest))}px`;
   anchor.setAttribute('aria-expanded', 'true');
   addEventListener('pointerdown', outside, true);
   addEventListener('scroll', close, { once: true, passive: true });

@@ -15,6 +15,8 @@ tunnels:
     target: 10.0.0.7:80`;
 const symbols = { create: '+', adopt: '+', delete: '−', rebind: '±' };
 const tones = { create: 'good', adopt: 'good', delete: 'bad', rebind: 'warn', session: 'warn', restart: 'warn' };
+/** Worst first. */
+const outcomeTones = { failed: 'bad', pending: 'wait', waiting: 'wait', applied: 'good' };
 const classes = [
   ['meta', 'Nothing but the record changes: alias, tags, peer.'],
   ['live', 'The new value counts for new connections; nothing closes.'],
@@ -24,8 +26,8 @@ const classes = [
 ];
 const summaryWords = {
   create: 'to create', adopt: 'to adopt', start: 'to start', stop: 'to stop', meta: 'meta', live: 'live',
-    session: 'session', rebind: 'to rebind',
-  restart: 'to restart', delete: 'to delete', overridden: 'overridden', unchanged: 'unchanged',
+  session: 'session', rebind: 'to rebind', restart: 'to restart', delete: 'to delete', overridden: 'overridden',
+  unchanged: 'unchanged',
 };
 
 /** `1 to create, 1 live, 12 unchanged`. */
@@ -48,19 +50,18 @@ export class PlanView {
   constructor(actions) {
     this.actions = actions;
     this.isPasted = false;
-    this.text = element('textarea', { rows: 14, spellcheck: false, 'aria-label': 'Manifest to plan',
-      placeholder: sample });
-    this.text.addEventListener('keydown',
-      (event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) this.load(); });
+    this.text = element('textarea', {
+      rows: 14, spellcheck: false, 'aria-label': 'Manifest to plan', placeholder: sample,
+      onkeydown: (event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) this.load(); },
+    });
     this.source = segments('What to plan', [['disk', 'Files on disk'], ['pasted', 'Pasted YAML']], 'disk',
       (value) => this.choose(value));
-    this.planButton = element('button', { type: 'button', className: 'button', onclick: () => this.load() },
-      'Plan again');
-    this.applyButton = element('button', { type: 'button', className: 'button primary',
-      onclick: () => this.reconcile() }, 'Reconcile now');
+    const button = (name, run, text) => element('button', { type: 'button', className: name, onclick: run }, text);
+    this.planButton = button('button', () => this.load(), 'Plan again');
+    this.applyButton = button('button primary', () => this.reconcile(), 'Reconcile now');
     this.paste = element('div', { className: 'card paste', hidden: true }, this.text,
       element('p', { className: 'muted' },
-      'Nothing is changed by planning. Relative paths and includes start at the daemon’s manifest.'));
+        'Nothing is changed by planning. Relative paths and includes start at the daemon’s manifest.'));
     this.result = element('div', { className: 'plan-result', 'aria-live': 'polite' });
     this.outcome = element('div');
     this.node = element('section', { className: 'plan', 'aria-label': 'Plan' },
@@ -93,11 +94,12 @@ export class PlanView {
     this.close();
     this.abort = new AbortController();
     this.planButton.disabled = true;
-    if (!this.result.children.length) this.result.replaceChildren(element('div', { className: 'card empty' },
-      'Planning…'));
+    if (!this.result.children.length) {
+      this.result.append(element('div', { className: 'card empty' }, 'Planning…'));
+    }
     try {
-      this.show(await request('POST', '/plan', { yaml: this.isPasted ? this.text.value : undefined,
-        signal: this.abort.signal }));
+      const yaml = this.isPasted ? this.text.value : undefined;
+      this.show(await request('POST', '/plan', { yaml, signal: this.abort.signal }));
     } catch (error) {
       if (error.name !== 'AbortError') this.showError(error);
     } finally {
@@ -112,24 +114,22 @@ export class PlanView {
       return;
     }
     this.result.replaceChildren(element('div', { className: 'notice bad' }, icon('cross'),
-      element('div', {}, element('h2', {}, error.message), error.details?.length ? diagnosticList(error.details)
-        : null)));
+      element('div', {}, element('h2', {}, error.message), diagnosticList(error.details ?? []))));
   }
 
   show(plan) {
     const { steps, overridden, conflicts, diagnostics } = plan;
+    const unchanged = !plan.changes && plan.summary.unchanged ? `${plan.summary.unchanged} unchanged · ` : '';
     this.result.replaceChildren(...[
       element('div', { className: 'plan-summary' }, icon(plan.changes ? 'half' : 'check'),
         element('b', {}, plan.changes ? summaryText(plan.summary) : 'Nothing to do'),
-        element('span', { className: 'muted' }, !plan.changes && plan.summary.unchanged
-          ? `${plan.summary.unchanged} unchanged · ` : '', 'revision ', element('code', {}, plan.revision))),
+        element('span', { className: 'muted' }, unchanged, 'revision ', element('code', {}, plan.revision))),
       diagnostics.length && element('section', { className: 'card' },
         element('header', {}, element('h2', {}, 'Diagnostics')),
         element('div', { className: 'body' }, diagnosticList(diagnostics))),
       conflicts.length && element('div', { className: 'notice warn' }, icon('triangle'),
-        element('div', {}, element('h2', {}, 'Conflicting addresses'),
-        ...conflicts.map((one) => element('p', {}, element('code', {}, one.address),
-          ` is wanted by ${one.tunnels.join(', ')}`)))),
+        element('div', {}, element('h2', {}, 'Conflicting addresses'), ...conflicts.map((one) =>
+          element('p', {}, element('code', {}, one.address), ` is wanted by ${one.tunnels.join(', ')}`)))),
       (steps.length || overridden.length) && element('ol', { className: 'card steps' }, ...steps.map(stepNode),
         ...overridden.map((one) => this.overriddenNode(one))),
     ].filter(Boolean));
@@ -165,36 +165,43 @@ export class PlanView {
   }
 
   showOutcome({ revision, failed, tunnels }) {
-    const tone = { applied: 'good', waiting: 'wait', pending: 'wait', failed: 'bad' };
     tell(failed ? `Reconciled; ${count(failed, 'tunnel')} failed` : 'Reconciled', failed ? 'bad' : 'good');
-    const order = ['failed', 'pending', 'waiting', 'applied'];
+    const order = Object.keys(outcomeTones);
     const rows = [...tunnels].sort((left, right) => order.indexOf(left.outcome) - order.indexOf(right.outcome));
+    const close = element('button', { type: 'button', className: 'icon-button', 'aria-label': 'Close the outcome',
+      onclick: () => this.outcome.replaceChildren() }, icon('close'));
     this.outcome.replaceChildren(element('section', { className: 'card outcome' },
-      element('header', {}, element('h2', {}, 'Outcome'), element('span', { className: 'muted' }, 'revision ',
-        element('code', {}, revision)),
-        element('button', { type: 'button', className: 'icon-button', 'aria-label': 'Close the outcome',
-          onclick: () => this.outcome.replaceChildren() }, icon('close'))),
-      rows.length ? element('ul', { className: 'outcomes' },
-        ...rows.map((one) => element('li', {}, element('span', { className: tone[one.outcome] ?? 'idle' }, one.outcome),
-        element('a', { href: `#/tunnels/${one.id}` }, one.name ?? one.id), phaseBadge(one.phase),
-          element('span', { className: 'muted' }, [one.reason, one.message].filter(Boolean).join(': ')))))
-        : element('p', { className: 'empty' }, 'Nothing was to be done')));
+      element('header', {}, element('h2', {}, 'Outcome'),
+        element('span', { className: 'muted' }, 'revision ', element('code', {}, revision)), close),
+      rows.length > 0 && element('ul', { className: 'outcomes' }, ...rows.map(outcomeNode)),
+      rows.length === 0 && element('p', { className: 'empty' }, 'Nothing was to be done')));
     this.load();
   }
 }
 
+function outcomeNode({ id, name, outcome, phase, reason, message }) {
+  return element('li', {}, element('span', { className: outcomeTones[outcome] ?? 'idle' }, outcome),
+    element('a', { href: `#/tunnels/${id}` }, name ?? id), phaseBadge(phase),
+    element('span', { className: 'muted' }, [reason, message].filter(Boolean).join(': ')));
+}
+
 function stepNode(step) {
   const tone = tones[step.action] ?? 'wait';
-  return element('li', { className: 'step' }, element('span', { className: `symbol ${tone}`, 'aria-hidden': 'true' },
-    symbols[step.action] ?? '~'),
+  const effect = effectText(step);
+  return element('li', { className: 'step' },
+    element('span', { className: `symbol ${tone}`, 'aria-hidden': 'true' }, symbols[step.action] ?? '~'),
     element('div', { className: 'what' }, element('b', {}, step.name),
       element('span', { className: tone }, step.action), element('span', { className: 'mono route' }, step.text)),
-    element('div', { className: 'effect muted' }, effectText(step),
-      step.source && [effectText(step) && ' · ', element('code', {}, step.source)].filter(Boolean)),
-    step.changes.length ? element('ul', { className: 'changes' }, ...step.changes.map((change) =>
-      element('li', {}, element('code', {}, change.path), element('span', { className: 'class muted' }, change.class),
-        element('span', { className: 'values mono' }, element('del', {}, change.old || 'none'), ' → ',
-        element('ins', {}, change.new || 'none'))))) : null);
+    element('div', { className: 'effect muted' }, effect, effect && step.source && ' · ',
+      step.source && element('code', {}, step.source)),
+    step.changes.length > 0 && element('ul', { className: 'changes' }, ...step.changes.map(changeNode)));
+}
+
+function changeNode(change) {
+  return element('li', {}, element('code', {}, change.path),
+    element('span', { className: 'class muted' }, change.class),
+    element('span', { className: 'values mono' }, element('del', {}, change.old || 'none'), ' → ',
+      element('ins', {}, change.new || 'none')));
 }
 
 /** `2 connections drain up to 30s`. */

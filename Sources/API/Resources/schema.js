@@ -5,6 +5,11 @@ import { element } from './dom.js';
 /** Nested deeper than this, an example stops. */
 const exampleDepth = 6;
 
+/** Fills a `<details>` when it is opened for the first time: most never are. */
+export function onFirstOpen(details, content) {
+  details.addEventListener('toggle', () => details.append(content()), { once: true });
+}
+
 export class Schemas {
   constructor(document) {
     this.components = document.components?.schemas ?? {};
@@ -143,8 +148,7 @@ export class Schemas {
     const key = resolved.name ?? nested?.$ref ?? name;
     if (!nested || seen.includes(key)) return element('li', {}, ...head);
     const details = element('details', {}, element('summary', {}, ...head));
-    details.addEventListener('toggle',
-      () => { if (details.children.length === 1) details.append(this.view(nested, [...seen, key])); });
+    onFirstOpen(details, () => this.view(nested, [...seen, key]));
     return element('li', {}, details);
   }
 

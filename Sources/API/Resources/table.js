@@ -87,7 +87,7 @@ export class TunnelTable {
   build() {
     this.filter = element('input', {
       type: 'search', placeholder: 'Filter by name, address, reason, tag', 'aria-label': 'Filter tunnels',
-        autocomplete: 'off', spellcheck: false, 'aria-keyshortcuts': '/',
+      autocomplete: 'off', spellcheck: false, 'aria-keyshortcuts': '/',
       oninput: () => this.select({ text: this.filter.value }),
     });
     this.chips = new Map();
@@ -105,8 +105,8 @@ export class TunnelTable {
     this.headings = columns.map(([name, text]) => element('div', { className: `cell ${name}`, role: 'columnheader' },
       element('button', { type: 'button', onclick: () => this.sort(name) }, text)));
     this.head = element('div', { className: 'row head', role: 'row', 'aria-rowindex': '1' }, ...this.headings,
-      element('div', { className: 'cell actions', role: 'columnheader' }, element('span', { className: 'hidden-text' },
-        'Actions')));
+      element('div', { className: 'cell actions', role: 'columnheader' },
+        element('span', { className: 'hidden-text' }, 'Actions')));
     this.body = element('div', { className: 'rows', role: 'rowgroup', onkeydown: (event) => this.move(event),
       onclick: (event) => this.click(event), onfocusin: (event) => this.focused(event) });
     this.grid = element('div', { className: 'grid', role: 'grid', 'aria-label': 'Tunnels' },
@@ -114,8 +114,8 @@ export class TunnelTable {
     this.empty = element('div', { className: 'empty', hidden: true });
     this.shown = element('p', { className: 'shown muted' });
     this.node = element('section', { className: 'tunnels', 'aria-label': 'Tunnels' },
-      element('div', { className: 'toolbar' }, element('div', { className: 'search' }, this.filter,
-        element('kbd', { 'aria-hidden': 'true' }, '/')), chips,
+      element('div', { className: 'toolbar' },
+        element('div', { className: 'search' }, this.filter, element('kbd', { 'aria-hidden': 'true' }, '/')), chips,
         element('div', { className: 'selects' }, this.origin, this.tag, this.order)),
       element('div', { className: 'card' }, this.grid, this.empty), this.shown);
   }
@@ -216,6 +216,12 @@ export class TunnelTable {
     if (index < 0 || visible.includes(index)) return;
     if (index < visible[0]) visible.unshift(index);
     else visible.push(index);
+  }
+
+  /** Draws anew what counts down: expiries and drains. */
+  tick() {
+    const counts = ({ tunnel }) => tunnel.override?.until || tunnel.instance.draining;
+    if (!this.node.hidden && [...this.rows.values()].some(counts)) this.draw();
   }
 
   place(visible) {
