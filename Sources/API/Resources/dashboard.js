@@ -54,6 +54,9 @@ class Dashboard {
     addEventListener('hashchange', () => this.route());
     addEventListener('keydown', (event) => this.key(event));
     document.addEventListener('visibilitychange', () => this.visibility());
+    // A browser may keep a page that was left, with its connections, for the way back.
+    addEventListener('pagehide', () => this.suspend());
+    addEventListener('pageshow', (event) => { if (event.persisted && this.isSignedIn) this.resume(); });
     setInterval(() => this.tick(), 1000);
     this.wire();
   }
@@ -106,8 +109,7 @@ class Dashboard {
     document.body.classList.remove('signed-out');
     page('login').hidden = true;
     page('shell').hidden = false;
-    this.instances.open();
-    this.reconciler.open();
+    this.resume();
     this.refresh();
     this.route();
   }
@@ -115,8 +117,7 @@ class Dashboard {
   signOut(reason) {
     this.isSignedIn = false;
     forgetKey();
-    this.instances.close();
-    this.reconciler.close();
+    this.suspend();
     this.instances.lastID = '';
     this.reconciler.lastID = '';
     this.fleet.clear();
@@ -208,12 +209,21 @@ class Dashboard {
   visibility() {
     clearTimeout(this.hiddenTimer);
     if (!this.isSignedIn) return;
-    if (document.hidden) {
-      this.hiddenTimer = setTimeout(() => { this.instances.close(); this.reconciler.close(); }, hiddenLimit);
-      return;
-    }
-    this.instances.open();
-    this.reconciler.open();
+    if (document.hidden) this.hiddenTimer = setTimeout(() => this.suspend(), hiddenLimit);
+    else this.resume();
+  }
+
+  suspend() {
+    for (const stream of this.streams) stream.close();
+  }
+
+  resume() {
+    for (const stream of this.streams) stream.open();
+  }
+
+  /** All that are open now, those of the view included. */
+  get streams() {
+    return [this.instances, this.reconciler, ...this.view?.streams ?? []];
   }
 
   // MARK: Verdict

@@ -255,6 +255,8 @@ class Docs {
     this.addSchemas(spec);
     page('filter').addEventListener('input', () => this.filter(page('filter').value));
     addEventListener('hashchange', () => this.reveal());
+    // A browser may keep a page that was left, with its connections, for the way back.
+    addEventListener('pagehide', () => this.entries.forEach(({ view }) => view.abort?.abort()));
     this.follow();
     this.reveal();
   }

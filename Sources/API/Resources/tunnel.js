@@ -47,6 +47,10 @@ export class TunnelView {
     this.log.close();
   }
 
+  get streams() {
+    return [this.log.stream];
+  }
+
   /** What the list knows is newer than the details, except for what only those have. */
   get instance() {
     return { ...this.detail, ...this.fleet.find(this.id)?.instance };
