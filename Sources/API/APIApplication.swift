@@ -70,9 +70,10 @@ package struct APIApplication: Sendable {
         )
         let auth = APIKeyAuth(identity: parts.identity, guesses: guesses)
         let probes =
-            ProbeRoutes(reconciler: parts.reconciler, prefix: prefix).resources
+            ProbeRoutes(reconciler: parts.reconciler).resources
             + MetricsRoutes(reconciler: parts.reconciler, facts: parts.facts).resources
-        router.register(probes, below: "", auth: auth)
+            + [PageRoutes(base: prefix + "/v1").dashboard]
+        router.register(probes + PageRoutes.assets, below: "", auth: auth)
         for prefix in prefixes {
             router.register(resources(prefix: prefix, probes: probes), below: prefix + "/v1", auth: auth)
         }
@@ -96,11 +97,12 @@ package struct APIApplication: Sendable {
                 watcher: parts.watcher
             ).resources
             + LogRoutes(reconciler: parts.reconciler).resources
+            + [PageRoutes(base: prefix + "/v1").documentation]
         let document = OpenAPI(
-            api: resources + DocsRoutes(document: "").resources,
+            api: resources + DescriptionRoutes(document: "").resources,
             probes: probes,
             base: prefix + "/v1"
         ).document.prettyText
-        return resources + DocsRoutes(document: document + "\n").resources
+        return resources + DescriptionRoutes(document: document + "\n").resources
     }
 }

@@ -2,10 +2,9 @@ import HTTPTypes
 import Hummingbird
 import Reconciler
 
-/// What stands outside the prefix: probes for supervisors, and a page for whoever opens the bare address.
+/// Probes for supervisors, outside the prefix.
 struct ProbeRoutes: Sendable {
     let reconciler: TunnelReconciler
-    let prefix: String
 
     var resources: [Resource] {
         [
@@ -34,18 +33,6 @@ struct ProbeRoutes: Sendable {
                             .init(status: 503, text: "Not yet", type: "text/plain"),
                         ]
                     ) { _, _ in readiness() }
-                ]
-            ),
-            Resource(
-                path: "/",
-                access: .open,
-                operations: [
-                    Operation(
-                        method: .get,
-                        id: "landing",
-                        summary: "A page that leads to the documentation",
-                        answers: [.init(status: 200, text: "HTML", type: "text/html")]
-                    ) { _, _ in .page(DocsPage.landing(prefix: prefix)) }
                 ]
             ),
         ]

@@ -174,8 +174,8 @@ struct HTTPContractTests {
         arguments: [
             ("/healthz", "text/plain; charset=utf-8"), ("/", "text/html; charset=utf-8"),
             ("/api/v1/docs", "text/html; charset=utf-8"), ("/api/v1/openapi.json", "application/json"),
-            ("/api/v1/docs/app.js", "text/javascript; charset=utf-8"),
-            ("/api/v1/docs/style.css", "text/css; charset=utf-8"),
+            ("/docs.js", "text/javascript; charset=utf-8"), ("/dashboard.js", "text/javascript; charset=utf-8"),
+            ("/style.css", "text/css; charset=utf-8"),
         ]
     )
     func open(_ path: String, _ type: String) async throws {

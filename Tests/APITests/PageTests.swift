@@ -1,0 +1,57 @@
+import API
+import HTTPTypes
+import Testing
+
+@Suite("The pages of the daemon", .timeLimit(.minutes(1)))
+struct PageTests {
+    @Test("a page loads only what the daemon itself serves, and lets nothing else in", arguments: ["/", "/api/v1/docs"])
+    func page(_ path: String) async throws {
+        try await TestDaemon.run { daemon in
+            let page = try await daemon.sendPlain(.get, path)
+            let policy = try #require(page.headers[.contentSecurityPolicy])
+            #expect(policy.hasPrefix("default-src 'none'; script-src 'self'; style-src 'self';"))
+            #expect(!policy.contains("unsafe") && policy.contains("frame-ancestors 'none'"))
+            #expect(page.headers[.xContentTypeOptions] == "nosniff")
+            #expect(page.text.contains(#"<meta name="nodepass-api" content="/api/v1">"#))
+            #expect(!page.text.contains("{{") && !page.text.contains("<style"))
+            #expect(!page.text.contains(try Regex(#"\son[a-z]+="#)))
+            let files = page.text.matches(of: try Regex(#"(?:src|href)="(/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self))
+            #expect(files.count >= 4)
+            for file in files { try await load(String(file.output.1), from: daemon) }
+        }
+    }
+
+    /// Fetches a file and, if it is a script, all that it imports.
+    private func load(_ path: String, from daemon: TestDaemon) async throws {
+        let file = try await daemon.sendPlain(.get, path)
+        #expect(file.status == 200, "\(path)")
+        #expect(file.headers[.xContentTypeOptions] == "nosniff")
+        #expect(!file.text.contains("innerHTML") && !file.text.contains("eval("), "\(path)")
+        for match in file.text.matches(of: try Regex(#"from '\./([a-z]+\.js)'"#, as: (Substring, Substring).self)) {
+            let answer = try await daemon.sendPlain(.get, "/" + match.output.1)
+            #expect(answer.status == 200, "\(match.output.1) of \(path)")
+        }
+    }
+
+    @Test("a file that the browser has is not sent again")
+    func unchanged() async throws {
+        try await TestDaemon.run { daemon in
+            let first = try await daemon.sendPlain(.get, "/dashboard.js")
+            let tag = try #require(first.headers[.eTag])
+            let again = try await daemon.sendPlain(.get, "/dashboard.js", headers: [.ifNoneMatch: tag])
+            #expect(again.status == 304 && again.text.isEmpty)
+            let other = try await daemon.sendPlain(.get, "/docs.js", headers: [.ifNoneMatch: tag])
+            #expect(other.status == 200)
+        }
+    }
+
+    @Test("with a prefix of its own the pages ask there")
+    func prefix() async throws {
+        try await TestDaemon.run(prefix: "/custom/path/") { daemon in
+            for path in ["/", "/custom/path/v1/docs"] {
+                let page = try await daemon.sendPlain(.get, path)
+                #expect(page.text.contains(#"content="/custom/path/v1""#))
+            }
+        }
+    }
+}
