@@ -27,6 +27,16 @@ package struct APIListener: Service {
         }
     }
 
+    /// What one listener's clients may take, in connections and in time; see ``APILimits`` for why.
+    package struct Limits: Sendable {
+        package var connections = APILimits.connections
+        package var idle = APILimits.idleTimeout
+        package var handshake = APILimits.handshakeDeadline
+        package var write = TimeAmount(APILimits.writeDeadline)
+
+        package init() {}
+    }
+
     /// The listener could not be opened.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
@@ -35,6 +45,7 @@ package struct APIListener: Service {
     private let address: Address
     private let responder: RouterResponder<APIRequestContext>
     private let credentials: ServerCredentials?
+    private let limits: Limits
     private let group: any EventLoopGroup
     private let logger: Logger
     private let onRunning: @Sendable (Address) -> Void
@@ -48,6 +59,7 @@ package struct APIListener: Service {
         _ address: Address,
         application: APIApplication,
         credentials: ServerCredentials? = nil,
+        limits: Limits = Limits(),
         group: any EventLoopGroup,
         logger: Logger,
         onRunning: @escaping @Sendable (Address) -> Void,
@@ -61,6 +73,7 @@ package struct APIListener: Service {
             responder = application.responder()
             self.credentials = credentials
         }
+        self.limits = limits
         self.group = group
         self.logger = logger
         self.onRunning = onRunning
@@ -91,7 +104,7 @@ package struct APIListener: Service {
             server: server,
             configuration: ApplicationConfiguration(
                 address: bindAddress,
-                availableConnectionsDelegate: MaximumAvailableConnections(APILimits.connections)
+                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections)
             ),
             onServerRunning: { running(on: $0.localAddress) },
             eventLoopGroupProvider: .shared(group),
@@ -101,8 +114,8 @@ package struct APIListener: Service {
 
     private var server: HTTPServerBuilder {
         let configuration = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [StalledReader(limit: TimeAmount(APILimits.writeDeadline))],
-            idleTimeout: APILimits.idleTimeout,
+            additionalChannelHandlers: [StalledReader(limit: limits.write)],
+            idleTimeout: limits.idle,
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: APILimits.headerBytes,
                 maxHeaderListSize: APILimits.headerBytes,
@@ -110,21 +123,29 @@ package struct APIListener: Service {
             )
         )
         guard let credentials else { return .http1(configuration: configuration) }
-        return HTTPServerBuilder { [logger] responder in
-            SecureChannel(credentials: credentials, configuration: configuration, responder: responder) { outcome in
-                switch outcome {
-                case .replaced(let certificate):
-                    logger.notice(
-                        "API certificate read again",
-                        metadata: ["fingerprint": "\(certificate.fingerprint)", "subject": "\(certificate.subject)"]
-                    )
-                case .kept(let error):
-                    logger.error(
-                        "API certificate can not be used, the one before stays",
-                        metadata: ["reason": "\(error.message)"]
-                    )
-                }
-            }
+        return HTTPServerBuilder { [limits] responder in
+            SecureChannel(
+                credentials: credentials,
+                limits: limits,
+                configuration: configuration,
+                responder: responder,
+                onReload: reloaded
+            )
+        }
+    }
+
+    private func reloaded(_ outcome: ServerCredentials.ReloadOutcome) {
+        switch outcome {
+        case .replaced(let certificate):
+            logger.notice(
+                "API certificate read again",
+                metadata: ["fingerprint": "\(certificate.fingerprint)", "subject": "\(certificate.subject)"]
+            )
+        case .kept(let error):
+            logger.error(
+                "API certificate can not be used, the one before stays",
+                metadata: ["reason": "\(error.message)"]
+            )
         }
     }
 

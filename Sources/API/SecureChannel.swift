@@ -24,6 +24,7 @@ struct SecureChannel: HTTPChannelHandler {
     let credentials: ServerCredentials
     /// Hears of certificate files that were read again.
     let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
+    private let handshakeDeadline: TimeAmount
     private let http1: HTTP1Channel
     private let http2: HTTP2Channel
 
@@ -31,18 +32,20 @@ struct SecureChannel: HTTPChannelHandler {
 
     init(
         credentials: ServerCredentials,
+        limits: APIListener.Limits,
         configuration: HTTP1Channel.Configuration,
         responder: @escaping HTTPChannelHandler.Responder,
         onReload: @escaping @Sendable (ServerCredentials.ReloadOutcome) -> Void
     ) {
         self.credentials = credentials
+        handshakeDeadline = limits.handshake
         self.onReload = onReload
         http1 = HTTP1Channel(responder: responder, configuration: configuration)
         http2 = HTTP2Channel(
             responder: responder,
             configuration: HTTP2ChannelConfiguration(
-                idleTimeout: .nanoseconds(APILimits.idleTimeout.nanoseconds),
-                gracefulCloseTimeout: APILimits.writeDeadline,
+                idleTimeout: .nanoseconds(limits.idle.nanoseconds),
+                gracefulCloseTimeout: .nanoseconds(limits.write.nanoseconds),
                 streamConfiguration: configuration
             )
         )
@@ -58,7 +61,7 @@ struct SecureChannel: HTTPChannelHandler {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandlers([PlainRequestRefusal(), NIOSSLServerHandler(context: context), negotiation])
             let connection = negotiation.protocolNegotiationResult
-            let deadline = channel.eventLoop.scheduleTask(in: APILimits.handshakeDeadline) {
+            let deadline = channel.eventLoop.scheduleTask(in: handshakeDeadline) {
                 channel.close(promise: nil)
             }
             connection.whenComplete { _ in deadline.cancel() }
