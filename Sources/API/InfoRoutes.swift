@@ -72,7 +72,7 @@ struct InfoRoutes: Sendable {
         default: throw APIError.bodyInvalid
         }
         guard alias.utf8.count <= TunnelLabels.textLimitBytes else { throw APIError.tooLong("Master alias") }
-        if !request.isDryRun { try identity.setMasterAlias(alias) }
+        if try !request.isDryRun { try identity.setMasterAlias(alias) }
         return .json(try await view())
     }
 

@@ -53,7 +53,7 @@ struct InstanceRoutes: Sendable {
                 labels: body.labels,
                 autostart: body.autostart,
                 by: context.peer.description,
-                dryRun: request.isDryRun
+                dryRun: try request.isDryRun
             )
         )
         return answer(instance, status: .created, wire: .stopped)
@@ -119,7 +119,7 @@ struct InstanceRoutes: Sendable {
             by: context.peer.description,
             ttl: try request.overrideLifetime(),
             ifMatch: request.expectedState,
-            dryRun: request.isDryRun
+            dryRun: try request.isDryRun
         )
     }
 

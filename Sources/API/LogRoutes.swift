@@ -55,7 +55,7 @@ struct LogRoutes: Sendable {
 
     private func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let count = try tail(request)
-        if request.isFollowing { return try await follow(count, request, context) }
+        if try request.flag("follow") { return try await follow(count, request, context) }
         let id = try await find(context).id
         let lines = reconciler.logs.tail(id, count).map(LogView.object)
         return .json(.object(["id": .string(id), "lines": .array(lines)]))
@@ -106,10 +106,6 @@ package enum LogView {
         let message = "\(batch.missed) lines are missing here: they came faster than this reader took them"
         return [TunnelLogLine(id: first.id, level: .warn, message: message, time: first.time)]
     }
-}
-
-extension Request {
-    fileprivate var isFollowing: Bool { query("follow") == "true" || query("follow") == "1" }
 }
 
 extension Operation.QueryField {

@@ -79,7 +79,7 @@ struct ReconcileRoutes: Sendable {
 
     private func reconcile(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let wait = try request.duration("wait") ?? .zero
-        if !request.isDryRun { await watcher?.reread() }
+        if try !request.isDryRun { await watcher?.reread() }
         if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
         let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
         let status = await reconciler.status()

@@ -64,7 +64,18 @@ extension Request {
     }
 
     /// True where `?dryRun=true` asks to validate and answer without doing.
-    var isDryRun: Bool { query("dryRun") == "true" || query("dryRun") == "1" }
+    var isDryRun: Bool {
+        get throws(APIError) { try flag("dryRun") }
+    }
+
+    /// A query parameter that is true or false; a word that is neither must not do what it might have meant to prevent.
+    func flag(_ name: String) throws(APIError) -> Bool {
+        switch query(name) {
+        case "true", "1": return true
+        case nil, "false", "0": return false
+        default: throw APIError(.badRequest, "parameter", "\(name) takes true or false")
+        }
+    }
 
     /// How long an override shall stand (`?ttl=30m`); nil where nothing is said.
     func overrideLifetime() throws(APIError) -> Duration? { try duration("ttl") }

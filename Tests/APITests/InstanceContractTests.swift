@@ -219,6 +219,17 @@ struct InstanceContractTests {
         }
     }
 
+    @Test("a dryRun that is neither true nor false does nothing", arguments: ["yes", "", "TRUE"])
+    func doubtfulDryRun(_ word: String) async throws {
+        try await TestDaemon.run { daemon in
+            let id = try await daemon.create(clientURL(4013), alias: "kept")
+            let answer = try await daemon.send(.delete, "/api/v1/instances/\(id)?dryRun=\(word)")
+            #expect(answer.status == 400)
+            #expect(try answer.json["error"] == "dryRun takes true or false")
+            #expect(await daemon.reconciler.instance(id) != nil)
+        }
+    }
+
     @Test("a change made against a state that is gone answers 412")
     func staleETag() async throws {
         try await TestDaemon.run { daemon in
