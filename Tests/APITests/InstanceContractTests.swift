@@ -244,6 +244,19 @@ struct InstanceContractTests {
         }
     }
 
+    @Test("a body that names its tunnel twice, or by null, is refused; what only a PATCH knows is ignored")
+    func creationBody() async throws {
+        try await TestDaemon.run { daemon in
+            let spec = #"{"role":"client","tunnel":"127.0.0.1:4014","target":"127.0.0.1:9","mode":"single"}"#
+            for url in [#""\(clientURL(4014))""#, "null", #""""#] {
+                let answer = try await daemon.send(.post, "/api/v1/instances", #"{"url":\#(url),"spec":\#(spec)}"#)
+                #expect(answer.status == 400)
+            }
+            let body = #"{"url":"\#(clientURL(4014))","action":"bogus"}"#
+            #expect(try await daemon.send(.post, "/api/v1/instances", body).status == 201)
+        }
+    }
+
     @Test("a tunnel can be created from the manifest's keys; what is wrong with them is told in details")
     func spec() async throws {
         try await TestDaemon.run { daemon in
