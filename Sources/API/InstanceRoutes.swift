@@ -19,15 +19,17 @@ struct InstanceRoutes: Sendable {
 
     var resources: [Resource] {
         [
-            Resource(path: "/instances", access: .key, operations: [listOperation, createOperation]),
+            Resource(path: "/instances", tag: .instances, access: .key, operations: [listOperation, createOperation]),
             Resource(
                 path: "/instances/{id}",
+                tag: .instances,
                 access: .key,
                 operations: [readOperation, patchOperation, replaceOperation, deleteOperation],
                 lookup: { context in try await require(context) }
             ),
             Resource(
                 path: "/instances/{id}/override",
+                tag: .instances,
                 access: .key,
                 operations: [releaseOperation],
                 lookup: { context in try await require(context) }

@@ -17,6 +17,7 @@ struct LogRoutes: Sendable {
         [
             Resource(
                 path: "/instances/{id}/logs",
+                tag: .instances,
                 access: .key,
                 operations: [
                     Operation(
@@ -29,10 +30,11 @@ struct LogRoutes: Sendable {
                                 status: 200,
                                 text: "The lines, newest last; with `follow`, `log` events of one line each",
                                 schema: Schema.reference("Log"),
-                                streamType: "text/event-stream"
+                                events: [.init(name: "log", schema: "LogLine", isNumbered: false)]
                             ),
                             .badRequest,
                             .notFound,
+                            .tooManyStreams,
                         ],
                         handler: read
                     )
@@ -122,6 +124,6 @@ extension Operation.QueryField {
     fileprivate static let follow = Operation.QueryField(
         name: "follow",
         text: "Go on with the lines that come, as server-sent events",
-        schema: .object(["type": "boolean"])
+        schema: Schema.boolean
     )
 }

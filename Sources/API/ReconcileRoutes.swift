@@ -12,9 +12,15 @@ struct ReconcileRoutes: Sendable {
 
     var resources: [Resource] {
         [
-            Resource(path: "/reconcile", access: .key, operations: [readOperation, reconcileOperation]),
+            Resource(
+                path: "/reconcile",
+                tag: .manifest,
+                access: .key,
+                operations: [readOperation, reconcileOperation]
+            ),
             Resource(
                 path: "/reconcile/events",
+                tag: .events,
                 access: .key,
                 operations: [
                     Operation(
@@ -26,7 +32,7 @@ struct ReconcileRoutes: Sendable {
                             .init(
                                 status: 200,
                                 text: "`plan`, `apply`, `reject`, `override`, `release` and `drift` events",
-                                type: "text/event-stream"
+                                events: Self.events
                             ),
                             .tooManyStreams,
                         ]
@@ -38,6 +44,13 @@ struct ReconcileRoutes: Sendable {
             ),
         ]
     }
+
+    private static let events: [Operation.Event] = [
+        .init(name: "plan", schema: "PlanEvent"), .init(name: "apply", schema: "ApplyEvent"),
+        .init(name: "reject", schema: "RejectEvent"), .init(name: "override", schema: "OverrideEvent"),
+        .init(name: "release", schema: "ReleaseEvent"), .init(name: "drift", schema: "DriftEvent"),
+        .init(name: "shutdown", schema: "InstanceEvent", isNumbered: false),
+    ]
 
     private var readOperation: Operation {
         Operation(
@@ -56,13 +69,13 @@ struct ReconcileRoutes: Sendable {
             parameters: [
                 .init(
                     name: "wait",
-                    text: "How long to wait until every tunnel runs or has failed, such as 30s",
-                    schema: .object(["type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$"])
+                    text: "How long to wait until every tunnel runs or has failed; at most 5 minutes",
+                    schema: Schema.duration
                 ),
                 .init(
                     name: "dryRun",
                     text: "Answer how things stand without reading the manifest again",
-                    schema: .object(["type": "boolean"])
+                    schema: Schema.boolean
                 ),
             ],
             answers: [
