@@ -104,7 +104,7 @@ extension Router where Context == APIRequestContext {
             "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "ACL", "BIND", "CHECKOUT",
             "COPY", "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY",
             "PROPFIND", "PROPPATCH", "PURGE", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "UNBIND", "UNLINK",
-            "UNLOCK", "UNSUBSCRIBE",
+            "UNLOCK", "UNSUBSCRIBE", "QUERY",
         ]
         return names.compactMap { HTTPRequest.Method($0) }
     }
