@@ -39,6 +39,7 @@ struct EventRoutes: Sendable {
                                 text: "`instance` events",
                                 events: [.init(name: "instance", schema: "InstanceEvent")]
                             ),
+                            .badRequest,
                             .tooManyStreams,
                         ],
                         handler: stream
@@ -50,7 +51,7 @@ struct EventRoutes: Sendable {
 
     /// The subscription begins before the snapshot is taken: a change between the two shows twice rather than never.
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-        let subscription = try events.subscribe(afterID: request.lastEventID)
+        let subscription = try events.subscribe(afterID: try request.lastEventID)
         let opening = await opening(isResumed: subscription.isResumed)
         return EventStream.response(subscription, opening: opening, request, context)
     }

@@ -34,10 +34,11 @@ struct ReconcileRoutes: Sendable {
                                 text: "`plan`, `apply`, `reject`, `override`, `release` and `drift` events",
                                 events: Self.events
                             ),
+                            .badRequest,
                             .tooManyStreams,
                         ]
                     ) { request, context in
-                        let subscription = try reconciler.notices.subscribe(afterID: request.lastEventID)
+                        let subscription = try reconciler.notices.subscribe(afterID: try request.lastEventID)
                         return EventStream.response(subscription, opening: EventView.greeting, request, context)
                     }
                 ]

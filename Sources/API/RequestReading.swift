@@ -59,8 +59,16 @@ extension Request {
     }
 
     /// The event a stream shall go on after.
+    ///
+    /// What a browser sends in the header is its own doing: with an id that is none of ours the stream begins anew.
     var lastEventID: Int64? {
-        (query("lastEventId") ?? headers[.lastEventID]).flatMap { Int64($0) }
+        get throws(APIError) {
+            guard let text = query("lastEventId") else { return headers[.lastEventID].flatMap { Int64($0) } }
+            guard let id = Int64(text), id >= 0 else {
+                throw APIError(.badRequest, "parameter", "lastEventId takes the id of an event")
+            }
+            return id
+        }
     }
 
     /// True where `?dryRun=true` asks to validate and answer without doing.

@@ -63,6 +63,16 @@ struct EventStreamTests {
         }
     }
 
+    @Test("an id that is no number is refused", arguments: ["events", "reconcile/events"])
+    func wrongID(_ path: String) async throws {
+        try await TestDaemon.run { daemon in
+            for id in ["abc", "-1", "9223372036854775808", ""] {
+                let answer = try await daemon.send(.get, "/api/v1/\(path)?lastEventId=\(id)")
+                #expect(answer.status == 400)
+            }
+        }
+    }
+
     @Test("a log line keeps its colours as escapes and its instance")
     func log() async throws {
         try await TestDaemon.run { daemon in
