@@ -70,10 +70,9 @@ struct InstanceRoutes: Sendable {
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         try await require(context)
         let patch = try InstanceBody.patch(try await request.json())
-        guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: request.isDryRun) }
-        return answer(
-            try await reconciler.patch(context.instanceID, patch, try mutation(request, context))
-        )
+        let mutation = try mutation(request, context)
+        guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
+        return answer(try await reconciler.patch(context.instanceID, patch, mutation))
     }
 
     /// Only `restart` means something here: a new key, after which every stream has to show it.
