@@ -107,11 +107,16 @@ extension Schema {
             .init("Reference", schema["$defs"]?["reference"] ?? true),
             .init(
                 "TunnelSpec",
-                adopted(
-                    withoutReferences(described("The keys a tunnel has in a manifest; references are refused", tunnel))
-                )
+                adopted(standingAlone(described("The keys a tunnel has in a manifest; references are refused", tunnel)))
             ),
         ]
+    }
+
+    /// A tunnel whose role no `defaults` can tell, and which refers to nothing.
+    private static func standingAlone(_ tunnel: JSONValue) -> JSONValue {
+        guard case .object(let members) = withoutReferences(tunnel) else { return tunnel }
+        let ways: JSONValue = [["required": ["url"]], ["required": ["role", "tunnel", "target"]]]
+        return .object(members.map { $0.name == "anyOf" ? .init("anyOf", ways) : $0 })
     }
 
     /// With references to definitions as references to components.
