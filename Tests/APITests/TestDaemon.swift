@@ -90,7 +90,9 @@ struct TestDaemon: Sendable {
         return try await sendPlain(method, path, body, headers: headers)
     }
 
-    /// The same without the key. Whatever comes of it has to be as the daemon's own document says.
+    /// The same without the key.
+    ///
+    /// Whatever comes of it has to be as the daemon's own document says.
     func sendPlain(
         _ method: HTTPRequest.Method,
         _ path: String,
