@@ -90,6 +90,16 @@ struct HTTPContractTests {
         }
     }
 
+    @Test("a method that no route has is a 405 as JSON", arguments: ["QUERY", "MKCOL", "TRACE"])
+    func otherMethod(_ name: String) async throws {
+        try await TestDaemon.run { daemon in
+            let method = try #require(HTTPRequest.Method(name))
+            let answer = try await daemon.send(method, "/api/v1/instances")
+            #expect(answer.status == 405)
+            #expect(try answer.json["error"] == "Method not allowed")
+        }
+    }
+
     @Test("a HEAD to a route is a 405 without a body")
     func head() async throws {
         try await TestDaemon.run { daemon in
@@ -128,6 +138,17 @@ struct HTTPContractTests {
             for try await event in daemon.events { last = event.payload }
             let shutdown = try JSONParser.parse(Array(try #require(last).utf8))
             #expect(shutdown["type"] == "shutdown" && shutdown["instance"] == JSONValue.null && shutdown["logs"] == "")
+        }
+    }
+
+    @Test("a rotation whose parameters are wrong is refused", arguments: ["ttl=soon", "dryRun=perhaps"])
+    func wrongRotation(_ query: String) async throws {
+        try await TestDaemon.run { daemon in
+            let key = daemon.identity.apiKey
+            let path = "/api/v1/instances/********?" + query
+            let answer = try await daemon.send(.patch, path, #"{"action":"restart"}"#)
+            #expect(answer.status == 400)
+            #expect(daemon.identity.apiKey == key)
         }
     }
 

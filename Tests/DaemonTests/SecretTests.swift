@@ -23,9 +23,17 @@ struct SecretTests {
         let id = try #require(await daemon.instance(named: "declared")?.id)
         let base = "/api/v1/instances"
         let port = ports[2]
-        try await daemon.request("POST", base, #"{"url":"server://second-secret@127.0.0.1:\#(port)/127.0.0.1:9?mode=2"}"#)
+        try await daemon.request(
+            "POST",
+            base,
+            #"{"url":"server://second-secret@127.0.0.1:\#(port)/127.0.0.1:9?mode=2"}"#
+        )
         try await daemon.request("POST", base, #"{"url":"server://third-secret@127.0.0.1:x/127.0.0.1:9"}"#)
-        try await daemon.request("PUT", base + "/\(id)", #"{"url":"server://fourth-secret@127.0.0.1:\#(ports[0])/:9?mode=2"}"#)
+        try await daemon.request(
+            "PUT",
+            base + "/\(id)",
+            #"{"url":"server://fourth-secret@127.0.0.1:\#(ports[0])/:9?mode=2"}"#
+        )
         try await daemon.request("PATCH", base + "/\(id)", #"{"action":"restart"}"#)
         try daemon.edit(manifest.replacingOccurrences(of: "first-tunnel-secret", with: "fifth-secret"))
         try await daemon.tunnel("declared") { $0.url.contains("fifth-secret") && $0.phase == "connecting" }
