@@ -55,6 +55,7 @@ struct InfoRoutes: Sendable {
                         summary: "Set the daemon's alias",
                         parameters: [.dryRun],
                         body: "InfoUpdate",
+                        examples: [.init(name: "alias", text: "Give it a name", value: ["alias": "edge"])],
                         answers: [info, .badRequest, .unstored, .full]
                     ) { request, _ in
                         try await update(request)

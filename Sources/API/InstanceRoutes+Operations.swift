@@ -23,6 +23,24 @@ extension InstanceRoutes {
             details: "The answer and the `create` event say `stopped`, whatever has become of it by then.",
             parameters: [.dryRun],
             body: "InstanceCreation",
+            examples: [
+                .init(
+                    name: "url",
+                    text: "By NodePass's one-line form",
+                    value: ["url": "client://127.0.0.1:8080/127.0.0.1:9090?mode=1", "alias": "web"]
+                ),
+                .init(
+                    name: "spec",
+                    text: "By the keys of a manifest",
+                    value: [
+                        "spec": [
+                            "role": "client", "mode": "single", "tunnel": "127.0.0.1:8080", "target": "127.0.0.1:9090",
+                            "limits": ["rate": "100Mbps"],
+                        ],
+                        "meta": ["tags": ["team": "blue"]],
+                    ]
+                ),
+            ],
             answers: [
                 .init(
                     status: 201,
@@ -68,6 +86,14 @@ extension InstanceRoutes {
                 + "declaration changes. Of the key's row everything but `restart` leaves things as they are.",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstancePatch",
+            examples: [
+                .init(name: "stop", text: "Stop it", value: ["action": "stop"]),
+                .init(
+                    name: "labels",
+                    text: "Change what dashboards show",
+                    value: ["alias": "web", "meta": ["tags": ["team": "blue"]]]
+                ),
+            ],
             answers: [.instance, .badRequest, .notFound, .conflict, .stale, .unstored, .full],
             handler: patch
         )
@@ -81,6 +107,13 @@ extension InstanceRoutes {
             details: "It runs afterwards, also where it was stopped. Over a declared tunnel this is an override.",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstanceReplacement",
+            examples: [
+                .init(
+                    name: "url",
+                    text: "Another target",
+                    value: ["url": "client://127.0.0.1:8080/127.0.0.1:9091?mode=1"]
+                )
+            ],
             answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: replace
         )

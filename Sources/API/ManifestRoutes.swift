@@ -77,6 +77,21 @@ struct ManifestRoutes: Sendable {
                 )
             ],
             yaml: Schema.reference("ManifestFile"),
+            examples: [
+                .init(
+                    name: "manifest",
+                    text: "One tunnel and no other",
+                    value: [
+                        "version": 1,
+                        "tunnels": [
+                            "web": [
+                                "role": "client", "mode": "single", "tunnel": "127.0.0.1:8080",
+                                "target": "127.0.0.1:9090",
+                            ]
+                        ],
+                    ]
+                )
+            ],
             answers: [
                 .init(status: 200, text: "The plan", schema: Schema.reference("Plan")),
                 .init(

@@ -60,12 +60,12 @@ struct OpenAPI {
             members.append(JSONValue.Member("parameters", .array(operation.parameters.map(parameter))))
         }
         if let body = operation.body {
-            let content = JSONValue.object([content("application/json", Schema.reference(body))])
-            members.append(JSONValue.Member("requestBody", ["required": true, "content": content]))
+            let content = content("application/json", Schema.reference(body), examples: operation.examples)
+            members.append(JSONValue.Member("requestBody", ["required": true, "content": .object([content])]))
         }
         if let yaml = operation.yaml {
-            let content = JSONValue.object([content("application/yaml", yaml)])
-            members.append(JSONValue.Member("requestBody", ["required": false, "content": content]))
+            let content = content("application/yaml", yaml, examples: operation.examples)
+            members.append(JSONValue.Member("requestBody", ["required": false, "content": .object([content])]))
         }
         members.append(JSONValue.Member("responses", responses(of: operation, access: resource.access)))
         return .object(members)
@@ -111,8 +111,14 @@ struct OpenAPI {
         JSONValue.Member(operation, ["operationId": .string(operation), "parameters": ["id": "$response.body#/id"]])
     }
 
-    private func content(_ type: String, _ schema: JSONValue) -> JSONValue.Member {
-        JSONValue.Member(type, ["schema": schema])
+    private func content(
+        _ type: String,
+        _ schema: JSONValue,
+        examples: [Operation.Example] = []
+    ) -> JSONValue.Member {
+        guard !examples.isEmpty else { return JSONValue.Member(type, ["schema": schema]) }
+        let shown = examples.map { JSONValue.Member($0.name, ["summary": .string($0.text), "value": $0.value]) }
+        return JSONValue.Member(type, ["schema": schema, "examples": .object(shown)])
     }
 
     private func parameter(_ field: Operation.QueryField) -> JSONValue {

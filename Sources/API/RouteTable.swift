@@ -42,6 +42,8 @@ struct Operation: Sendable {
     var body: String?
     /// What a body that is YAML, and may be absent, holds.
     var yaml: JSONValue?
+    /// Bodies to begin with, each under what it is an example of.
+    var examples: [Example] = []
     var answers: [Answer]
     let handler: Handler
 
@@ -64,6 +66,12 @@ struct Operation: Sendable {
         let schema: String
         /// False for those that are not stored, which a stream can not go on after.
         var isNumbered = true
+    }
+
+    struct Example: Sendable {
+        let name: String
+        let text: String
+        let value: JSONValue
     }
 
     struct Header: Sendable {

@@ -15,7 +15,7 @@ struct APIDocument: Sendable {
     }
 
     let json: JSONValue
-    private let checker: SchemaChecker
+    let checker: SchemaChecker
 
     init(_ json: JSONValue) {
         self.json = json
@@ -40,9 +40,6 @@ struct APIDocument: Sendable {
         }
         return problems
     }
-
-    /// Keywords of its schemas that are never checked.
-    func unknownKeywords() -> Set<String> { checker.unknownKeywords() }
 
     /// The templates of its paths and, for each, the methods.
     var operations: [(path: String, methods: [String])] {

@@ -141,17 +141,6 @@ struct HTTPContractTests {
         }
     }
 
-    @Test("a rotation whose parameters are wrong is refused", arguments: ["ttl=soon", "dryRun=perhaps"])
-    func wrongRotation(_ query: String) async throws {
-        try await TestDaemon.run { daemon in
-            let key = daemon.identity.apiKey
-            let path = "/api/v1/instances/********?" + query
-            let answer = try await daemon.send(.patch, path, #"{"action":"restart"}"#)
-            #expect(answer.status == 400)
-            #expect(daemon.identity.apiKey == key)
-        }
-    }
-
     @Test("other changes to the key's row change nothing")
     func keyRow() async throws {
         try await TestDaemon.run { daemon in

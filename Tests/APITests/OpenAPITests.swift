@@ -32,12 +32,33 @@ struct OpenAPITests {
     func schemas() async throws {
         try await TestDaemon.run { daemon in
             let document = try await daemon.document()
-            #expect(document.unknownKeywords().isEmpty)
+            #expect(document.checker.unknownKeywords().isEmpty)
             let names = Set(document.json["components"]?["schemas"]?.names ?? [])
             let used = Self.values(of: "$ref", in: document.json).compactMap {
                 $0.split(separator: "/").last.map(String.init)
             }
             #expect(names == Set(used))
+        }
+    }
+
+    @Test("every body has examples, each of which its schema takes")
+    func examples() async throws {
+        try await TestDaemon.run { daemon in
+            let document = try await daemon.document()
+            let bodies = Self.operations(of: document.json).compactMap { $0["requestBody"]?["content"] }
+            #expect(!bodies.isEmpty)
+            for case .object(let forms) in bodies {
+                for form in forms.map(\.value) {
+                    guard case .object(let examples)? = form["examples"] else {
+                        Issue.record("no example of \(form.compactText)")
+                        continue
+                    }
+                    for example in examples {
+                        let value = try #require(example.value["value"])
+                        #expect(document.checker.problems(value, form["schema"] ?? false).isEmpty)
+                    }
+                }
+            }
         }
     }
 

@@ -146,7 +146,7 @@ def fuzz(daemon, examples, seed, extra):
         f"http://{daemon.address}/api/v1/openapi.json", "--max-examples", str(examples), "--seed", str(seed), *extra,
     ]
     checks = [
-        subprocess.run(command, env=settings, cwd=HERE).returncode == 0,
+        subprocess.run(command, env=settings, cwd=daemon.state.parent).returncode == 0,
         has_reached(json.loads(statuses.read_text())),
         has_kept_to_loopback(json.loads(daemon.get("/api/v1/instances", key))),
     ]

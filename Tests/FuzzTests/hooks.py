@@ -180,6 +180,8 @@ def before_call(context, case, kwargs):
     # Tunnels whose other end is missing would let a reconcile wait for as long as it is told to.
     if isinstance(query.get("wait"), str) and DURATION.match(query["wait"]) and not is_negative(case):
         query["wait"] = "50ms"
-    # Followed logs never end; they are read like the streams are.
-    if operation == "getInstanceLog" and query.get("follow") not in (None, "", False, "false", "0"):
-        kwargs["timeout"] = 0.5
+    # Followed logs never end; they are read like the streams are, and only some of them.
+    if operation == "getInstanceLog" and query.get("follow") in (True, "true", "1"):
+        kwargs["timeout"] = 1.5
+        if number(repr(query), 4) > 0:
+            query["follow"] = "false"
