@@ -79,7 +79,7 @@ export class Browser {
   async open(width, height) {
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' });
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
-    const page = new Page(this, sessionId);
+    const page = new Page(this, targetId, sessionId);
     this.listeners.set(sessionId, (method, params) => page.event(method, params));
     for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await page.send(`${domain}.enable`);
     await page.resize(width, height);
@@ -95,8 +95,9 @@ export class Browser {
 }
 
 export class Page {
-  constructor(browser, sessionId) {
+  constructor(browser, targetId, sessionId) {
     this.browser = browser;
+    this.targetId = targetId;
     this.sessionId = sessionId;
     /** Console errors, exceptions, refused resources and CSP violations since the page was opened. */
     this.problems = [];
@@ -105,6 +106,10 @@ export class Page {
 
   send(method, params) {
     return this.browser.send(method, params, this.sessionId);
+  }
+
+  async close() {
+    await this.browser.send('Target.closeTarget', { targetId: this.targetId });
   }
 
   event(method, params) {

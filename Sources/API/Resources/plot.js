@@ -6,7 +6,6 @@ import { bytes, clock, day, minute, rate } from './format.js';
 
 const sparkWidth = 120;
 const sparkHeight = 28;
-const sparkSlots = 60;
 /** Less than this is drawn small, so that a trickle does not look like a flood. */
 const smallestScale = 2_000;
 
@@ -20,25 +19,24 @@ export class Sparkline {
       preserveAspectRatio: 'none', 'aria-hidden': 'true' }, this.area, this.in, this.out);
   }
 
-  show(received, sent) {
-    const top = Math.max(smallestScale, ...received, ...sent);
-    const line = this.line(received, top);
-    if (line === this.drawn && sent.length === this.length) return;
-    this.drawn = line;
-    this.length = sent.length;
-    this.in.setAttribute('d', line);
-    this.out.setAttribute('d', this.line(sent, top));
-    const start = (sparkSlots - received.length) * (sparkWidth / (sparkSlots - 1));
-    this.area.setAttribute('d', received.length > 1 ? `${line}V${sparkHeight}H${start.toFixed(1)}Z` : '');
+  show(series) {
+    series.advance();
+    if (this.series === series && this.version === series.version) return;
+    this.series = series;
+    this.version = series.version;
+    const top = Math.max(smallestScale, ...series.in, ...series.out);
+    const line = this.line(series.in, top);
+    const isQuiet = !series.in.some(Boolean) && !series.out.some(Boolean);
+    this.in.setAttribute('d', isQuiet ? '' : line);
+    this.out.setAttribute('d', isQuiet ? '' : this.line(series.out, top));
+    this.area.setAttribute('d', isQuiet ? '' : `${line}V${sparkHeight}H0Z`);
   }
 
   line(values, top) {
-    if (values.length < 2) return '';
-    const step = sparkWidth / (sparkSlots - 1);
-    const first = sparkSlots - values.length;
+    const step = sparkWidth / (values.length - 1);
     return values.map((value, index) => {
-      const y = sparkHeight - 1.5 - (value / top) * (sparkHeight - 4);
-      return `${index ? 'L' : 'M'}${((first + index) * step).toFixed(1)} ${y.toFixed(1)}`;
+      const y = sparkHeight - 1 - (value / top) * (sparkHeight - 3);
+      return `${index ? 'L' : 'M'}${(index * step).toFixed(1)} ${y.toFixed(1)}`;
     }).join('');
   }
 }

@@ -3,6 +3,7 @@
 import { element, setText } from './dom.js';
 import { groups, phases } from './fleet.js';
 import { Row } from './row.js';
+import { stepSeconds } from './series.js';
 
 /** Rows above and below the window, so that scrolling shows no gap. */
 const overscan = 6;
@@ -218,10 +219,13 @@ export class TunnelTable {
     else visible.push(index);
   }
 
-  /** Draws anew what counts down: expiries and drains. */
+  /** Draws anew what counts down, and moves the lines of traffic on. */
   tick() {
+    if (this.node.hidden) return;
+    const step = Math.floor(Date.now() / (stepSeconds * 1000));
     const counts = ({ tunnel }) => tunnel.override?.until || tunnel.instance.draining;
-    if (!this.node.hidden && [...this.rows.values()].some(counts)) this.draw();
+    if (step !== this.step || [...this.rows.values()].some(counts)) this.draw();
+    this.step = step;
   }
 
   place(visible) {

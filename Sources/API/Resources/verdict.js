@@ -20,8 +20,8 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
       note: `${count(wrong, 'error')}; the last good manifest goes on`, parts };
   }
   const failing = totals.groups.failing;
-  if (failing) return { tone: 'bad', icon: 'cross', title: `${count(failing, 'tunnel')} failing`, group: 'failing',
-    note: `of ${totals.tunnels}`, parts };
+  if (failing) return { tone: 'bad', icon: 'cross', title: `${failing.toLocaleString('en')} failing`, group: 'failing',
+    note: `of ${count(totals.tunnels, 'tunnel')}`, parts };
   const invalid = reconcile.invalid?.length ?? 0;
   if (invalid) return { tone: 'warn', icon: 'triangle', title: `${count(invalid, 'declaration')} invalid`,
     note: 'Each keeps its last good form', parts };
@@ -52,6 +52,8 @@ function partsOf(totals, reconcile) {
   const { failing, overridden, waiting, draining } = totals.groups;
   const isRejected = Boolean(reconcile.rejection);
   const parts = [];
+  const invalid = reconcile.invalid?.length ?? 0;
+  if (invalid && (failing || isRejected)) parts.push({ group: 'failing', tone: 'bad', text: `${invalid} invalid` });
   if (failing && isRejected) parts.push({ group: 'failing', tone: 'bad', text: `${failing} failing` });
   if (overridden && (failing || isRejected)) parts.push({ group: 'overridden', tone: 'over',
     text: `${overridden} overridden` });
