@@ -24,7 +24,9 @@ export class Browser {
 
   constructor() {
     this.profile = mkdtempSync(path.join(tmpdir(), 'nodepass-browser-'));
-    const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--no-first-run',
+    // Chromium refuses to run with its sandbox as root, which is who tests in a container.
+    const sandbox = process.getuid() === 0 ? ['--no-sandbox'] : [];
+    const flags = [...sandbox, '--headless=new', '--disable-gpu', '--hide-scrollbars', '--no-first-run',
       '--disable-extensions',
       '--disable-background-networking', '--disable-dev-shm-usage', '--remote-debugging-pipe',
         `--user-data-dir=${this.profile}`, 'about:blank'];
@@ -70,8 +72,13 @@ export class Browser {
 
   /** The next event of the browser itself with this name. */
   once(name) {
-    return new Promise((resolve) => {
-      this.listeners.set(undefined, (method, params) => { if (method === name) resolve(params); });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${name}: it did not happen`)), answerLimit);
+      this.listeners.set(undefined, (method, params) => {
+        if (method !== name) return;
+        clearTimeout(timer);
+        resolve(params);
+      });
     });
   }
 
@@ -119,7 +126,10 @@ export class Page {
   }
 
   once(name) {
-    return new Promise((resolve) => this.waiting.push({ name, resolve }));
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${name}: it did not happen`)), answerLimit);
+      this.waiting.push({ name, resolve: (params) => { clearTimeout(timer); resolve(params); } });
+    });
   }
 
   async resize(width, height, isTouch = width < 500) {
@@ -130,9 +140,16 @@ export class Page {
     await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
   }
 
+  /** Opens another page: an address that differs in its fragment alone loads nothing. */
   async goto(url) {
     const loaded = this.once('Page.loadEventFired');
     await this.send('Page.navigate', { url });
+    await loaded;
+  }
+
+  async reload() {
+    const loaded = this.once('Page.loadEventFired');
+    await this.send('Page.reload');
     await loaded;
   }
 
@@ -177,6 +194,15 @@ export class Page {
     const windowsVirtualKeyCode = keyCodes[key] ?? 0;
     await this.send('Input.dispatchKeyEvent', { type: 'keyDown', key, code: key, text, windowsVirtualKeyCode });
     await this.send('Input.dispatchKeyEvent', { type: 'keyUp', key, code: key });
+  }
+
+  /** Presses the tabulator until the focus is where the expression says. */
+  async tabUntil(expression, most = 40) {
+    for (let count = 0; count < most; count += 1) {
+      if (await this.evaluate(`Boolean(${expression})`)) return;
+      await this.key('Tab');
+    }
+    throw new Error(`never reached by tabulator: ${expression}`);
   }
 
   /** A picture of the window, or of the whole page. */

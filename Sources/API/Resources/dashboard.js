@@ -19,8 +19,11 @@ import { Selection, TunnelTable } from './table.js';
 import { TunnelView } from './tunnel.js';
 import { verdict } from './verdict.js';
 
-/** The daemon's own state is read again when it changed, and at least this often. */
-const refreshInterval = 30_000;
+/** The daemon's own state is read again when it changed, and at least this often; invalid declarations are no event. */
+const refreshInterval = 5_000;
+/** It names every tunnel, so that of many is read less often. */
+const millisecondsPerTunnel = 20;
+const longestInterval = 30_000;
 const refreshDelay = 250;
 /** Browsers allow six connections to one address over all tabs: a tab nobody sees gives its streams back. */
 const hiddenLimit = 30_000;
@@ -223,7 +226,8 @@ class Dashboard {
     const problems = new Map(invalid.map((name) => [name,
       diagnostics.find(({ path, severity }) => severity === 'error' && path?.split('.')[1] === name)]));
     const names = new Set([...this.fleet.tunnels.values()].map((tunnel) => tunnel.instance.name));
-    const neverValid = invalid.filter((name) => !names.has(name)).map((name) => invalidTunnel(name, problems.get(name)));
+    const neverValid = invalid.filter((name) => !names.has(name))
+      .map((name) => invalidTunnel(name, problems.get(name)));
     this.fleet.setAbsent([...absent, ...neverValid]);
     this.fleet.annotate(new Map(layer.overridden.map((one) => [one.id, one.declared])), problems);
     this.layerSignature = signature;
@@ -315,7 +319,7 @@ class Dashboard {
 
   /** The banner below the verdict: why a manifest was refused, or what it is warned about. */
   showRejection() {
-    const { rejection, diagnostics = [] } = this.reconcile;
+    const { rejection, diagnostics, invalid } = this.reconcile;
     const signature = JSON.stringify([rejection, diagnostics]);
     if (signature === this.rejectionSignature) return;
     this.rejectionSignature = signature;
@@ -327,7 +331,10 @@ class Dashboard {
       notice(title, rejection.diagnostics);
     }
     const errors = diagnostics.filter((one) => one.severity === 'error');
-    if (errors.length) notice('Invalid declarations keep their last good form', errors);
+    if (errors.length) {
+      const title = `${count(invalid.length, 'declaration')} invalid`;
+      notice(`${title}; the last good form goes on, where there was one`, errors);
+    }
     const warnings = diagnostics.filter((one) => one.severity !== 'error');
     if (warnings.length) {
       const summary = element('summary', {}, `${count(warnings.length, 'warning')} in the manifest`);
@@ -344,7 +351,9 @@ class Dashboard {
     }
     this.showDaemon();
     this.showRates();
-    if (Date.now() - this.refreshedAt > refreshInterval) this.refresh();
+    const wanted = Math.max(refreshInterval, this.fleet.tunnels.size * millisecondsPerTunnel);
+    const interval = Math.min(longestInterval, wanted);
+    if (Date.now() - this.refreshedAt > interval) this.refresh();
     this.table.tick();
   }
 

@@ -3,7 +3,6 @@
 import { element, segments, setText } from './dom.js';
 import { maskedURL, moment, plainText } from './format.js';
 import { overrideText } from './row.js';
-import { changes, summaryText } from './plan.js';
 
 const entryLimit = 1_000;
 const drawnLimit = 400;
@@ -13,6 +12,9 @@ const kinds = [['', 'All'], ['reconcile', 'Reconciler'], ['instance', 'Tunnels']
   ['log', 'Log lines']];
 const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', apply: 'wait',
   create: 'good', delete: 'bad', shutdown: 'warn' };
+
+/** Who it was, where it was no single tunnel. */
+const subjects = { apply: 'reconciler', reject: 'manifest', shutdown: 'daemon' };
 
 /** The bounded memory of events; it fills whether or not somebody looks. */
 export class Feed extends EventTarget {
@@ -74,20 +76,26 @@ export class Feed extends EventTarget {
 const toldSteps = 3;
 const causes = { request: 'released', expiry: 'expired', edit: 'ended, its declaration was edited' };
 
-/** `create web, live db (limits.rate)`, or how many of each. */
-function stepsText(summary, steps) {
-  if (!changes(summary)) return 'Everything is as the manifest says';
-  if (!steps.length || steps.length > toldSteps) return summaryText(summary);
-  return steps.map(({ action, name, changes: fields }) => {
-    const paths = fields.length ? ` (${fields.map(({ path }) => path).join(', ')})` : '';
-    return `${action} ${name}${paths}`;
+const done = { create: 'created', adopt: 'adopted', start: 'started', stop: 'stopped', meta: 'relabelled',
+  live: 'changed live', session: 'given a new session', rebind: 'rebound', restart: 'restarted', delete: 'deleted' };
+
+/** `web created, db changed live (limits.rate)`, or how many of each. */
+function doneText(summary, steps) {
+  const counted = Object.entries(done).filter(([action]) => summary[action]);
+  if (!counted.length) return `nothing was to be done${summary.overridden ? `, ${summary.overridden} overridden` : ''}`;
+  if (!steps.length || steps.length > toldSteps) {
+    return counted.map(([action, word]) => `${summary[action]} ${word}`).join(', ');
+  }
+  return steps.map(({ action, name, changes }) => {
+    const paths = changes.length ? ` (${changes.map(({ path }) => path).join(', ')})` : '';
+    return `${name} ${done[action]}${paths}`;
   }).join(', ');
 }
 
 /** What the reconciler's events say besides their type. */
 const reconcilerTexts = {
   apply: ({ summary, failing }, steps) =>
-    stepsText(summary, steps) + (failing.length ? `; not running yet: ${failing.join(', ')}` : ''),
+    doneText(summary, steps) + (failing.length ? `; not running yet: ${failing.join(', ')}` : ''),
   reject: ({ count: amount, diagnostics }) => {
     const first = diagnostics.map(({ location, message }) => (location ? `${location}: ${message}` : message));
     const further = amount - diagnostics.length;
@@ -132,7 +140,8 @@ export class FeedView {
     this.empty = element('div', { className: 'empty' });
     this.node = element('section', { className: 'events', 'aria-label': 'Events' },
       element('div', { className: 'view-head' }, element('div', {}, element('h1', {}, 'Events'),
-        element('p', { className: 'muted' }, 'Newest first. Of the time before this page was opened, only what the reconciler did.')),
+        element('p', { className: 'muted' },
+          'Newest first. Of the time before this page was opened, only what the reconciler did.')),
         element('div', { className: 'buttons' }, this.pauseButton)),
       element('div', { className: 'toolbar' }, element('div', { className: 'search' }, this.filter,
         element('kbd', { 'aria-hidden': 'true' }, '/')),
@@ -219,6 +228,6 @@ function entryNode(entry) {
     moment(entry.time)),
     element('span', { className: `type ${tone}` }, entry.type),
     entry.id ? element('a', { className: 'who cut', href: `#/tunnels/${entry.id}` }, entry.name)
-      : element('span', { className: 'who cut' }, entry.name || 'manifest'),
+      : element('span', { className: 'who cut' }, entry.name || (subjects[entry.type] ?? '')),
     element('span', { className: 'text' }, entry.text));
 }

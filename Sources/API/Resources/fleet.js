@@ -76,9 +76,10 @@ export class Tunnel {
     Object.assign(this, { time, received, sent });
   }
 
-  /** Bytes per second now. */
+  /** Bytes per second now; on a new page, those of the last step that was recorded. */
   get rates() {
-    return this.time && Date.now() - this.time < rateLimit ? this.lastRates : [0, 0];
+    if (!this.time) return this.series.last;
+    return Date.now() - this.time < rateLimit ? this.lastRates : [0, 0];
   }
 
   get isOverridden() {
@@ -135,7 +136,7 @@ export function absentTunnel({ id, name, source, fields }, override) {
 /** A declaration that was never valid; its first problem says where it stands. */
 export function invalidTunnel(name, problem) {
   const source = problem?.location?.replace(/:\d+$/, '') ?? null;
-  const tunnel = standIn({ id: `invalid ${name}`, name, source, phase: 'invalid', reason: problem?.code ?? '',
+  const tunnel = standIn({ id: `invalid ${name}`, name, source, phase: 'invalid',
     message: problem?.message ?? 'The declaration is invalid' });
   tunnel.flow = { kind: '', mode: '', tunnel: '', targets: [], arrow: '' };
   return tunnel;

@@ -30,17 +30,11 @@ const summaryWords = {
   unchanged: 'unchanged',
 };
 
-/** What is to be done before what is not: `1 to create, 1 live, 12 unchanged`. */
-export function summaryText(summary) {
+/** `1 to create, 1 live, 12 unchanged`. */
+function summaryText(summary) {
   const parts = Object.entries(summaryWords).filter(([name]) => summary[name])
     .map(([name, word]) => `${summary[name]} ${word}`);
-  if (!changes(summary)) parts.unshift('nothing to do');
   return parts.join(', ');
-}
-
-/** Whether a summary counts anything that is done. */
-export function changes(summary) {
-  return Object.entries(summary).some(([name, amount]) => amount && name !== 'overridden' && name !== 'unchanged');
 }
 
 /** Problems with their places, as a list. */
@@ -67,7 +61,7 @@ export class PlanView {
     this.applyButton = button('button primary', () => this.reconcile(), 'Reconcile now');
     this.paste = element('div', { className: 'card paste', hidden: true }, this.text,
       element('p', { className: 'muted' },
-        'Nothing is changed by planning. Relative paths and includes start at the daemon’s manifest.'));
+        'Planning changes nothing. References mean the daemon’s environment and files; include is refused here.'));
     this.result = element('div', { className: 'plan-result', 'aria-live': 'polite' });
     this.outcome = element('div');
     this.node = element('section', { className: 'plan', 'aria-label': 'Plan' },
@@ -83,6 +77,7 @@ export class PlanView {
   }
 
   choose(value) {
+    this.close();
     this.isPasted = value === 'pasted';
     this.paste.hidden = !this.isPasted;
     this.applyButton.hidden = this.isPasted;
@@ -98,18 +93,18 @@ export class PlanView {
       return;
     }
     this.close();
-    this.abort = new AbortController();
+    const { signal } = this.abort = new AbortController();
     this.planButton.disabled = true;
     if (!this.result.children.length) {
       this.result.append(element('div', { className: 'card empty' }, 'Planning…'));
     }
     try {
       const yaml = this.isPasted ? this.text.value : undefined;
-      this.show(await request('POST', '/plan', { yaml, signal: this.abort.signal }));
+      this.show(await request('POST', '/plan', { yaml, signal }));
     } catch (error) {
       if (error.name !== 'AbortError') this.showError(error);
     } finally {
-      this.planButton.disabled = false;
+      if (this.abort.signal === signal) this.planButton.disabled = false;
     }
   }
 
@@ -134,9 +129,9 @@ export class PlanView {
         element('header', {}, element('h2', {}, 'Diagnostics')),
         element('div', { className: 'body' }, diagnosticList(diagnostics))),
       conflicts.length && element('div', { className: 'notice warn' }, icon('triangle'),
-        element('div', {}, element('h2', {}, 'Conflicting addresses'), ...conflicts.map((one) =>
-          element('p', {}, element('code', {}, `${one.address}/${one.transport}`),
-            ` is wanted by ${one.tunnels.join(', ')}`)))),
+        element('div', {}, element('h2', {}, 'Conflicting addresses'), ...merged(conflicts).map((one) =>
+          element('p', {}, element('code', {}, one.address),
+            ` (${one.transport}) is wanted by ${one.tunnels.join(', ')}`)))),
       (steps.length || overridden.length) && element('ol', { className: 'card steps' }, ...steps.map(stepNode),
         ...overridden.map((one) => this.overriddenNode(one))),
     ].filter(Boolean));
@@ -188,6 +183,17 @@ export class PlanView {
       rows.length + invalid.length === 0 && element('p', { className: 'empty' }, 'There are no tunnels')));
     this.load();
   }
+}
+
+/** One line for an address whose transports the same tunnels want. */
+function merged(conflicts) {
+  const byAddress = new Map();
+  for (const { address, transport, tunnels } of conflicts) {
+    const key = JSON.stringify([address, tunnels]);
+    const former = byAddress.get(key);
+    byAddress.set(key, { address, tunnels, transport: former ? `${former.transport}, ${transport}` : transport });
+  }
+  return [...byAddress.values()];
 }
 
 function invalidNode(name) {

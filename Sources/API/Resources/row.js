@@ -20,11 +20,10 @@ function overrideLine(override, now) {
   return `${overrideText(override)} by ${override.by}, ${moment(override.since)}, ${end}`;
 }
 
-/** Who made it, since when, until when, and what the manifest says instead. */
-export function overrideStory(override, declared) {
+/** Who made it, since when and until when. */
+export function overrideStory(override) {
   const until = override.until ? `until ${moment(override.until)}` : 'until released';
-  const instead = declared ? `. The manifest says: ${declared}` : '';
-  return `Overridden (${overrideText(override)}) by ${override.by} since ${moment(override.since)}, ${until}${instead}`;
+  return `Overridden (${overrideText(override)}) by ${override.by} since ${moment(override.since)}, ${until}`;
 }
 
 export function phaseBadge(phase) {
@@ -105,7 +104,8 @@ export class Row {
     this.badge.hidden = !override;
     if (override) {
       setText(this.badgeText, overrideLine(override, now));
-      setTitle(this.badge, overrideStory(override, tunnel.declared));
+      const instead = tunnel.declared ? `. The manifest says: ${tunnel.declared}` : '';
+      setTitle(this.badge, overrideStory(override) + instead);
     }
     const name = instance.name && instance.name !== tunnel.label ? `${instance.name} · ` : '';
     setText(this.source, tunnel.isDeclared ? `${name}${instance.source ?? 'manifest'}` : 'created by the API');

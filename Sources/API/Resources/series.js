@@ -26,6 +26,12 @@ export class Series {
     return this.values.out.slice(0, shownSteps);
   }
 
+  /** The last step that has ended. */
+  get last() {
+    this.advance();
+    return [this.values.in[shownSteps - 1], this.values.out[shownSteps - 1]];
+  }
+
   /** Moves on to now: a tunnel of which nothing is told moves nothing. */
   advance() {
     const steps = slotOf(Date.now()) - this.end;
@@ -41,7 +47,8 @@ export class Series {
   /** Rates between two times; reports come a little late, so a step without one of its own has its neighbour's. */
   put(from, to, received, sent) {
     this.advance();
-    for (let slot = Math.min(slotOf(from) + 1, slotOf(to)); slot <= slotOf(to); slot += 1) this.set(slot, received, sent);
+    const last = slotOf(to);
+    for (let slot = Math.min(slotOf(from) + 1, last); slot <= last; slot += 1) this.set(slot, received, sent);
   }
 
   /** What the daemon recorded before the page was opened: bytes of each step. */

@@ -44,7 +44,8 @@ export class EventParser {
  * One stream that stays open: it resumes after the last event it saw and backs off where it can not connect.
  *
  * `onevent({type, data, id})` with `data` parsed; `onstate(name, detail)` with `connecting`, `live`,
- * `waiting` (`{until, message}`) or `closed`. `tail` asks for that many earlier events where there is none to resume from.
+ * `waiting` (`{until, message}`) or `closed`. `tail` asks for that many earlier events where there is none to resume
+ * from.
  */
 export class EventStream {
   constructor(path, { onevent, onstate = () => {}, tail = 0 }) {

@@ -185,6 +185,7 @@ export class TunnelTable {
     this.showToolbar(this.fleet.totals());
     this.grid.setAttribute('aria-rowcount', String(this.list.length + 1));
     this.showEmpty();
+    this.shown.hidden = !this.selection.isNarrowed || !this.list.length;
     setText(this.shown, this.selection.isNarrowed && this.list.length
       ? `${this.list.length} of ${this.fleet.all.length} tunnels` : '');
     this.draw();

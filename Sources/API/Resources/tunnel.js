@@ -146,8 +146,9 @@ export class TunnelView {
     if (tunnel.isOverridden) {
       this.expiry = element('b', {});
       notes.push(notice('over', 'half',
-        element('p', {}, overrideStory(override, tunnel.declared), override.until ? [' (', this.expiry, ')'] : '', '. ',
-        override.command && element('code', {}, maskedURL(override.command)))));
+        element('p', {}, overrideStory(override), override.until ? [' (', this.expiry, ')'] : '', '. ',
+          tunnel.declared ? ['The manifest says: ', element('b', {}, tunnel.declared), '.'] : ''),
+        override.command && element('p', {}, element('code', {}, maskedURL(override.command)))));
     }
     if (tunnel.problem) notes.push(notice('bad', 'cross', element('p', {},
       'The declaration is invalid, so its last good form goes on: ', element('code', {}, tunnel.problem.location ?? ''),
@@ -196,7 +197,8 @@ export class TunnelView {
     const reveal = () => { this.isRevealed = !this.isRevealed; this.show(); };
     return element('span', { className: 'url-buttons' },
       hidesKey && element('button', { type: 'button', className: 'button small',
-        'aria-pressed': String(this.isRevealed), onclick: reveal }, this.isRevealed ? 'Hide secrets' : 'Reveal secrets'),
+        'aria-pressed': String(this.isRevealed), onclick: reveal },
+        this.isRevealed ? 'Hide secrets' : 'Reveal secrets'),
       copyButton('Copy', () => instance.url));
   }
 

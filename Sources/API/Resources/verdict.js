@@ -25,8 +25,9 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
   const invalid = reconcile.invalid?.length ?? 0;
   if (invalid) return { tone: 'warn', icon: 'triangle', title: `${count(invalid, 'declaration')} invalid`,
     note: 'Each keeps its last good form', parts };
-  if (totals.groups.overridden) {
-    return { tone: 'over', icon: 'half', title: `${count(totals.groups.overridden, 'tunnel')} overridden`,
+  const overridden = Math.max(totals.groups.overridden, reconcile.overridden ?? 0);
+  if (overridden) {
+    return { tone: 'over', icon: 'half', title: `${count(overridden, 'tunnel')} overridden`,
       group: 'overridden', note: 'Everything else is as declared', parts };
   }
   if (reconcile.observed !== reconcile.applied) return { tone: 'wait', icon: 'half', title: 'Applying the manifest',
