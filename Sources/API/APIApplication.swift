@@ -97,6 +97,7 @@ package struct APIApplication: Sendable {
                 watcher: parts.watcher
             ).resources
             + LogRoutes(reconciler: parts.reconciler).resources
+            + HistoryRoutes(reconciler: parts.reconciler).resources
             + [PageRoutes(base: prefix + "/v1").documentation]
         let document = OpenAPI(
             api: resources + DescriptionRoutes(document: "").resources,

@@ -11,6 +11,8 @@ package enum APILimits {
     package static let bodyDeadline = Duration.seconds(30)
     /// A connection without a complete request head, or between two requests, is closed after this silence.
     package static let idleTimeout = TimeAmount.seconds(60)
+    /// A TLS handshake.
+    package static let handshakeDeadline = TimeAmount.seconds(15)
     /// All header fields of one request together.
     package static let headerBytes = 16 * 1024
     package static let headerFields = 100
@@ -18,12 +20,16 @@ package enum APILimits {
     package static let connections = 4096
     /// How often an event stream says that it is alive.
     package static let heartbeat = Duration.seconds(15)
-    /// A subscriber that takes nothing for this long is cut; it resumes by event id.
+    /// A client that takes nothing of an answer for this long is cut; an event stream resumes by event id.
     package static let writeDeadline = Duration.seconds(30)
     /// One line of a tunnel's log in an event; keeps an event's block under the 64 KiB that clients read.
     package static let logLineBytes = 8 * 1024
     /// How long a reconcile request may wait for tunnels.
     package static let reconcileWait = Duration.seconds(300)
+    /// Notices that a new stream of the reconciler's may begin with.
+    package static let noticeTail = 500
+    /// How far back the short history of all tunnels may reach.
+    package static let overviewWindow = Duration.seconds(600)
     /// Nesting of a JSON body.
     package static let jsonDepth = 32
     /// Latency measurements at once, how long one more waits for its turn, and how long one may take.

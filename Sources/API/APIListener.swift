@@ -1,9 +1,10 @@
 package import Config
-package import Hummingbird
+import Hummingbird
 import HummingbirdCore
 package import Logging
-import NIOCore
+package import NIOCore
 import ServiceLifecycle
+package import Tunnel
 
 #if canImport(Glibc)
 import Glibc
@@ -26,6 +27,16 @@ package struct APIListener: Service {
         }
     }
 
+    /// What one listener's clients may take, in connections and in time; see ``APILimits`` for why.
+    package struct Limits: Sendable {
+        package var connections = APILimits.connections
+        package var idle = APILimits.idleTimeout
+        package var handshake = APILimits.handshakeDeadline
+        package var write = TimeAmount(APILimits.writeDeadline)
+
+        package init() {}
+    }
+
     /// The listener could not be opened.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
@@ -33,16 +44,22 @@ package struct APIListener: Service {
 
     private let address: Address
     private let responder: RouterResponder<APIRequestContext>
+    private let credentials: ServerCredentials?
+    private let limits: Limits
     private let group: any EventLoopGroup
     private let logger: Logger
     private let onRunning: @Sendable (Address) -> Void
     private let onShutdown: @Sendable () -> Void
 
+    /// Serves `application` over TLS where there are `credentials`; a Unix socket never does.
+    ///
     /// `onRunning` hears the address that is really bound (port 0 resolved); `onShutdown` ends the event streams, which
     /// would hold a graceful shutdown up for ever.
     package init(
         _ address: Address,
         application: APIApplication,
+        credentials: ServerCredentials? = nil,
+        limits: Limits = Limits(),
         group: any EventLoopGroup,
         logger: Logger,
         onRunning: @escaping @Sendable (Address) -> Void,
@@ -51,9 +68,12 @@ package struct APIListener: Service {
         self.address = address
         if case .socket = address {
             responder = application.responder(alsoAtDefaultPrefix: true)
+            self.credentials = nil
         } else {
             responder = application.responder()
+            self.credentials = credentials
         }
+        self.limits = limits
         self.group = group
         self.logger = logger
         self.onRunning = onRunning
@@ -81,24 +101,52 @@ package struct APIListener: Service {
         logger.logLevel = .critical
         return Application(
             responder: responder,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    idleTimeout: APILimits.idleTimeout,
-                    httpDecoderConfiguration: .init(
-                        maxHeaderFieldSize: APILimits.headerBytes,
-                        maxHeaderListSize: APILimits.headerBytes,
-                        maxHeaderFieldCount: APILimits.headerFields
-                    )
-                )
-            ),
+            server: server,
             configuration: ApplicationConfiguration(
                 address: bindAddress,
-                availableConnectionsDelegate: MaximumAvailableConnections(APILimits.connections)
+                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections)
             ),
             onServerRunning: { running(on: $0.localAddress) },
             eventLoopGroupProvider: .shared(group),
             logger: logger
         )
+    }
+
+    private var server: HTTPServerBuilder {
+        let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [StalledReader(limit: limits.write)],
+            idleTimeout: limits.idle,
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: APILimits.headerBytes,
+                maxHeaderListSize: APILimits.headerBytes,
+                maxHeaderFieldCount: APILimits.headerFields
+            )
+        )
+        guard let credentials else { return .http1(configuration: configuration) }
+        return HTTPServerBuilder { [limits] responder in
+            SecureChannel(
+                credentials: credentials,
+                limits: limits,
+                configuration: configuration,
+                responder: responder,
+                onReload: reloaded
+            )
+        }
+    }
+
+    private func reloaded(_ outcome: ServerCredentials.ReloadOutcome) {
+        switch outcome {
+        case .replaced(let certificate):
+            logger.notice(
+                "API certificate read again",
+                metadata: ["fingerprint": "\(certificate.fingerprint)", "subject": "\(certificate.subject)"]
+            )
+        case .kept(let error):
+            logger.error(
+                "API certificate can not be used, the one before stays",
+                metadata: ["reason": "\(error.message)"]
+            )
+        }
     }
 
     private var bindAddress: BindAddress {

@@ -5,12 +5,9 @@ import NIOCore
 package struct APIRequestContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
     package let peer: Peer
-    /// The connection itself: an event stream has to cut a reader that takes nothing.
-    let channel: any Channel
 
     package init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
-        channel = source.channel
         peer = Peer(local: source.channel.localAddress, remote: source.channel.remoteAddress)
     }
 }

@@ -3,7 +3,6 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Reconciler
-import Synchronization
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -42,7 +41,7 @@ struct EventRoutes: Sendable {
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let subscription = try events.subscribe(afterID: request.lastEventID)
         let opening = await opening(isResumed: subscription.isResumed)
-        return EventStream.response(subscription, opening: opening, request, context)
+        return EventStream.response(subscription, opening: opening, request)
     }
 
     /// What a stream starts with: every instance, or, where missed events follow, the key's row alone as a sign of life.
@@ -81,10 +80,9 @@ extension EventStream {
     static func response(
         _ subscription: EventSubscription,
         opening: String,
-        _ request: Request,
-        _ context: APIRequestContext
+        _ request: Request
     ) -> Response {
-        response(opening: opening, request, context) {
+        response(opening: opening, request) {
             var iterator = subscription.makeAsyncIterator()
             return try await iterator.next().map { EventView.block($0, in: subscription.log) }
         } onEnd: {
@@ -96,11 +94,10 @@ extension EventStream {
     static func response(
         opening: String,
         _ request: Request,
-        _ context: APIRequestContext,
         next: @escaping @Sendable () async throws -> String?,
         onEnd: @escaping @Sendable () -> Void
     ) -> Response {
-        let stream = EventStream(next: next, channel: context.channel)
+        let stream = EventStream(next: next)
         let body = request.body
         return Response(
             status: .ok,
@@ -118,7 +115,7 @@ extension EventStream {
     }
 }
 
-/// Writes one subscriber's stream and cuts it where its reader takes nothing any more.
+/// Writes one subscriber's stream.
 struct EventStream: Sendable {
     private enum Step: Sendable {
         case text(String)
@@ -130,18 +127,13 @@ struct EventStream: Sendable {
     /// The next text to write; nil at the end, and when it is cancelled, after which it is asked again and must not have
     /// lost anything.
     let next: @Sendable () async throws -> String?
-    let channel: any Channel
 
     /// Returns when the subscription ends; throws where the connection has to be cut without a proper end.
     @concurrent
     func write(_ opening: String, to writer: inout any ResponseBodyWriter) async throws {
-        let clock = WriteClock()
-        async let _: Void = closeWhenStuck(clock)
         var text = opening
         while true {
-            clock.begin()
             try await writer.write(ByteBuffer(string: text))
-            clock.end()
             switch try await step() {
             case .text(let next): text = next
             case .silence: text = EventView.heartbeat
@@ -165,24 +157,4 @@ struct EventStream: Sendable {
             return first
         }
     }
-
-    /// A write that waits for its reader can not end itself: closing the connection fails it.
-    private func closeWhenStuck(_ clock: WriteClock) async {
-        while (try? await Task.sleep(for: APILimits.heartbeat)) != nil {
-            if clock.isStuck { channel.close(promise: nil) }
-        }
-    }
-}
-
-/// When the write under way began.
-private final class WriteClock: Sendable {
-    private let since = Mutex<ContinuousClock.Instant?>(nil)
-
-    var isStuck: Bool {
-        since.withLock { $0.map { ContinuousClock.now - $0 >= APILimits.writeDeadline } ?? false }
-    }
-
-    func begin() { since.withLock { $0 = .now } }
-
-    func end() { since.withLock { $0 = nil } }
 }

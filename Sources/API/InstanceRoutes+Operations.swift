@@ -99,6 +99,7 @@ extension Operation.Answer {
     static let conflict = refusal(409, "The URL is the one it has, or the manifest denies overrides")
     static let rejected = refusal(422, "The manifest does not read; `details` says where and why")
     static let full = refusal(507, "The disk is full; nothing was done")
+    static let unread = refusal(503, "The store can not be read now")
     static let unstored = refusal(503, "The store refuses writes; nothing was done")
     static let stale = refusal(412, "If-Match names another state than the present one")
 

@@ -24,13 +24,13 @@ struct InstanceRoutes: Sendable {
                 path: "/instances/{id}",
                 access: .key,
                 operations: [readOperation, patchOperation, replaceOperation, deleteOperation],
-                lookup: { context in try await require(context) }
+                lookup: { context in try await reconciler.requireRow(context) }
             ),
             Resource(
                 path: "/instances/{id}/override",
                 access: .key,
                 operations: [releaseOperation],
-                lookup: { context in try await require(context) }
+                lookup: { context in try await reconciler.requireRow(context) }
             ),
         ]
     }
@@ -66,7 +66,7 @@ struct InstanceRoutes: Sendable {
     }
 
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-        try await require(context)
+        try await reconciler.requireRow(context)
         let patch = try InstanceBody.patch(try await request.json())
         guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: request.isDryRun) }
         return answer(
@@ -84,7 +84,7 @@ struct InstanceRoutes: Sendable {
 
     func replace(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        try await require(context)
+        try await reconciler.requireRow(context)
         let source = try source(try InstanceBody.source(try await request.json()))
         return answer(
             try await reconciler.replace(context.instanceID, url: source.url, try mutation(request, context))
@@ -103,16 +103,6 @@ struct InstanceRoutes: Sendable {
     }
 
     // MARK: Parts of them
-
-    /// Throws for an id that neither an instance nor the key's row has.
-    private func require(_ context: APIRequestContext) async throws {
-        if context.instanceID != KeyView.id { _ = try await find(context) }
-    }
-
-    private func find(_ context: APIRequestContext) async throws -> Instance {
-        guard let instance = await reconciler.instance(context.instanceID) else { throw APIError.instanceNotFound }
-        return instance
-    }
 
     private func mutation(_ request: Request, _ context: APIRequestContext) throws(APIError) -> MutationContext {
         MutationContext(

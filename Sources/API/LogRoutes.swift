@@ -37,26 +37,15 @@ struct LogRoutes: Sendable {
                         handler: read
                     )
                 ],
-                lookup: { context in try await require(context) }
+                lookup: { context in try await reconciler.requireRow(context) }
             )
         ]
-    }
-
-    /// The key's row is there for every method but says nothing.
-    private func require(_ context: APIRequestContext) async throws {
-        guard context.instanceID != KeyView.id else { return }
-        _ = try await find(context)
-    }
-
-    private func find(_ context: APIRequestContext) async throws -> Instance {
-        guard let instance = await reconciler.instance(context.instanceID) else { throw APIError.instanceNotFound }
-        return instance
     }
 
     private func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let count = try tail(request)
         if request.isFollowing { return try await follow(count, request, context) }
-        let id = try await find(context).id
+        let id = try await reconciler.instance(of: context).id
         let lines = reconciler.logs.tail(id, count).map(LogView.object)
         return .json(.object(["id": .string(id), "lines": .array(lines)]))
     }
@@ -77,8 +66,8 @@ struct LogRoutes: Sendable {
         } catch {
             throw APIError.tooManySubscribers
         }
-        _ = try await find(context)
-        return EventStream.response(opening: EventView.heartbeat, request, context) {
+        _ = try await reconciler.instance(of: context)
+        return EventStream.response(opening: EventView.heartbeat, request) {
             await following.next().map(LogView.blocks)
         } onEnd: {
             following.end()

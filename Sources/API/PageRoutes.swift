@@ -81,8 +81,9 @@ struct PageRoutes: Sendable {
         )
     }
 
-    /// A page may load nothing but what this daemon serves, run no script of its own, send no form, and be framed by
-    /// nobody. Images may be `data:`, for the icons of the style sheets.
+    /// Nothing but what this daemon serves may be loaded, and `data:` images, the icons of the style sheets.
+    ///
+    /// A page runs no script that is written in it, sends no form, and can be framed by nobody.
     private static let contentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

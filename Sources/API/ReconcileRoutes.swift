@@ -21,19 +21,18 @@ struct ReconcileRoutes: Sendable {
                         method: .get,
                         id: "streamReconcile",
                         summary: "Follow what the reconciler does and why (SSE)",
-                        parameters: Operation.QueryField.resuming,
+                        parameters: Operation.QueryField.resuming + [.tail],
                         answers: [
                             .init(
                                 status: 200,
                                 text: "`plan`, `apply`, `reject`, `override`, `release` and `drift` events",
                                 type: "text/event-stream"
                             ),
+                            .badRequest,
                             .tooManyStreams,
-                        ]
-                    ) { request, context in
-                        let subscription = try reconciler.notices.subscribe(afterID: request.lastEventID)
-                        return EventStream.response(subscription, opening: EventView.greeting, request, context)
-                    }
+                        ],
+                        handler: stream
+                    )
                 ]
             ),
         ]
@@ -109,6 +108,17 @@ struct ReconcileRoutes: Sendable {
 
     // MARK: Telling
 
+    private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let notices = reconciler.notices
+        let subscription =
+            if let id = request.lastEventID {
+                try notices.subscribe(afterID: id)
+            } else {
+                try notices.subscribe(last: try request.noticeTail)
+            }
+        return EventStream.response(subscription, opening: EventView.greeting, request)
+    }
+
     private func view() async -> JSONValue {
         let status = await reconciler.status()
         let tunnels = await reconciler.instances()
@@ -152,4 +162,24 @@ extension ReconcileStatus.Rejection {
             "diagnostics": .array(diagnostics.map(\.view)),
         ])
     }
+}
+
+extension Request {
+    fileprivate var noticeTail: Int {
+        get throws(APIError) {
+            guard let text = query("tail") else { return 0 }
+            guard let count = Int(text), (0...APILimits.noticeTail).contains(count) else {
+                throw .outside("tail", 0...APILimits.noticeTail)
+            }
+            return count
+        }
+    }
+}
+
+extension Operation.QueryField {
+    fileprivate static let tail = Operation.QueryField(
+        name: "tail",
+        text: "Begin with so many of the newest events, where no event is named to go on after",
+        schema: .object(["type": "integer", "minimum": 0, "maximum": .int(Int64(APILimits.noticeTail)), "default": 0])
+    )
 }

@@ -63,6 +63,8 @@ enum Schema {
                 required: ["id", "time", "type"]
             ),
             "Log": log,
+            "History": history,
+            "HistoryOverview": historyOverview,
             "Error": object(
                 ["error": text, "message": text, "code": text, "source": text, "details": list("Diagnostic")],
                 required: ["error", "message"]

@@ -58,10 +58,10 @@ package enum InstanceView {
             "pool": number(status?.poolIdle),
             "tcps": number(status?.tcpConnections),
             "udps": number(status?.udpSessions),
-            "tcprx": bytes(traffic.tcpRx),
-            "tcptx": bytes(traffic.tcpTx),
-            "udprx": bytes(traffic.udpRx),
-            "udptx": bytes(traffic.udpTx),
+            "tcprx": JSONValue.bytes(traffic.tcpRx),
+            "tcptx": JSONValue.bytes(traffic.tcpTx),
+            "udprx": JSONValue.bytes(traffic.udpRx),
+            "udptx": JSONValue.bytes(traffic.udpTx),
         ]
         return pairs.map { JSONValue.Member($0.key, $0.value) }
     }
@@ -80,10 +80,10 @@ package enum InstanceView {
             "connections": number((status?.tcpConnections ?? 0) + (status?.udpSessions ?? 0)),
             "pool_size": number(status?.poolIdle),
             "uptime": number(status?.readySince.map { max(0, Int(now.timeIntervalSince($0))) }),
-            "tcp_in": bytes(instance.traffic.tcpRx),
-            "tcp_out": bytes(instance.traffic.tcpTx),
-            "udp_in": bytes(instance.traffic.udpRx),
-            "udp_out": bytes(instance.traffic.udpTx),
+            "tcp_in": JSONValue.bytes(instance.traffic.tcpRx),
+            "tcp_out": JSONValue.bytes(instance.traffic.tcpTx),
+            "udp_in": JSONValue.bytes(instance.traffic.udpRx),
+            "udp_out": JSONValue.bytes(instance.traffic.udpTx),
             "draining": status.flatMap(draining) ?? .null,
             "rejected": number(status?.rejected),
             "certificate": status?.certificate.map { certificate($0, now: now) } ?? .null,
@@ -193,7 +193,6 @@ package enum InstanceView {
     private static func number(_ value: Int?) -> JSONValue { .int(Int64(value ?? 0)) }
 
     /// Clients read counters as 64-bit signed integers.
-    private static func bytes(_ value: UInt64) -> JSONValue { .int(Int64(clamping: value)) }
 }
 
 /// What v1.14's `status` can say; everything finer is in `phase` and `reason`.
@@ -237,4 +236,9 @@ package enum KeyView {
         return head.map { JSONValue.Member($0.key, $0.value) }
             + InstanceView.counters(nil, traffic: Traffic())
     }
+}
+
+extension JSONValue {
+    /// A counter: clients read 64 bits with a sign.
+    static func bytes(_ count: UInt64) -> JSONValue { .int(Int64(clamping: count)) }
 }

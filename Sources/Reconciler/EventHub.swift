@@ -47,6 +47,12 @@ package final class EventHub: Sendable {
         return EventSubscription(hub: self, number: number, isResumed: resumeAt != nil)
     }
 
+    /// Subscribes from the newest `count` events on; where fewer are stored, from the first of them.
+    package func subscribe(last count: Int) throws -> EventSubscription {
+        guard count > 0, let bounds = try store.eventBounds(of: log) else { return try subscribe() }
+        return try subscribe(afterID: max(bounds.lowerBound - 1, bounds.upperBound - Int64(count)))
+    }
+
     /// Queues those events of the hub's log for every subscriber; numbered ones must be in the store already.
     package func publish(_ events: [StreamEvent]) {
         let events = events.filter { $0.kind.log == log }

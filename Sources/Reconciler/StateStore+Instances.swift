@@ -114,7 +114,7 @@ extension StateStore {
     }
 
     /// SQLite's integers are signed; counters beyond 2^63 keep their bits.
-    private static func counters(_ traffic: Traffic) -> StatementArguments {
+    static func counters(_ traffic: Traffic) -> StatementArguments {
         [
             Int64(bitPattern: traffic.tcpRx), Int64(bitPattern: traffic.tcpTx),
             Int64(bitPattern: traffic.udpRx), Int64(bitPattern: traffic.udpTx),

@@ -10,8 +10,30 @@ extension StateStore {
         migrator.registerMigration("2: reconcile events, secret keys") { database in
             try database.execute(sql: secondSchema)
         }
+        migrator.registerMigration("3: history") { database in
+            try database.execute(sql: historyTable("history_sample") + historyTable("history_minute"))
+        }
         return migrator
     }()
+
+    /// `time` is the end of a step in seconds since 1970, `instance` an id as a number, or -1 for all together.
+    private static func historyTable(_ name: String) -> String {
+        """
+        CREATE TABLE \(name) (
+            instance INTEGER NOT NULL,
+            time INTEGER NOT NULL,
+            tcp_rx INTEGER NOT NULL,
+            tcp_tx INTEGER NOT NULL,
+            udp_rx INTEGER NOT NULL,
+            udp_tx INTEGER NOT NULL,
+            connections INTEGER NOT NULL,
+            pool INTEGER NOT NULL,
+            PRIMARY KEY (instance, time)
+        ) WITHOUT ROWID;
+        CREATE INDEX \(name)_time ON \(name)(time);
+
+        """
+    }
 
     private static let secondSchema = """
         CREATE TABLE reconcile_event (

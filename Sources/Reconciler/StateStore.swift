@@ -115,6 +115,15 @@ package final class StateStore: Sendable {
         }
     }
 
+    /// As `write`, but waits without holding a thread of the caller's.
+    func writeAsync(_ body: @escaping @Sendable (Database) throws -> Void) async throws(StateStoreError) {
+        do {
+            try await database.write(body)
+        } catch {
+            throw StateStore.translate(error, path: path)
+        }
+    }
+
     /// As `read`, but waits without holding a thread of the caller's.
     func readAsync<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value

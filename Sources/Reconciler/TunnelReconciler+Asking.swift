@@ -66,6 +66,26 @@ extension TunnelReconciler {
         return PlanReport(from: state.desired, to: after, actual: host.snapshot())
     }
 
+    /// What one tunnel did, step by step, during the last `window`; nil for an unknown instance.
+    package func history(
+        of id: InstanceID,
+        window: Duration
+    ) async throws -> (resolution: HistoryResolution, samples: [HistorySample])? {
+        guard let record = state.records[id] else { return nil }
+        let seconds = window.components.seconds
+        let resolution = HistoryResolution(windowSeconds: seconds)
+        let start = max(
+            Int64(now().timeIntervalSince1970) - seconds,
+            Int64(record.createdAt.timeIntervalSince1970)
+        )
+        return (resolution, try await store.history(of: id, after: start, in: resolution))
+    }
+
+    /// What all tunnels moved during the last `window`.
+    package func historyOverview(window: Duration) async throws -> HistoryOverview {
+        try await store.historyOverview(after: Int64(now().timeIntervalSince1970) - window.components.seconds)
+    }
+
     package func story(of id: InstanceID) async throws -> InstanceStory? {
         guard let instance = instance(id) else { return nil }
         return InstanceStory(

@@ -24,9 +24,12 @@ struct Daemon {
     private let engine: TunnelEngine
     private let reconciler: TunnelReconciler
     private let watcher: ManifestWatcher?
+    private let history: HistoryRecorder
     private let listeners: [APIListener]
     /// The address of each listener, when it is open.
     private let opened: AsyncStream<APIListener.Address>
+    /// Nil for an API without TLS.
+    private let credentials: ServerCredentials?
     private let identity: DaemonIdentity
     private let prefix: String
 
@@ -49,9 +52,6 @@ struct Daemon {
 
     /// Reads the manifest before anything listens, so that a wrong one can stop a strict daemon early.
     private init(_ options: DaemonOptions, environment: [String: String]) async throws {
-        guard options.tls == .off else {
-            throw CommandFailure(message: "TLS for the API is not supported yet: use --tls off behind a TLS proxy")
-        }
         let logger = Logger(label: "nodepass")
         let reader = ManifestReader(
             environment: environment,
@@ -61,6 +61,7 @@ struct Daemon {
         try Self.report(reading, isStrict: options.isStrict, logger: logger)
         let store = try StateStore.open(directory: options.stateDirectory, reset: options.resetsState)
         let identity = try DaemonIdentity(store: store)
+        let credentials = try Self.credentials(options, store: store)
         let events = try EventHub(store: store)
         let group = MultiThreadedEventLoopGroup.singleton
         let tunnelEnvironment = TunnelEnvironment(variables: environment)
@@ -78,6 +79,7 @@ struct Daemon {
             prune: options.isPruning,
             reportInterval: tunnelEnvironment.reportInterval
         )
+        history = HistoryRecorder(store: store, host: engine, logger: logger)
         if let reading { await reconciler.declare(reading) }
         watcher = reading.map { [reconciler] reading in
             ManifestWatcher(read: { reader.read(paths: options.manifests) }, initial: reading, logger: logger) {
@@ -102,6 +104,7 @@ struct Daemon {
             APIListener(
                 address,
                 application: application,
+                credentials: credentials,
                 group: group,
                 logger: logger,
                 onRunning: { opening.yield($0) },
@@ -109,6 +112,7 @@ struct Daemon {
             )
         }
         self.opened = opened
+        self.credentials = credentials
         self.identity = identity
         prefix = application.prefix
         notifier = SystemdNotifier(environment: environment)
@@ -117,7 +121,7 @@ struct Daemon {
     }
 
     private func serve() async throws {
-        var services: [any Service] = [EngineService(engine: engine), reconciler]
+        var services: [any Service] = [EngineService(engine: engine), history, reconciler]
         if let watcher { services.append(watcher) }
         services += listeners as [any Service]
         var configuration = ServiceGroupConfiguration(services: services, logger: quietLogger)
@@ -188,6 +192,17 @@ extension Daemon {
         throw CommandFailure(message: "--strict: \(first?.description ?? "the manifest has errors")")
     }
 
+    private static func credentials(
+        _ options: DaemonOptions,
+        store: StateStore
+    ) throws -> ServerCredentials? {
+        do {
+            return try APICredentials.load(options.tls, store: store, host: options.listen.host)
+        } catch let error as TunnelError {
+            throw CommandFailure(message: "TLS of the API: \(error.message)")
+        }
+    }
+
     private static func facts(_ options: DaemonOptions) -> DaemonFacts {
         DaemonFacts(
             name: options.listen.host,
@@ -203,7 +218,14 @@ extension Daemon {
         guard case .tcp(let endpoint) = address else { return }
         logger.info("Master started: \(endpoint)\(prefix)/v1")
         if identity.wasKeyCreated { LogLine.print(.info, "API Key created: \(identity.apiKey)") }
-        guard !endpoint.isLoopback else { return }
+        if let certificate = credentials?.current().certificate {
+            logger.info(
+                "API certificate",
+                metadata: ["fingerprint": "\(certificate.fingerprint)", "subject": "\(certificate.subject)"]
+            )
+            if let warning = certificate.expiryWarning(now: Date()) { logger.warning("\(warning)") }
+        }
+        guard credentials == nil, !endpoint.isLoopback else { return }
         logger.warning(
             "The API listens for other machines without TLS: keys and tunnel passwords travel in clear",
             metadata: ["listen": "\(endpoint)"]

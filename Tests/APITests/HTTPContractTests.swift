@@ -50,6 +50,12 @@ struct HTTPContractTests {
             #expect(answer.headers[.accessControlAllowMethods] == "GET, PATCH, POST, PUT, DELETE, OPTIONS")
             let names = "Content-Type, Authorization, X-API-Key, Cache-Control"
             #expect(answer.headers[.accessControlAllowHeaders] == names)
+            let asked = try await daemon.sendPlain(
+                .options,
+                "/api/v1/\(path)",
+                headers: [.accessControlRequestHeaders: "x-api-key,if-match, last-event-id"]
+            )
+            #expect(asked.headers[.accessControlAllowHeaders] == names + ", If-Match, Last-Event-ID")
         }
     }
 

@@ -7,19 +7,24 @@ import NIOPosix
 import Reconciler
 import TestSupport
 import Testing
+import Tunnel
 
 @Suite("The API's sockets", .timeLimit(.minutes(1)))
 struct ListenerTests {
     /// Serves the daemon's API on a port of its own while `body` runs.
-    private func serve(
+    func serve(
         _ daemon: TestDaemon,
         on address: APIListener.Address = .tcp(Endpoint(host: "127.0.0.1", port: 0)),
+        credentials: ServerCredentials? = nil,
+        limits: APIListener.Limits = APIListener.Limits(),
         _ body: @Sendable (Int) async throws -> Void
     ) async throws {
         let (opened, opening) = AsyncStream.makeStream(of: APIListener.Address.self)
         let listener = APIListener(
             address,
             application: daemon.application,
+            credentials: credentials,
+            limits: limits,
             group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             onRunning: { opening.yield($0) },

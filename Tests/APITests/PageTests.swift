@@ -4,7 +4,10 @@ import Testing
 
 @Suite("The pages of the daemon", .timeLimit(.minutes(1)))
 struct PageTests {
-    @Test("a page loads only what the daemon itself serves, and lets nothing else in", arguments: ["/", "/api/v1/docs"])
+    @Test(
+        "a page loads only what the daemon itself serves, and lets nothing else in",
+        arguments: ["/", "/api/v1/docs"]
+    )
     func page(_ path: String) async throws {
         try await TestDaemon.run { daemon in
             let page = try await daemon.sendPlain(.get, path)
@@ -15,7 +18,9 @@ struct PageTests {
             #expect(page.text.contains(#"<meta name="nodepass-api" content="/api/v1">"#))
             #expect(!page.text.contains("{{") && !page.text.contains("<style"))
             #expect(!page.text.contains(try Regex(#"\son[a-z]+="#)))
-            let files = page.text.matches(of: try Regex(#"(?:src|href)="(/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self))
+            let files = page.text.matches(
+                of: try Regex(#"(?:src|href)="(/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self)
+            )
             #expect(files.count >= 4)
             for file in files { try await load(String(file.output.1), from: daemon) }
         }

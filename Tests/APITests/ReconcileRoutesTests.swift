@@ -156,6 +156,27 @@ struct ReconcileRoutesTests {
         }
     }
 
+    @Test("a stream of notices may begin with the newest that are stored")
+    func tail() async throws {
+        try await TestDaemon.run(manifest: Self.manifest) { daemon in
+            let id = try #require(await daemon.reconciler.instances().first?.id)
+            for action in ["stop", "start", "stop"] {
+                _ = try await daemon.send(.patch, "/api/v1/instances/\(id)", "{\"action\":\"\(action)\"}")
+                try await daemon.waitFor("update", id, status: action == "stop" ? "stopped" : "running")
+            }
+            let notices = daemon.reconciler.notices
+            for (count, first) in [(2, notices.lastID - 1), (500, 1)] {
+                var stored = try notices.subscribe(last: count).makeAsyncIterator()
+                for id in first...notices.lastID {
+                    let event = try await stored.next()
+                    #expect(event?.id == id)
+                }
+            }
+            let refused = try await daemon.send(.get, "/api/v1/reconcile/events?tail=501")
+            #expect(refused.status == 400)
+        }
+    }
+
     /// Everything a stream says while `act` happens.
     private func text(
         _ daemon: TestDaemon,

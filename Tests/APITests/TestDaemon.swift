@@ -15,6 +15,8 @@ struct TestDaemon: Sendable {
     let hub: EventHub
     let host: FakeHost
     let reconciler: TunnelReconciler
+    /// Samples when it is told to.
+    let history: HistoryRecorder
     let application: APIApplication
     let client: any TestClientProtocol
     /// Everything the world was told since the start.
@@ -32,6 +34,7 @@ struct TestDaemon: Sendable {
         let identity = try DaemonIdentity(store: store)
         let hub = try EventHub(store: store)
         let host = FakeHost()
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let reader = ManifestReader(environment: [:], workingDirectory: directory.path)
         let reconciler = try TunnelReconciler(
             store: store,
@@ -41,7 +44,7 @@ struct TestDaemon: Sendable {
             defaults: defaults,
             renderer: EventView.payload,
             noticeRenderer: NoticeView.payload,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            logger: logger,
             expectsManifest: manifest != nil
         )
         if let manifest { await reconciler.declare(reader.read(text: manifest, file: "tunnels.yaml")) }
@@ -66,6 +69,7 @@ struct TestDaemon: Sendable {
                         hub: hub,
                         host: host,
                         reconciler: reconciler,
+                        history: HistoryRecorder(store: store, host: host, logger: logger),
                         application: application,
                         client: client,
                         events: events

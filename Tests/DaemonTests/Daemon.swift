@@ -22,23 +22,25 @@ final class Daemon: Sendable {
     static func start(
         manifest: String,
         listen: String = "127.0.0.1:0",
+        arguments: [String] = [],
         environment: [String: String] = [:]
     ) async throws -> Daemon {
         let directory = try TemporaryDirectory()
         try manifest.write(toFile: directory.path + "/tunnels.yaml", atomically: true, encoding: .utf8)
-        return try await start(in: directory, listen: listen, environment: environment)
+        return try await start(in: directory, listen: listen, arguments: arguments, environment: environment)
     }
 
     /// Starts the daemon on what is in the directory already.
     static func start(
         in directory: TemporaryDirectory,
         listen: String = "127.0.0.1:0",
+        arguments: [String] = [],
         environment: [String: String] = [:]
     ) async throws -> Daemon {
         let notifications = try NotifySocket.bind(directory.path + "/notify.sock")
         let process = try RunningProcess(
             ["run", "-f", directory.path + "/tunnels.yaml", "--listen", listen]
-                + ["--state-dir", directory.path + "/state"],
+                + ["--state-dir", directory.path + "/state"] + arguments,
             environment: environment.merging(["NOTIFY_SOCKET": directory.path + "/notify.sock"]) { $1 }
         )
         let daemon = Daemon(directory: directory, process: process)
@@ -71,6 +73,14 @@ final class Daemon: Sendable {
     /// What it has logged so far.
     var log: String {
         get throws { try process.output }
+    }
+
+    /// Where its API listens on TCP, as it has logged it: `127.0.0.1:9090`.
+    var address: String {
+        get throws {
+            let started = try log.firstMatch(of: /Master started: ([0-9.:]+)/)
+            return String(try #require(started?.output.1))
+        }
     }
 
     var allocatedKilobytes: Int {

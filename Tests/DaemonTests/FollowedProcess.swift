@@ -14,14 +14,18 @@ struct FollowedProcess {
         let code: Int32
     }
 
-    static func start(_ arguments: [String], environment: [String: String] = [:]) async throws -> FollowedProcess {
+    static func start(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        executable: String = RunningProcess.binary
+    ) async throws -> FollowedProcess {
         let directory = try TemporaryDirectory()
         let path = directory.file("pipe")
         // The child opens it by its name, so that nobody inherits an end of it.
         guard mkfifo(path, 0o600) == 0 else { throw NoPipe(code: errno) }
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw NoPipe(code: errno) }
-        let process = try RunningProcess(arguments, environment: environment, output: path)
+        let process = try RunningProcess(arguments, environment: environment, executable: executable, output: path)
         let (lines, continuation) = AsyncStream.makeStream(of: String.self)
         _ = try await NIOPipeBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in

@@ -40,11 +40,11 @@ struct CertificateFiles: Sendable {
     ///
     /// A certificate that is not valid yet passes: on a machine that starts with its clock behind it will be, and clients
     /// judge by their own clock anyway.
-    func load() throws(TunnelError) -> ServerCredentials.Loaded {
+    func load(for use: ServerCredentials.Use = .links) throws(TunnelError) -> ServerCredentials.Loaded {
         let (chain, summary) = try readChain()
         let key = try readKey()
         do {
-            return try ServerCredentials.Loaded(chain: chain, key: key, certificate: summary)
+            return try ServerCredentials.Loaded(chain: chain, key: key, certificate: summary, for: use)
         } catch NIOSSLError.failedToLoadPrivateKey {
             throw Self.invalid(
                 "key \(keyPath) does not belong to the certificate in \(certificatePath); "

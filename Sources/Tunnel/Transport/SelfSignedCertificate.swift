@@ -1,5 +1,4 @@
 import Crypto
-import NIOSSL
 import SwiftASN1
 import X509
 
@@ -9,44 +8,58 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The certificate of `tls=1`: made in memory, signed by nobody, told apart by its fingerprint alone.
+/// A certificate signed by nobody, told apart by its fingerprint alone.
 enum SelfSignedCertificate {
-    /// The version whose certificate ours looks like.
+    /// The version whose certificate that of tunnels looks like.
     private static let organization = "v1.14.0"
     private static let validity: TimeInterval = 365 * 86_400
     /// It starts in the past for peers whose clock is behind.
     private static let clockSkew: TimeInterval = 3600
 
-    /// The one every tunnel of this process presents, as the reference does; made when first asked for.
-    static let ofThisProcess = Result { try make(now: Date()) }
-
-    private static func make(now: Date) throws -> ServerCredentials.Loaded {
-        let key = P256.Signing.PrivateKey()
-        let certificate = try certificate(for: Certificate.PrivateKey(key), from: now.addingTimeInterval(-clockSkew))
-        var serializer = DER.Serializer()
-        try serializer.serialize(certificate)
-        let der = serializer.serializedBytes
-        return try ServerCredentials.Loaded(
-            chain: [NIOSSLCertificate(bytes: der, format: .der)],
-            key: NIOSSLPrivateKey(bytes: Array(key.derRepresentation), format: .der),
-            certificate: CertificateSummary(der: der, path: nil)
-        )
+    /// The one every tunnel with `tls=1` of this process presents, as the reference does; made when first asked for.
+    static let ofThisProcess = Result {
+        let name = try DistinguishedName { OrganizationName(organization) }
+        return try make(name, names: [], validity: validity, now: Date()).load(for: .links)
     }
 
-    private static func certificate(for key: Certificate.PrivateKey, from start: Date) throws -> Certificate {
-        let name = try DistinguishedName { OrganizationName(organization) }
-        return try Certificate(
+    static func make(
+        _ subject: DistinguishedName,
+        names: [GeneralName],
+        validity: TimeInterval,
+        now: Date
+    ) throws -> KeptCertificate {
+        let key = P256.Signing.PrivateKey()
+        let start = now.addingTimeInterval(-clockSkew)
+        let certificate = try certificate(
+            of: subject,
+            names: names,
+            for: Certificate.PrivateKey(key),
+            in: start...start.addingTimeInterval(validity)
+        )
+        var serializer = DER.Serializer()
+        try serializer.serialize(certificate)
+        return KeptCertificate(certificate: serializer.serializedBytes, key: Array(key.derRepresentation))
+    }
+
+    private static func certificate(
+        of name: DistinguishedName,
+        names: [GeneralName],
+        for key: Certificate.PrivateKey,
+        in lifetime: ClosedRange<Date>
+    ) throws -> Certificate {
+        try Certificate(
             version: .v3,
             serialNumber: randomSerialNumber(),
             publicKey: key.publicKey,
-            notValidBefore: start,
-            notValidAfter: start.addingTimeInterval(validity),
+            notValidBefore: lifetime.lowerBound,
+            notValidAfter: lifetime.upperBound,
             issuer: name,
             subject: name,
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: Certificate.Extensions {
                 Critical(KeyUsage(digitalSignature: true, keyEncipherment: true))
                 try ExtendedKeyUsage([.serverAuth])
+                if !names.isEmpty { SubjectAlternativeNames(names) }
             },
             issuerPrivateKey: key
         )

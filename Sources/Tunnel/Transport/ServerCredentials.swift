@@ -12,14 +12,42 @@ package final class ServerCredentials: Sendable {
         package let context: NIOSSLContext
         package let certificate: CertificateSummary
 
-        init(chain: [NIOSSLCertificate], key: NIOSSLPrivateKey, certificate: CertificateSummary) throws {
+        init(
+            chain: [NIOSSLCertificate],
+            key: NIOSSLPrivateKey,
+            certificate: CertificateSummary,
+            for use: Use
+        ) throws {
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: chain.map { .certificate($0) },
                 privateKey: .privateKey(key)
             )
-            configuration.minimumTLSVersion = .tlsv13
+            configuration.minimumTLSVersion = use.minimumVersion
+            configuration.applicationProtocols = use.applicationProtocols
             context = try NIOSSLContext(configuration: configuration)
             self.certificate = certificate
+        }
+    }
+
+    /// Who shakes hands with us.
+    package enum Use: Sendable {
+        /// The other ends of tunnels.
+        case links
+        /// Clients of the API: browsers, and programs of any age.
+        case web
+
+        fileprivate var minimumVersion: TLSVersion {
+            switch self {
+            case .links: .tlsv13
+            case .web: .tlsv12
+            }
+        }
+
+        fileprivate var applicationProtocols: [String] {
+            switch self {
+            case .links: []
+            case .web: ["h2", "http/1.1"]
+            }
         }
     }
 
@@ -44,15 +72,19 @@ package final class ServerCredentials: Sendable {
     }
 
     private let files: CertificateFiles?
+    private let use: Use
     private let interval: Duration
     private let uptime: @Sendable () -> Duration
     private let state: Mutex<State>
 
     /// Loads what `mode` asks for, which reads files; nil for `.off`, where there is nothing to present.
     ///
-    /// Throws `CertificateInvalid` with the path and what to try.
+    /// `kept` is what self-signed means instead of the certificate of this process. Throws `CertificateInvalid` with the
+    /// path and what to try.
     package init?(
         _ mode: TLSMode,
+        for use: Use = .links,
+        kept: KeptCertificate? = nil,
         reloadInterval: Duration? = nil,
         clock: some Clock<Duration> = ContinuousClock()
     ) throws(TunnelError) {
@@ -62,12 +94,13 @@ package final class ServerCredentials: Sendable {
         case .filesMissing:
             throw TunnelError(.certificateInvalid, "tls=2 needs crt and key, the paths of two PEM files")
         }
+        self.use = use
         let start = clock.now
         uptime = { start.duration(to: clock.now) }
         interval = reloadInterval ?? Self.lookInterval
         // Looked at before it is read: a change in between is found by the next look.
         let seen = files?.state
-        state = Mutex(State(loaded: try Self.load(files), seen: seen, nextLook: interval))
+        state = Mutex(State(loaded: try Self.load(files, kept, for: use), seen: seen, nextLook: interval))
     }
 
     /// What to accept a link with now.
@@ -109,7 +142,7 @@ package final class ServerCredentials: Sendable {
         }
         guard !isKnown else { return nil }
         do {
-            let fresh = try files.load()
+            let fresh = try files.load(for: use)
             state.withLock { $0.loaded = fresh }
             return .replaced(fresh.certificate)
         } catch {
@@ -117,9 +150,14 @@ package final class ServerCredentials: Sendable {
         }
     }
 
-    private static func load(_ files: CertificateFiles?) throws(TunnelError) -> Loaded {
-        if let files { return try files.load() }
+    private static func load(
+        _ files: CertificateFiles?,
+        _ kept: KeptCertificate?,
+        for use: Use
+    ) throws(TunnelError) -> Loaded {
+        if let files { return try files.load(for: use) }
         do {
+            if let kept { return try kept.load(for: use) }
             return try SelfSignedCertificate.ofThisProcess.get()
         } catch {
             throw TunnelError(.internalError, "can not make a certificate: \(error)")

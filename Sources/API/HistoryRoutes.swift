@@ -1,0 +1,130 @@
+import Config
+import HTTPTypes
+import Hummingbird
+import Reconciler
+import Tunnel
+
+/// `GET /history` and `GET /instances/{id}/history`: what tunnels moved, step by step.
+struct HistoryRoutes: Sendable {
+    let reconciler: TunnelReconciler
+
+    private static let defaultWindow = "1h"
+    private static let defaultOverview = "5m"
+    private static let longestWindow = Duration.seconds(HistoryResolution.minutes.keepSeconds)
+
+    var resources: [Resource] {
+        [
+            Resource(
+                path: "/instances/{id}/history",
+                access: .key,
+                operations: [
+                    Operation(
+                        method: .get,
+                        id: "getInstanceHistory",
+                        summary:
+                            "Read what a tunnel moved, in steps of 5 s up to an hour back, of a minute up to a week",
+                        parameters: [.window(default: Self.defaultWindow, longest: "168h")],
+                        answers: [
+                            .init(status: 200, text: "The steps, oldest first", schema: Schema.reference("History")),
+                            .badRequest, .notFound, .unread,
+                        ],
+                        handler: history
+                    )
+                ],
+                lookup: { context in try await reconciler.requireRow(context) }
+            ),
+            Resource(
+                path: "/history",
+                access: .key,
+                operations: [
+                    Operation(
+                        method: .get,
+                        id: "getHistory",
+                        summary: "Read what all tunnels moved lately, in steps of 5 s, the busiest first",
+                        parameters: [.window(default: Self.defaultOverview, longest: "10m")],
+                        answers: [
+                            .init(
+                                status: 200,
+                                text: "The steps of those that moved anything, 1000 tunnels at most",
+                                schema: Schema.reference("HistoryOverview")
+                            ),
+                            .badRequest, .unread,
+                        ],
+                        handler: overview
+                    )
+                ]
+            ),
+        ]
+    }
+
+    private func history(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let window = try request.window(default: Self.defaultWindow, longest: Self.longestWindow)
+        guard let history = try await reconciler.history(of: context.instanceID, window: window) else {
+            throw APIError.instanceNotFound
+        }
+        return .json(
+            .object([
+                "id": .string(context.instanceID),
+                "step": .int(history.resolution.stepSeconds),
+                "points": .array(history.samples.map(\.view)),
+            ])
+        )
+    }
+
+    private func overview(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        let window = try request.window(default: Self.defaultOverview, longest: APILimits.overviewWindow)
+        let overview = try await reconciler.historyOverview(window: window)
+        let tunnels = overview.tunnels.map { tunnel in
+            JSONValue.object([
+                "id": .string(tunnel.id),
+                "in": .array(tunnel.received.map(JSONValue.bytes)),
+                "out": .array(tunnel.sent.map(JSONValue.bytes)),
+            ])
+        }
+        return .json(
+            .object([
+                "step": .int(HistoryResolution.fine.stepSeconds),
+                "times": .array(overview.times.map(JSONValue.int)),
+                "tunnels": .array(tunnels),
+            ])
+        )
+    }
+}
+
+extension HistorySample {
+    fileprivate var view: JSONValue {
+        .object([
+            "time": .int(time),
+            "tcprx": .bytes(traffic.tcpRx),
+            "tcptx": .bytes(traffic.tcpTx),
+            "udprx": .bytes(traffic.udpRx),
+            "udptx": .bytes(traffic.udpTx),
+            "connections": .int(Int64(connections)),
+            "pool": .int(Int64(pool)),
+        ])
+    }
+}
+
+extension Request {
+    fileprivate func window(default text: String, longest: Duration) throws(APIError) -> Duration {
+        let window = GoDuration.parse(query("window") ?? text)
+        guard let window, window >= .seconds(1), window <= longest else {
+            throw APIError(
+                .badRequest,
+                "window",
+                "Invalid window: \(query("window") ?? ""); it is a duration from 1s to \(GoDuration.text(longest))"
+            )
+        }
+        return window
+    }
+}
+
+extension Operation.QueryField {
+    fileprivate static func window(default text: String, longest: String) -> Operation.QueryField {
+        Operation.QueryField(
+            name: "window",
+            text: "How far back, as a duration up to \(longest)",
+            schema: .object(["type": "string", "default": .string(text)])
+        )
+    }
+}

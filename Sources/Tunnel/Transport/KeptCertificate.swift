@@ -1,0 +1,49 @@
+package import Config
+import NIOSSL
+import SwiftASN1
+import X509
+
+#if canImport(FoundationEssentials)
+package import FoundationEssentials
+#else
+package import Foundation
+#endif
+
+/// A self-signed certificate with its key, in a form to be kept: clients that have seen its fingerprint know it again.
+package struct KeptCertificate: Sendable, Hashable {
+    /// Nobody renews it, and whoever trusts it does so by its fingerprint.
+    private static let validity: TimeInterval = 10 * 365 * 86_400
+
+    /// Both in DER form; the key is a secret.
+    package let certificate: [UInt8]
+    package let key: [UInt8]
+
+    package init(certificate: [UInt8], key: [UInt8]) {
+        self.certificate = certificate
+        self.key = key
+    }
+
+    /// One for a server that is reached under these names and addresses, valid for ten
+    /// years.
+    package static func make(names: [String], addresses: [IPAddress], now: Date) throws -> KeptCertificate {
+        try SelfSignedCertificate.make(
+            DistinguishedName { CommonName("nodepass") },
+            names: names.map(GeneralName.dnsName)
+                + addresses.map { .ipAddress(ASN1OctetString(contentBytes: $0.bytes[...])) },
+            validity: validity,
+            now: now
+        )
+    }
+
+    /// When it ends; nil where it can not be read.
+    package var notAfter: Date? { try? CertificateSummary(der: certificate, path: nil).notAfter }
+
+    func load(for use: ServerCredentials.Use) throws -> ServerCredentials.Loaded {
+        try ServerCredentials.Loaded(
+            chain: [NIOSSLCertificate(bytes: certificate, format: .der)],
+            key: NIOSSLPrivateKey(bytes: key, format: .der),
+            certificate: CertificateSummary(der: certificate, path: nil),
+            for: use
+        )
+    }
+}
