@@ -6,7 +6,7 @@ STATE ?= .nodepass
 EDITS ?= 2000
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
-TEST_PACKAGES = nodejs
+TEST_PACKAGES = nodejs chromium
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
 .PHONY: help deps test-deps build run test soak check format lint bench clean
@@ -23,7 +23,8 @@ deps: ## install the libraries the build needs (apt)
 	fi
 
 test-deps: deps
-	@command -v node >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
+	@command -v node >/dev/null && command -v "$${CHROMIUM:-chromium}" >/dev/null \
+	  || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
 build: deps ## build the daemon (CONFIG=release for an optimised one)
 	swift build -c $(CONFIG) --product nodepass

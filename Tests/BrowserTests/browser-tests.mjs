@@ -20,6 +20,7 @@ const output = process.env.NODEPASS_SCREENSHOTS || '.build/screenshots';
 const secret = 'a-tunnel-key-nobody-may-see';
 /** Samples of traffic are taken every five seconds. */
 const sampleLimit = 20_000;
+const runLimit = 150_000;
 const [alphaPort, betaPort, gammaPort, deltaPort, handPort, movedPort] = portList.split(',').map(Number);
 mkdirSync(output, { recursive: true });
 
@@ -465,6 +466,12 @@ test('the documentation shows a stream until it is stopped', async () => {
   await page.press('Stop', '#streamEvents');
   await page.until("document.querySelector('#streamEvents .ended')?.textContent === 'Stopped'");
 });
+
+// Each wait has its limit; this is for what none of them thought of. The browser ends with its pipe.
+setTimeout(() => {
+  console.log('FAIL  it took too long');
+  process.exit(1);
+}, runLimit).unref();
 
 browser = await Browser.launch();
 page = await browser.open(1440, 900);

@@ -71,16 +71,16 @@ function timeStep(span, most) {
 }
 
 /**
- * One point for every step of the window, or for as many together as the width can not tell apart: means of what was
- * moved, so that the area stays right, and the most connections. What was not recorded was nothing.
+ * One point for every step that ended in the window, or for as many together as the width can not tell apart: means of
+ * what was moved, so that the area stays right, and the most connections. What was not recorded was nothing.
  */
 export function binned(points, { step, start, end, most }) {
   const size = step * Math.max(1, Math.ceil((end - start) / step / most));
-  const first = Math.floor(start / size);
-  const bins = Array.from({ length: Math.max(1, Math.ceil(end / size) - first) }, (_, index) =>
+  const first = Math.ceil(start / size);
+  const bins = Array.from({ length: Math.floor(end / size) - first + 1 }, (_, index) =>
     ({ time: (first + index) * size, in: 0, out: 0, connections: 0 }));
   for (const point of points) {
-    const bin = bins[Math.floor(point.time / size) - first];
+    const bin = bins[Math.ceil(point.time / size) - first];
     if (!bin) continue;
     bin.in += point.bytesIn / size;
     bin.out += point.bytesOut / size;
@@ -142,7 +142,7 @@ export class TrafficPlot {
     this.abort = new AbortController();
     try {
       const history = await request('GET', `/instances/${this.id}/history`,
-        { query: { window: this.window }, signal: this.abort.signal });
+        { query: { window: `${windows[this.window]}s` }, signal: this.abort.signal });
       this.take(history);
     } catch (error) {
       if (error.name === 'AbortError') return;
@@ -173,10 +173,7 @@ export class TrafficPlot {
     this.domain = [end - windows[this.window], end];
     const [start] = this.domain;
     const most = (this.width - margin.left) / pixelsPerPoint;
-    const bins = binned(this.recorded, { step: this.stepSeconds, start, end, most });
-    // The last one is under way: it would always look like an end.
-    const isShown = ({ time }, index) => time >= start && index < bins.length - 1;
-    this.points = this.recorded.length ? bins.filter(isShown) : [];
+    this.points = this.recorded.length ? binned(this.recorded, { step: this.stepSeconds, start, end, most }) : [];
     this.svg.replaceChildren(...this.timeAxis(), ...plots.flatMap((plot) => this.panel(plot)));
     this.cursor = vector('g', { class: 'cursor' });
     this.svg.append(this.cursor);

@@ -51,10 +51,10 @@ export class Series {
     for (let slot = Math.min(slotOf(from) + 1, last); slot <= last; slot += 1) this.set(slot, received, sent);
   }
 
-  /** What the daemon recorded before the page was opened: bytes of each step. */
+  /** What the daemon recorded before the page was opened: bytes of each step, and when it ended. */
   restore(times, received, sent, step) {
     this.advance();
-    times.forEach((time, index) => this.set(slotOf(time * 1000), received[index] / step, sent[index] / step));
+    times.forEach((time, index) => this.set(slotOf(time * 1000) - 1, received[index] / step, sent[index] / step));
   }
 
   set(slot, received, sent) {
