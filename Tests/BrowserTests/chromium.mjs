@@ -211,9 +211,9 @@ export class Page {
     return Buffer.from(data, 'base64');
   }
 
-  /** How far the page can be scrolled sideways; 0 is right. */
+  /** What makes the page scroll sideways, in words; empty is right. */
   overflow() {
-    return this.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    return this.evaluate(`(${sticksOut})()`);
   }
 }
 
@@ -264,6 +264,15 @@ function middle(node, words) {
   node.scrollIntoView({ block: 'center', inline: 'nearest' });
   const box = node.getBoundingClientRect();
   return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+}
+
+function sticksOut() {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth <= clientWidth) return '';
+  const wide = [...document.body.querySelectorAll('*')]
+    .filter((node) => node.getBoundingClientRect().right > clientWidth + 0.5)
+    .map((node) => `${node.tagName.toLowerCase()}.${node.getAttribute('class') ?? ''}`);
+  return `${scrollWidth - clientWidth} px by ${wide.slice(0, 8).join(', ')}`;
 }
 
 function emptied(field) {
