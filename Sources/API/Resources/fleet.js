@@ -1,6 +1,6 @@
 // What the page knows of the daemon's tunnels; views listen for `change`.
 
-import { flow, maskedURL } from './format.js';
+import { daemonNow, flow, maskedURL, setDaemonTime } from './format.js';
 import { Series, stepSeconds } from './series.js';
 
 export const keyRow = '********';
@@ -40,7 +40,7 @@ const burst = 200;
 export class Tunnel {
   constructor(instance) {
     this.series = new Series();
-    this.lastRates = [0, 0];
+    this.rated = { rates: [0, 0], until: 0 };
     this.override = null;
     /** How the manifest has what an override changed; and what is wrong with the declaration, if anything is. */
     this.declared = null;
@@ -70,16 +70,22 @@ export class Tunnel {
     if (this.time && seconds < shortestSample) return;
     if (this.time) {
       const span = seconds > rateLimit / 1000 ? stepSeconds : seconds;
-      this.lastRates = [Math.max(0, received - this.received) / span, Math.max(0, sent - this.sent) / span];
-      this.series.put(time - span * 1000, time, ...this.lastRates);
+      const rates = [Math.max(0, received - this.received) / span, Math.max(0, sent - this.sent) / span];
+      this.rated = { rates, until: time + rateLimit };
+      this.series.put(time - span * 1000, time, ...rates);
     }
     Object.assign(this, { time, received, sent });
   }
 
-  /** Bytes per second now; on a new page, those of the last step that was recorded. */
+  /** Bytes per second now. */
   get rates() {
-    if (!this.time) return this.series.last;
-    return Date.now() - this.time < rateLimit ? this.lastRates : [0, 0];
+    return daemonNow() < this.rated.until ? this.rated.rates : [0, 0];
+  }
+
+  /** What was recorded before the page was opened; its end counts until something newer is told. */
+  restore(times, received, sent, step) {
+    this.series.restore(times, received, sent, step);
+    if (!this.rated.until) this.rated = { rates: this.series.last, until: daemonNow() + rateLimit };
   }
 
   get isOverridden() {
@@ -162,6 +168,7 @@ export class Fleet extends EventTarget {
 
   /** An instance event; returns what the tunnel was before, for the feed. */
   apply({ type, time, instance }) {
+    if (type === 'initial') setDaemonTime(time);
     if (!instance || instance.id === keyRow || type === 'log') return null;
     const tunnel = this.tunnels.get(instance.id);
     const former = tunnel?.instance ?? null;
@@ -209,8 +216,7 @@ export class Fleet extends EventTarget {
 
   /** The last minutes as the daemon recorded them. */
   restore({ step, times, tunnels }) {
-    for (const { id, in: received, out: sent } of tunnels) this.tunnels.get(id)?.series.restore(times, received, sent,
-      step);
+    for (const { id, in: received, out: sent } of tunnels) this.tunnels.get(id)?.restore(times, received, sent, step);
     this.touch();
   }
 
@@ -233,7 +239,7 @@ export class Fleet extends EventTarget {
 
   /** Sums over all tunnels, and how many each group has. */
   totals() {
-    const totals = { tunnels: 0, connections: 0, in: 0, out: 0, api: 0,
+    const totals = { isLoaded: this.loaded, tunnels: 0, connections: 0, in: 0, out: 0, api: 0,
       groups: Object.fromEntries(Object.keys(groups).map((name) => [name, 0])) };
     for (const tunnel of this.all) {
       totals.tunnels += 1;

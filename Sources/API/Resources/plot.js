@@ -2,7 +2,7 @@
 
 import { request } from './api.js';
 import { element, segments, setText, vector } from './dom.js';
-import { bytes, clock, day, minute, rate } from './format.js';
+import { bytes, clock, daemonNow, day, minute, rate } from './format.js';
 
 const sparkWidth = 120;
 const sparkHeight = 28;
@@ -169,7 +169,7 @@ export class TrafficPlot {
 
   draw() {
     if (!this.width) return;
-    const end = Date.now() / 1000;
+    const end = daemonNow() / 1000;
     this.domain = [end - windows[this.window], end];
     const [start] = this.domain;
     const most = (this.width - margin.left) / pixelsPerPoint;

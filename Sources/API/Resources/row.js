@@ -1,7 +1,7 @@
 // One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
 
 import { element, icon, setClass, setIcon, setText, setTitle } from './dom.js';
-import { left, maskedURL, moment, rate } from './format.js';
+import { daemonNow, left, maskedURL, moment, rate } from './format.js';
 import { phases } from './fleet.js';
 import { Sparkline } from './plot.js';
 
@@ -32,7 +32,7 @@ export function phaseBadge(phase) {
 }
 
 /** What a draining tunnel waits for. */
-export function drainingText(draining, now = Date.now()) {
+export function drainingText(draining, now = daemonNow()) {
   return `${draining.connections} ${draining.connections === 1 ? 'connection'
     : 'connections'} draining, ${left(draining.until, now)} left`;
 }

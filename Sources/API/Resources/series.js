@@ -1,19 +1,21 @@
 // How fast a tunnel was in the last five minutes: one value for every five seconds of the clock.
 
+import { daemonNow } from './format.js';
+
 /** The daemon tells counters of tunnels that moved every five seconds. */
 export const stepSeconds = 5;
 const shownSteps = 60;
 /** One more is kept: the step under way is shown once it has ended, or every line would end at zero. */
 const length = shownSteps + 1;
 
-function slotOf(time) {
+export function slotOf(time) {
   return Math.floor(time / (stepSeconds * 1000));
 }
 
 /** In and out, aligned to the clock, so that all rows of a table move together. */
 export class Series {
   constructor() {
-    this.end = slotOf(Date.now());
+    this.end = slotOf(daemonNow());
     this.values = { in: new Array(length).fill(0), out: new Array(length).fill(0) };
     this.version = 0;
   }
@@ -34,7 +36,7 @@ export class Series {
 
   /** Moves on to now: a tunnel of which nothing is told moves nothing. */
   advance() {
-    const steps = slotOf(Date.now()) - this.end;
+    const steps = slotOf(daemonNow()) - this.end;
     if (steps <= 0) return;
     this.end += steps;
     for (const values of Object.values(this.values)) {

@@ -2,7 +2,7 @@
 
 import { request } from './api.js';
 import { copyButton, element, icon, setText } from './dom.js';
-import { ago, bytes, count, duration, left, maskedURL, moment } from './format.js';
+import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment } from './format.js';
 import { phases } from './fleet.js';
 import { LogView } from './log.js';
 import { TrafficPlot } from './plot.js';
@@ -250,7 +250,7 @@ export class TunnelView {
     const steps = [...this.detail.history ?? []].reverse();
     this.steps.node.hidden = !steps.length;
     this.steps.show(element('ol', { className: 'timeline' }, ...steps.map((step, index) => {
-      const until = index ? Date.parse(steps[index - 1].time) : Date.now();
+      const until = index ? Date.parse(steps[index - 1].time) : daemonNow();
       const lasted = duration((until - Date.parse(step.time)) / 1000);
       return element('li', {}, phaseBadge(step.phase), step.reason && element('span', { className: 'muted' },
         step.reason),
