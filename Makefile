@@ -8,8 +8,7 @@ EXAMPLES ?= 200
 SEED ?= 1
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
-TEST_PACKAGES = nodejs
-FUZZ_PACKAGES = python3 python3-venv
+TEST_PACKAGES = nodejs chromium openssl python3 python3-venv
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
 .PHONY: help deps test-deps build run test soak fuzz check format lint bench clean
@@ -26,8 +25,8 @@ deps: ## install the libraries the build needs (apt)
 	fi
 
 test-deps: deps
-	@command -v node >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
-	@python3 -c 'import venv, ensurepip' 2>/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(FUZZ_PACKAGES)"
+	@command -v node >/dev/null && command -v openssl >/dev/null && command -v "$${CHROMIUM:-chromium}" >/dev/null \
+	  && python3 -c 'import venv, ensurepip' 2>/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
 build: deps ## build the daemon (CONFIG=release for an optimised one)
 	swift build -c $(CONFIG) --product nodepass

@@ -34,9 +34,10 @@ struct PageRoutes: Sendable {
         script("format", PackageResources.format_js), script("log", PackageResources.log_js),
         script("overlay", PackageResources.overlay_js), script("plan", PackageResources.plan_js),
         script("plot", PackageResources.plot_js), script("row", PackageResources.row_js),
-        script("schema", PackageResources.schema_js), script("stream", PackageResources.stream_js),
-        script("table", PackageResources.table_js), script("theme", PackageResources.theme_js),
-        script("tunnel", PackageResources.tunnel_js), script("verdict", PackageResources.verdict_js),
+        script("schema", PackageResources.schema_js), script("series", PackageResources.series_js),
+        script("stream", PackageResources.stream_js), script("table", PackageResources.table_js),
+        script("theme", PackageResources.theme_js), script("tunnel", PackageResources.tunnel_js),
+        script("verdict", PackageResources.verdict_js),
         style("dashboard", PackageResources.dashboard_css), style("docs", PackageResources.docs_css),
         style("style", PackageResources.style_css),
     ]

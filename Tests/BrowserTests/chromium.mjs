@@ -24,7 +24,9 @@ export class Browser {
 
   constructor() {
     this.profile = mkdtempSync(path.join(tmpdir(), 'nodepass-browser-'));
-    const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--no-first-run',
+    // Chromium refuses to run with its sandbox as root, which is who tests in a container.
+    const sandbox = process.getuid() === 0 ? ['--no-sandbox'] : [];
+    const flags = [...sandbox, '--headless=new', '--disable-gpu', '--hide-scrollbars', '--no-first-run',
       '--disable-extensions',
       '--disable-background-networking', '--disable-dev-shm-usage', '--remote-debugging-pipe',
         `--user-data-dir=${this.profile}`, 'about:blank'];
@@ -70,8 +72,13 @@ export class Browser {
 
   /** The next event of the browser itself with this name. */
   once(name) {
-    return new Promise((resolve) => {
-      this.listeners.set(undefined, (method, params) => { if (method === name) resolve(params); });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${name}: it did not happen`)), answerLimit);
+      this.listeners.set(undefined, (method, params) => {
+        if (method !== name) return;
+        clearTimeout(timer);
+        resolve(params);
+      });
     });
   }
 
@@ -79,7 +86,7 @@ export class Browser {
   async open(width, height) {
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' });
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
-    const page = new Page(this, sessionId);
+    const page = new Page(this, targetId, sessionId);
     this.listeners.set(sessionId, (method, params) => page.event(method, params));
     for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await page.send(`${domain}.enable`);
     await page.resize(width, height);
@@ -95,8 +102,9 @@ export class Browser {
 }
 
 export class Page {
-  constructor(browser, sessionId) {
+  constructor(browser, targetId, sessionId) {
     this.browser = browser;
+    this.targetId = targetId;
     this.sessionId = sessionId;
     /** Console errors, exceptions, refused resources and CSP violations since the page was opened. */
     this.problems = [];
@@ -107,6 +115,10 @@ export class Page {
     return this.browser.send(method, params, this.sessionId);
   }
 
+  async close() {
+    await this.browser.send('Target.closeTarget', { targetId: this.targetId });
+  }
+
   event(method, params) {
     const problem = problemIn(method, params);
     if (problem) this.problems.push(problem);
@@ -114,7 +126,10 @@ export class Page {
   }
 
   once(name) {
-    return new Promise((resolve) => this.waiting.push({ name, resolve }));
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${name}: it did not happen`)), answerLimit);
+      this.waiting.push({ name, resolve: (params) => { clearTimeout(timer); resolve(params); } });
+    });
   }
 
   async resize(width, height, isTouch = width < 500) {
@@ -125,9 +140,16 @@ export class Page {
     await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
   }
 
+  /** Opens another page: an address that differs in its fragment alone loads nothing. */
   async goto(url) {
     const loaded = this.once('Page.loadEventFired');
     await this.send('Page.navigate', { url });
+    await loaded;
+  }
+
+  async reload() {
+    const loaded = this.once('Page.loadEventFired');
+    await this.send('Page.reload');
     await loaded;
   }
 
@@ -174,15 +196,24 @@ export class Page {
     await this.send('Input.dispatchKeyEvent', { type: 'keyUp', key, code: key });
   }
 
+  /** Presses the tabulator until the focus is where the expression says. */
+  async tabUntil(expression, most = 40) {
+    for (let count = 0; count < most; count += 1) {
+      if (await this.evaluate(`Boolean(${expression})`)) return;
+      await this.key('Tab');
+    }
+    throw new Error(`never reached by tabulator: ${expression}`);
+  }
+
   /** A picture of the window, or of the whole page. */
   async screenshot(isWhole = false) {
     const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: isWhole });
     return Buffer.from(data, 'base64');
   }
 
-  /** How far the page can be scrolled sideways; 0 is right. */
+  /** What makes the page scroll sideways, in words; empty is right. */
   overflow() {
-    return this.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    return this.evaluate(`(${sticksOut})()`);
   }
 }
 
@@ -233,6 +264,15 @@ function middle(node, words) {
   node.scrollIntoView({ block: 'center', inline: 'nearest' });
   const box = node.getBoundingClientRect();
   return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+}
+
+function sticksOut() {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth <= clientWidth) return '';
+  const wide = [...document.body.querySelectorAll('*')]
+    .filter((node) => node.getBoundingClientRect().right > clientWidth + 0.5)
+    .map((node) => `${node.tagName.toLowerCase()}.${node.getAttribute('class') ?? ''}`);
+  return `${scrollWidth - clientWidth} px by ${wide.slice(0, 8).join(', ')}`;
 }
 
 function emptied(field) {

@@ -1,7 +1,7 @@
 // The dashboard: signs in, follows the daemon, and shows one view at a time.
 //
 // api, stream              the daemon
-// fleet, verdict, feed     what is known of it
+// fleet, series, verdict, feed     what is known of it
 // table, row, tunnel, plot, log, plan, create     what is shown
 // dom, format, overlay, actions     what all of them use
 
@@ -9,8 +9,8 @@ import { currentKey, forgetKey, rememberKey, request, send, session } from './ap
 import { Actions } from './actions.js';
 import { openCreate } from './create.js';
 import { element, icon, setClass, setIcon, setText } from './dom.js';
-import { Feed, FeedView } from './feed.js';
-import { Fleet, absentTunnel } from './fleet.js';
+import { Feed, FeedView, LatestEvents } from './feed.js';
+import { Fleet, absentTunnel, invalidTunnel } from './fleet.js';
 import { ago, count, duration, moment, rate } from './format.js';
 import { dialog, tellError } from './overlay.js';
 import { PlanView, diagnosticList } from './plan.js';
@@ -19,13 +19,16 @@ import { Selection, TunnelTable } from './table.js';
 import { TunnelView } from './tunnel.js';
 import { verdict } from './verdict.js';
 
-/** The daemon's own state is read again when it changed, and at least this often. */
-const refreshInterval = 30_000;
-/** While something is amiss, for its end need not be an event: mended to what already runs, nothing changes. */
-const troubledInterval = 4_000;
+/** The daemon's own state is read again when it changed, and at least this often; invalid declarations are no event. */
+const refreshInterval = 5_000;
+/** It names every tunnel, so that of many is read less often. */
+const millisecondsPerTunnel = 20;
+const longestInterval = 30_000;
 const refreshDelay = 250;
 /** Browsers allow six connections to one address over all tabs: a tab nobody sees gives its streams back. */
 const hiddenLimit = 30_000;
+/** Events of the reconciler that a new page begins with. */
+const earlierEvents = 50;
 
 const page = (id) => document.getElementById(id);
 
@@ -43,12 +46,14 @@ class Dashboard {
       onnew: () => this.create(),
     });
     this.table.node.hidden = true;
+    this.table.node.append(new LatestEvents(this.feed).node);
     page('view').append(this.table.node);
     this.instances = new EventStream('/events', {
       onevent: (event) => this.instanceEvent(event),
       onstate: (name, detail) => this.connection(name, detail),
     });
-    this.reconciler = new EventStream('/reconcile/events', { onevent: ({ data }) => this.reconcileEvent(data) });
+    this.reconciler = new EventStream('/reconcile/events', { tail: earlierEvents,
+      onevent: ({ data }) => this.reconcileEvent(data) });
     this.fleet.addEventListener('change', () => this.showVerdict());
     session.addEventListener('unauthorized', () => this.signOut('The daemon does not accept this key.'));
     addEventListener('hashchange', () => this.route());
@@ -121,6 +126,9 @@ class Dashboard {
     this.instances.lastID = '';
     this.reconciler.lastID = '';
     this.fleet.clear();
+    this.feed.clear();
+    this.hasHistory = false;
+    this.layerSignature = null;
     this.link = { state: 'connecting' };
     this.info = null;
     this.reconcile = null;
@@ -152,6 +160,18 @@ class Dashboard {
       this.refreshSoon();
     } catch (error) {
       if (error.status !== 401) tellError(error, 'Reading the tunnels');
+      return;
+    }
+    if (!this.hasHistory) await this.restoreHistory();
+  }
+
+  /** What the lines of traffic start with; they fill by themselves where there is none. */
+  async restoreHistory() {
+    this.hasHistory = true;
+    try {
+      this.fleet.restore(await request('GET', '/history', { query: { window: '5m' } }));
+    } catch {
+      this.hasHistory = false;
     }
   }
 
@@ -186,24 +206,31 @@ class Dashboard {
       this.readAt = Date.now();
       this.showVerdict();
       this.showRejection();
-      await this.findAbsent();
+      await this.readLayer();
     } catch {
       // The streams tell whether the daemon is away, and the next turn comes.
     }
   }
 
-  /** Declared tunnels that an override deleted: the manifest knows what they are, the plan since when. */
-  async findAbsent() {
+  /** What only the manifest tells: declared tunnels without an instance, and what overrides stand against. */
+  async readLayer() {
     if (!this.fleet.loaded) return;
-    const present = [...this.fleet.tunnels.values()].filter((tunnel) => tunnel.isOverridden).length;
-    if (this.reconcile.overridden <= present) {
-      if (this.fleet.absent.size) this.fleet.setAbsent([]);
-      return;
-    }
-    const [manifest, plan] = await Promise.all([request('GET', '/manifest'), request('POST', '/plan')]);
-    const overrides = new Map(plan.overridden.map((one) => [one.id, { ...one, deleted: true }]));
-    const absent = manifest.tunnels.filter(({ id }) => overrides.has(id) && !this.fleet.tunnels.has(id));
-    this.fleet.setAbsent(absent.map((declared) => absentTunnel(declared, overrides.get(declared.id))));
+    const { observed, overridden, invalid, diagnostics } = this.reconcile;
+    const overrides = [...this.fleet.tunnels.values()].map((tunnel) => tunnel.override?.since ?? '');
+    const signature = JSON.stringify([observed, overridden, invalid, diagnostics, overrides, this.fleet.tunnels.size]);
+    if (signature === this.layerSignature) return;
+    const layer = overridden ? await request('GET', '/manifest') : { tunnels: [], overridden: [] };
+    const overriddenByID = new Map(layer.overridden.map((one) => [one.id, one]));
+    const absent = layer.tunnels.filter(({ id }) => overriddenByID.has(id) && !this.fleet.tunnels.has(id))
+      .map((declared) => absentTunnel(declared, { ...overriddenByID.get(declared.id), deleted: true }));
+    const problems = new Map(invalid.map((name) => [name,
+      diagnostics.find(({ path, severity }) => severity === 'error' && path?.split('.')[1] === name)]));
+    const names = new Set([...this.fleet.tunnels.values()].map((tunnel) => tunnel.instance.name));
+    const neverValid = invalid.filter((name) => !names.has(name))
+      .map((name) => invalidTunnel(name, problems.get(name)));
+    this.fleet.setAbsent([...absent, ...neverValid]);
+    this.fleet.annotate(new Map(layer.overridden.map((one) => [one.id, one.declared])), problems);
+    this.layerSignature = signature;
   }
 
   visibility() {
@@ -239,12 +266,17 @@ class Dashboard {
     page('verdict-title').disabled = !shown.group;
     page('retry').hidden = !this.link.until;
     this.showParts(shown.parts);
-    setText(page('total-in'), rate(totals.in));
-    setText(page('total-out'), rate(totals.out));
+    this.showRates(totals);
     setText(page('total-connections'), totals.connections.toLocaleString('en'));
     document.body.classList.toggle('stale', this.link.state !== 'live' && this.fleet.loaded);
-    document.title = this.info ? `${shown.title} · ${this.info.alias || this.info.name}` : 'nodepass';
+    document.title = this.info ? `${shown.title} · ${this.name}` : 'nodepass';
     this.showDaemon();
+  }
+
+  /** Rates end by themselves: nothing is told of a tunnel that moves nothing. */
+  showRates(totals = this.fleet.totals()) {
+    setText(page('total-in'), rate(totals.in));
+    setText(page('total-out'), rate(totals.out));
   }
 
   showParts(parts) {
@@ -263,10 +295,15 @@ class Dashboard {
     location.hash = address(selection);
   }
 
+  /** Its alias, or where it was reached. */
+  get name() {
+    return this.info?.alias || location.host;
+  }
+
   showDaemon() {
     const { info, reconcile } = this;
     if (info) {
-      setText(page('daemon-name'), info.alias || info.name);
+      setText(page('daemon-name'), this.name);
       setText(page('daemon-version'), `${info.build ?? info.ver}`);
       page('daemon-version').title =
         `${info.impl ?? 'nodepass'} ${info.build ?? ''}, API ${info.ver}, ${info.os}/${info.arch}`;
@@ -282,7 +319,7 @@ class Dashboard {
 
   /** The banner below the verdict: why a manifest was refused, or what it is warned about. */
   showRejection() {
-    const { rejection, diagnostics = [] } = this.reconcile;
+    const { rejection, diagnostics, invalid } = this.reconcile;
     const signature = JSON.stringify([rejection, diagnostics]);
     if (signature === this.rejectionSignature) return;
     this.rejectionSignature = signature;
@@ -294,7 +331,10 @@ class Dashboard {
       notice(title, rejection.diagnostics);
     }
     const errors = diagnostics.filter((one) => one.severity === 'error');
-    if (errors.length) notice('Invalid declarations keep their last good form', errors);
+    if (errors.length) {
+      const title = `${count(invalid.length, 'declaration')} invalid`;
+      notice(`${title}; the last good form goes on, where there was one`, errors);
+    }
     const warnings = diagnostics.filter((one) => one.severity !== 'error');
     if (warnings.length) {
       const summary = element('summary', {}, `${count(warnings.length, 'warning')} in the manifest`);
@@ -310,8 +350,10 @@ class Dashboard {
       return;
     }
     this.showDaemon();
-    const isTroubled = this.reconcile?.rejection || this.reconcile?.observed !== this.reconcile?.applied;
-    if (Date.now() - this.refreshedAt > (isTroubled ? troubledInterval : refreshInterval)) this.refresh();
+    this.showRates();
+    const wanted = Math.max(refreshInterval, this.fleet.tunnels.size * millisecondsPerTunnel);
+    const interval = Math.min(longestInterval, wanted);
+    if (Date.now() - this.refreshedAt > interval) this.refresh();
     this.table.tick();
   }
 

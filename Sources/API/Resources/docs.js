@@ -16,7 +16,7 @@ function operationsOf(spec, base) {
     const operation = item[method];
     const below = path.startsWith(base) ? path.slice(base.length) : path;
     return {
-      ...operation, path, method, id: operation.operationId ?? `${method}${path}`,
+      ...operation, path, below, method, id: operation.operationId ?? `${method}${path}`,
       parameters: [...item.parameters ?? [], ...operation.parameters ?? []],
       group: operation.tags?.[0] ?? (path.startsWith(base) ? below.split('/')[1] || 'root' : 'probes'),
       isOpen: Array.isArray(operation.security) && operation.security.length === 0,
@@ -211,7 +211,8 @@ class OperationView {
     const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n');
     this.result.replaceChildren(element('p', { className: 'status' },
       element('b', { className: tone }, `${response.status} ${response.statusText}`), facts),
-      element('details', {}, element('summary', {}, 'Headers'), element('pre', {}, headers)), output);
+      element('details', {}, element('summary', {}, 'Headers'), element('pre', { className: 'headers' }, headers)),
+      output);
     if (response.status === 401) {
       this.result.append(element('p', { className: 'muted' }, 'Enter the API key at the top of the page.'));
     }
@@ -265,9 +266,9 @@ class Docs {
     const links = [];
     const views = operations.map((operation) => {
       const view = new OperationView(operation, this.schemas);
-      const link = element('a', { href: `#${operation.id}` },
+      const link = element('a', { href: `#${operation.id}`, title: operation.summary ?? '' },
         element('span', { className: `method ${operation.method}` }, operation.method),
-        element('span', { className: 'cut' }, operation.summary ?? operation.path));
+        element('code', { className: 'cut' }, operation.below));
       this.entries.push({ view, link });
       links.push(link);
       return view;

@@ -4,7 +4,7 @@
 export function element(name, properties, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties ?? {})) assign(node, key, value);
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...children.flat(2).filter((child) => child != null && child !== false));
   return node;
 }
 

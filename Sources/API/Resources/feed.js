@@ -1,16 +1,20 @@
 // What happened, newest first: instance events and the reconciler's, as one list.
 
 import { element, segments, setText } from './dom.js';
-import { clock, maskedURL, moment, plainText } from './format.js';
+import { maskedURL, moment, plainText } from './format.js';
 import { overrideText } from './row.js';
-import { summaryText } from './plan.js';
 
 const entryLimit = 1_000;
 const drawnLimit = 400;
+const latestLimit = 6;
+const latestDelay = 150;
 const kinds = [['', 'All'], ['reconcile', 'Reconciler'], ['instance', 'Tunnels'], ['problem', 'Problems'],
   ['log', 'Log lines']];
-const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', apply: 'wait', plan: 'idle',
+const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', apply: 'wait',
   create: 'good', delete: 'bad', shutdown: 'warn' };
+
+/** Who it was, where it was no single tunnel. */
+const subjects = { apply: 'reconciler', reject: 'manifest', shutdown: 'daemon' };
 
 /** The bounded memory of events; it fills whether or not somebody looks. */
 export class Feed extends EventTarget {
@@ -48,30 +52,60 @@ export class Feed extends EventTarget {
     this.add({ ...base, kind: 'instance', tone: isProblem ? 'bad' : undefined, isProblem, text });
   }
 
-  /** An event of the reconciler. */
+  /** An event of the reconciler. A plan is told with what came of it, which follows at once. */
   reconciler(event) {
-    const { type, time, tunnel, id } = event;
-    const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failed?.length);
+    const { type, time, tunnel, id, steps } = event;
+    if (type === 'plan') {
+      this.planned = steps;
+      return;
+    }
+    const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failing?.length);
     const tone = type === 'drift' && event.resolved ? 'good' : undefined;
-    const text = reconcilerTexts[type]?.(event) ?? '';
+    const text = reconcilerTexts[type]?.(event, this.planned ?? []) ?? '';
+    if (type === 'apply') this.planned = null;
     this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone, text });
+  }
+
+  clear() {
+    this.entries = [];
+    this.dispatchEvent(new Event('clear'));
   }
 }
 
-const causes = { request: 'released', expiry: 'expired', edit: 'its declaration was edited' };
+/** Steps that are told by name; of more, only how many there are. */
+const toldSteps = 3;
+const causes = { request: 'released', expiry: 'expired', edit: 'ended, its declaration was edited' };
+
+const done = { create: 'created', adopt: 'adopted', start: 'started', stop: 'stopped', meta: 'relabelled',
+  live: 'changed live', session: 'given a new session', rebind: 'rebound', restart: 'restarted', delete: 'deleted' };
+
+/** `web created, db changed live (limits.rate)`, or how many of each. */
+function doneText(summary, steps) {
+  const counted = Object.entries(done).filter(([action]) => summary[action]);
+  if (!counted.length) return `nothing was to be done${summary.overridden ? `, ${summary.overridden} overridden` : ''}`;
+  if (!steps.length || steps.length > toldSteps) {
+    return counted.map(([action, word]) => `${summary[action]} ${word}`).join(', ');
+  }
+  return steps.map(({ action, name, changes }) => {
+    const paths = changes.length ? ` (${changes.map(({ path }) => path).join(', ')})` : '';
+    return `${name} ${done[action]}${paths}`;
+  }).join(', ');
+}
 
 /** What the reconciler's events say besides their type. */
 const reconcilerTexts = {
-  plan: ({ summary = {} }) => summaryText(summary),
-  apply: ({ summary = {}, failed = [] }) =>
-    summaryText(summary) + (failed.length ? `; failed: ${failed.join(', ')}` : ''),
-  reject: ({ diagnostics = [] }) =>
-    diagnostics.map(({ location, message }) => (location ? `${location}: ${message}` : message)).join('; '),
+  apply: ({ summary, failing }, steps) =>
+    doneText(summary, steps) + (failing.length ? `; not running yet: ${failing.join(', ')}` : ''),
+  reject: ({ count: amount, diagnostics }) => {
+    const first = diagnostics.map(({ location, message }) => (location ? `${location}: ${message}` : message));
+    const further = amount - diagnostics.length;
+    return [...first, further > 0 && `${further} more`].filter(Boolean).join('; ');
+  },
   override: ({ override }) =>
     `${overrideText(override)} by ${override.by}${override.until ? `, until ${moment(override.until)}` : ''}`,
   release: ({ cause, by }) => `${causes[cause] ?? cause}${by ? ` by ${by}` : ''}`,
   drift: ({ resolved, phase, reason, message }) =>
-    (resolved ? 'as declared again' : [phase, reason, message].filter(Boolean).join(', ')),
+    (resolved ? `recovered, ${phase}` : [phase, reason, message].filter(Boolean).join(', ')),
 };
 
 /** What changed of an instance, in words; empty where only counters did. */
@@ -106,7 +140,8 @@ export class FeedView {
     this.empty = element('div', { className: 'empty' });
     this.node = element('section', { className: 'events', 'aria-label': 'Events' },
       element('div', { className: 'view-head' }, element('div', {}, element('h1', {}, 'Events'),
-        element('p', { className: 'muted' }, 'Since this page was opened, newest first.')),
+        element('p', { className: 'muted' },
+          'Newest first. Of the time before this page was opened, only what the reconciler did.')),
         element('div', { className: 'buttons' }, this.pauseButton)),
       element('div', { className: 'toolbar' }, element('div', { className: 'search' }, this.filter,
         element('kbd', { 'aria-hidden': 'true' }, '/')),
@@ -161,12 +196,38 @@ export class FeedView {
   }
 }
 
+/** The newest few, below the list of tunnels. */
+export class LatestEvents {
+  constructor(feed) {
+    this.feed = feed;
+    this.list = element('ol', { className: 'feed' });
+    this.node = element('section', { className: 'card latest', 'aria-label': 'Latest events', hidden: true },
+      element('header', {}, element('h2', {}, 'Latest events'), element('a', { href: '#/events' }, 'All events')),
+      this.list);
+    for (const name of ['entry', 'clear']) feed.addEventListener(name, () => this.schedule());
+  }
+
+  /** Events come in bursts. */
+  schedule() {
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.draw();
+    }, latestDelay);
+  }
+
+  draw() {
+    const entries = this.feed.entries.filter(({ kind }) => kind !== 'log').slice(-latestLimit).reverse();
+    this.node.hidden = !entries.length;
+    this.list.replaceChildren(...entries.map(entryNode));
+  }
+}
+
 function entryNode(entry) {
   const tone = entry.tone ?? tones[entry.type] ?? 'muted';
   return element('li', {}, element('time', { dateTime: entry.time, title: entry.time, className: 'muted' },
-    clock(entry.time)),
+    moment(entry.time)),
     element('span', { className: `type ${tone}` }, entry.type),
     entry.id ? element('a', { className: 'who cut', href: `#/tunnels/${entry.id}` }, entry.name)
-      : element('span', { className: 'who cut' }, entry.name || 'manifest'),
+      : element('span', { className: 'who cut' }, entry.name || (subjects[entry.type] ?? '')),
     element('span', { className: 'text' }, entry.text));
 }

@@ -1,11 +1,13 @@
 // What the page knows of the daemon's tunnels; views listen for `change`.
 
-import { flow, maskedURL } from './format.js';
+import { daemonNow, flow, maskedURL, setDaemonTime } from './format.js';
+import { Series, stepSeconds } from './series.js';
 
 export const keyRow = '********';
 
-/** Word, tone, shape and rank (worst first) of each phase; `absent` is ours: declared, but not there. */
+/** Tone, shape and rank (worst first) of each phase; `absent` and `invalid` are ours: declared, but not there. */
 export const phases = {
+  invalid: { tone: 'bad', shape: 'cross', rank: -1 },
   failed: { tone: 'bad', shape: 'cross', rank: 0 },
   backoff: { tone: 'warn', shape: 'triangle', rank: 1 },
   absent: { tone: 'over', shape: 'absent', rank: 2 },
@@ -19,7 +21,7 @@ export const phases = {
 
 /** What the toolbar's chips stand for. */
 export const groups = {
-  failing: (tunnel) => tunnel.phase === 'failed' || tunnel.phase === 'backoff',
+  failing: (tunnel) => phases[tunnel.phase].rank <= phases.backoff.rank,
   overridden: (tunnel) => tunnel.isOverridden,
   waiting: (tunnel) => tunnel.phase === 'starting' || tunnel.phase === 'connecting',
   draining: (tunnel) => tunnel.phase === 'draining' || tunnel.phase === 'stopping' || Boolean(tunnel.instance.draining),
@@ -27,10 +29,9 @@ export const groups = {
   ready: (tunnel) => tunnel.phase === 'ready',
 };
 
-/** Five minutes, a value every five seconds. */
-const sampleLimit = 60;
-
 const shortestSample = 0.5;
+/** A rate counts for as long as the next report may take, and a little longer. */
+const rateLimit = 7_500;
 
 /** Changes are told in bursts: a thousand tunnels report every five seconds. */
 const burst = 200;
@@ -38,22 +39,17 @@ const burst = 200;
 /** One tunnel as last reported, and how fast it was. */
 export class Tunnel {
   constructor(instance) {
-    this.in = [];
-    this.out = [];
-    this.rateIn = 0;
-    this.rateOut = 0;
+    this.series = new Series();
+    this.rated = { rates: [0, 0], until: 0 };
     this.override = null;
+    /** How the manifest has what an override changed; and what is wrong with the declaration, if anything is. */
+    this.declared = null;
+    this.problem = null;
     this.take(instance, null);
   }
 
   take(instance, time) {
-    const received = instance.tcprx + instance.udprx;
-    const sent = instance.tcptx + instance.udptx;
-    const seconds = time && this.time ? (time - this.time) / 1000 : 0;
-    // Several updates at once, as a restart sends them, are too short a time to measure.
-    const isMeasurable = seconds >= shortestSample;
-    if (isMeasurable) this.sample(received, sent, seconds);
-    if (time && (isMeasurable || !this.time)) Object.assign(this, { time, received, sent });
+    if (time) this.sample(instance, time);
     if (this.instance?.url !== instance.url || this.instance?.mode !== instance.mode) this.flow = flow(instance);
     this.instance = instance;
     this.id = instance.id;
@@ -63,8 +59,37 @@ export class Tunnel {
     this.words = null;
   }
 
+  /**
+   * Measures since the last report. Who moved nothing is not reported, so what comes after a silence was moved in one
+   * step. Several updates at once, as a restart sends them, are too short a time; counters that went back were reset.
+   */
+  sample(instance, time) {
+    const received = instance.tcprx + instance.udprx;
+    const sent = instance.tcptx + instance.udptx;
+    const seconds = this.time ? (time - this.time) / 1000 : 0;
+    if (this.time && seconds < shortestSample) return;
+    if (this.time) {
+      const span = seconds > rateLimit / 1000 ? stepSeconds : seconds;
+      const rates = [Math.max(0, received - this.received) / span, Math.max(0, sent - this.sent) / span];
+      this.rated = { rates, until: time + rateLimit };
+      this.series.put(time - span * 1000, time, ...rates);
+    }
+    Object.assign(this, { time, received, sent });
+  }
+
+  /** Bytes per second now. */
+  get rates() {
+    return daemonNow() < this.rated.until ? this.rated.rates : [0, 0];
+  }
+
+  /** What was recorded before the page was opened; its end counts until something newer is told. */
+  restore(times, received, sent, step) {
+    this.series.restore(times, received, sent, step);
+    if (!this.rated.until) this.rated = { rates: this.series.last, until: daemonNow() + rateLimit };
+  }
+
   get isOverridden() {
-    return this.override !== null || this.phase === 'absent';
+    return this.override !== null;
   }
 
   get isDeclared() {
@@ -72,19 +97,12 @@ export class Tunnel {
   }
 
   get rate() {
-    return this.rateIn + this.rateOut;
+    return this.rates[0] + this.rates[1];
   }
 
-  /** Counters that went backwards were reset. */
-  sample(received, sent, seconds) {
-    this.rateIn = Math.max(0, received - this.received) / seconds;
-    this.rateOut = Math.max(0, sent - this.sent) / seconds;
-    this.in.push(this.rateIn);
-    this.out.push(this.rateOut);
-    if (this.in.length > sampleLimit) {
-      this.in.shift();
-      this.out.shift();
-    }
+  /** Declared, but there is nothing that could be started or opened. */
+  get isMissing() {
+    return this.phase === 'absent' || this.phase === 'invalid';
   }
 
   /** What the text filter looks through. */
@@ -102,19 +120,31 @@ export class Tunnel {
   }
 }
 
-/** A declared tunnel that an override deleted: it has no instance, only its declaration. */
-export function absentTunnel(declared, override) {
-  const field = (path) => declared.fields?.find((one) => one.path === path)?.value ?? '';
-  const tunnel = new Tunnel({
-    id: declared.id, alias: '', type: field('role'), status: '', url: '', restart: false, meta: { peer: {}, tags: {} },
-      mode: 0, ping: 0,
-    pool: 0, tcps: 0, udps: 0, tcprx: 0, tcptx: 0, udprx: 0, udptx: 0, connections: 0, uptime: 0, name: declared.name,
-      origin: 'manifest',
-    source: declared.source, phase: 'absent', reason: '', message: declared.valid ? '' : 'The declaration is invalid',
-      override: override ?? null,
+/** A row for what has no instance. */
+function standIn(facts) {
+  return new Tunnel({
+    alias: '', type: '', status: '', url: '', restart: false, meta: { peer: {}, tags: {} }, mode: 0, ping: 0, pool: 0,
+    tcps: 0, udps: 0, tcprx: 0, tcptx: 0, udprx: 0, udptx: 0, connections: 0, uptime: 0, origin: 'manifest', reason: '',
+    message: '', override: null, ...facts,
   });
-  tunnel.flow = { kind: field('role'), mode: '', tunnel: field('tunnel'), targets: [field('target')].filter(Boolean),
-    arrow: '→' };
+}
+
+/** A declared tunnel that an override deleted: it has no instance, only its declaration. */
+export function absentTunnel({ id, name, source, fields }, override) {
+  const field = (path) => fields?.find((one) => one.path === path)?.value ?? '';
+  const tunnel = standIn({ id, name, source, type: field('role'), alias: field('alias'), phase: 'absent', override });
+  tunnel.flow = { kind: [field('role'), field('mode')].filter(Boolean).join(' · '), mode: field('mode'),
+    tunnel: field('tunnel'), targets: field('target').split(',').filter(Boolean),
+    arrow: field('mode') === 'reverse' ? '←' : '→' };
+  return tunnel;
+}
+
+/** A declaration that was never valid; its first problem says where it stands. */
+export function invalidTunnel(name, problem) {
+  const source = problem?.location?.replace(/:\d+$/, '') ?? null;
+  const tunnel = standIn({ id: `invalid ${name}`, name, source, phase: 'invalid',
+    message: problem?.message ?? 'The declaration is invalid' });
+  tunnel.flow = { kind: '', mode: '', tunnel: '', targets: [], arrow: '' };
   return tunnel;
 }
 
@@ -138,6 +168,7 @@ export class Fleet extends EventTarget {
 
   /** An instance event; returns what the tunnel was before, for the feed. */
   apply({ type, time, instance }) {
+    if (type === 'initial') setDaemonTime(time);
     if (!instance || instance.id === keyRow || type === 'log') return null;
     const tunnel = this.tunnels.get(instance.id);
     const former = tunnel?.instance ?? null;
@@ -167,7 +198,25 @@ export class Fleet extends EventTarget {
 
   /** What the manifest declares and no instance stands for. */
   setAbsent(tunnels) {
+    if (!tunnels.length && !this.absent.size) return;
     this.absent = new Map(tunnels.map((tunnel) => [tunnel.id, tunnel]));
+    this.touch();
+  }
+
+  /** What the manifest says where an override stands, and what is wrong with declarations; by id and by name. */
+  annotate(declared, problems) {
+    for (const tunnel of this.tunnels.values()) {
+      const word = declared.get(tunnel.id) ?? null;
+      const problem = problems.get(tunnel.instance.name) ?? null;
+      if (tunnel.declared === word && tunnel.problem?.message === problem?.message) continue;
+      Object.assign(tunnel, { declared: word, problem });
+      this.touch(tunnel.id);
+    }
+  }
+
+  /** The last minutes as the daemon recorded them. */
+  restore({ step, times, tunnels }) {
+    for (const { id, in: received, out: sent } of tunnels) this.tunnels.get(id)?.restore(times, received, sent, step);
     this.touch();
   }
 
@@ -190,13 +239,14 @@ export class Fleet extends EventTarget {
 
   /** Sums over all tunnels, and how many each group has. */
   totals() {
-    const totals = { tunnels: 0, connections: 0, in: 0, out: 0, api: 0,
+    const totals = { isLoaded: this.loaded, tunnels: 0, connections: 0, in: 0, out: 0, api: 0,
       groups: Object.fromEntries(Object.keys(groups).map((name) => [name, 0])) };
     for (const tunnel of this.all) {
       totals.tunnels += 1;
       totals.connections += tunnel.instance.connections ?? 0;
-      totals.in += tunnel.rateIn;
-      totals.out += tunnel.rateOut;
+      const [received, sent] = tunnel.rates;
+      totals.in += received;
+      totals.out += sent;
       if (!tunnel.isDeclared) totals.api += 1;
       for (const [name, holds] of Object.entries(groups)) if (holds(tunnel)) totals.groups[name] += 1;
     }

@@ -1,5 +1,20 @@
 // Numbers, times and tunnel URLs as people read them.
 
+/** Less than this is how long a message takes. */
+const smallestSkew = 2_000;
+let skew = 0;
+
+/** What the daemon said its clock shows at this moment. */
+export function setDaemonTime(time) {
+  const difference = Date.parse(time) - Date.now();
+  skew = Math.abs(difference) < smallestSkew ? 0 : difference;
+}
+
+/** Now, by the daemon's clock: what is told with a time is compared with this. */
+export function daemonNow() {
+  return Date.now() + skew;
+}
+
 /** `1.24 MB`: three digits, powers of 1000. */
 export function bytes(count) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
@@ -55,12 +70,12 @@ export function moment(time) {
   return isToday ? clock(date) : `${day(date)} ${minute(date)}`;
 }
 
-export function ago(time, now = Date.now()) {
+export function ago(time, now = daemonNow()) {
   const seconds = (now - new Date(time)) / 1000;
   return seconds < 5 ? 'just now' : `${duration(seconds)} ago`;
 }
 
-export function left(time, now = Date.now()) {
+export function left(time, now = daemonNow()) {
   return duration((new Date(time) - now) / 1000);
 }
 

@@ -31,10 +31,10 @@ const summaryWords = {
 };
 
 /** `1 to create, 1 live, 12 unchanged`. */
-export function summaryText(summary) {
+function summaryText(summary) {
   const parts = Object.entries(summaryWords).filter(([name]) => summary[name])
     .map(([name, word]) => `${summary[name]} ${word}`);
-  return parts.join(', ') || 'nothing to do';
+  return parts.join(', ');
 }
 
 /** Problems with their places, as a list. */
@@ -61,7 +61,7 @@ export class PlanView {
     this.applyButton = button('button primary', () => this.reconcile(), 'Reconcile now');
     this.paste = element('div', { className: 'card paste', hidden: true }, this.text,
       element('p', { className: 'muted' },
-        'Nothing is changed by planning. Relative paths and includes start at the daemon’s manifest.'));
+        'Planning changes nothing. References mean the daemon’s environment and files; include is refused here.'));
     this.result = element('div', { className: 'plan-result', 'aria-live': 'polite' });
     this.outcome = element('div');
     this.node = element('section', { className: 'plan', 'aria-label': 'Plan' },
@@ -77,6 +77,7 @@ export class PlanView {
   }
 
   choose(value) {
+    this.close();
     this.isPasted = value === 'pasted';
     this.paste.hidden = !this.isPasted;
     this.applyButton.hidden = this.isPasted;
@@ -92,18 +93,18 @@ export class PlanView {
       return;
     }
     this.close();
-    this.abort = new AbortController();
+    const { signal } = this.abort = new AbortController();
     this.planButton.disabled = true;
     if (!this.result.children.length) {
       this.result.append(element('div', { className: 'card empty' }, 'Planning…'));
     }
     try {
       const yaml = this.isPasted ? this.text.value : undefined;
-      this.show(await request('POST', '/plan', { yaml, signal: this.abort.signal }));
+      this.show(await request('POST', '/plan', { yaml, signal }));
     } catch (error) {
       if (error.name !== 'AbortError') this.showError(error);
     } finally {
-      this.planButton.disabled = false;
+      if (this.abort.signal === signal) this.planButton.disabled = false;
     }
   }
 
@@ -128,8 +129,9 @@ export class PlanView {
         element('header', {}, element('h2', {}, 'Diagnostics')),
         element('div', { className: 'body' }, diagnosticList(diagnostics))),
       conflicts.length && element('div', { className: 'notice warn' }, icon('triangle'),
-        element('div', {}, element('h2', {}, 'Conflicting addresses'), ...conflicts.map((one) =>
-          element('p', {}, element('code', {}, one.address), ` is wanted by ${one.tunnels.join(', ')}`)))),
+        element('div', {}, element('h2', {}, 'Conflicting addresses'), ...merged(conflicts).map((one) =>
+          element('p', {}, element('code', {}, one.address),
+            ` (${one.transport}) is wanted by ${one.tunnels.join(', ')}`)))),
       (steps.length || overridden.length) && element('ol', { className: 'card steps' }, ...steps.map(stepNode),
         ...overridden.map((one) => this.overriddenNode(one))),
     ].filter(Boolean));
@@ -140,7 +142,8 @@ export class PlanView {
     return element('li', { className: 'step' },
       element('span', { className: 'symbol over', 'aria-hidden': 'true' }, '!'),
       element('div', { className: 'what' }, element('b', {}, one.name),
-        element('span', { className: 'over' }, 'overridden'), element('span', { className: 'muted' }, one.text)),
+        element('span', { className: 'over' }, 'overridden'), element('span', { className: 'muted' },
+          `${one.present}; the manifest says: ${one.declared}`)),
       element('div', { className: 'effect muted' }, `by ${one.by} since ${moment(one.since)}, ${until}`, ' ',
         element('button', { type: 'button', className: 'button small', onclick: () => this.release(one) }, 'Release')));
   }
@@ -164,8 +167,10 @@ export class PlanView {
     }
   }
 
-  showOutcome({ revision, failed, tunnels }) {
-    tell(failed ? `Reconciled; ${count(failed, 'tunnel')} failed` : 'Reconciled', failed ? 'bad' : 'good');
+  showOutcome({ revision, behind, invalid, tunnels }) {
+    const problems = [behind && `${count(behind, 'tunnel')} behind`, invalid.length
+      && `${count(invalid.length, 'declaration')} invalid`].filter(Boolean);
+    tell(['Reconciled', ...problems].join(', '), problems.length ? 'bad' : 'good');
     const order = Object.keys(outcomeTones);
     const rows = [...tunnels].sort((left, right) => order.indexOf(left.outcome) - order.indexOf(right.outcome));
     const close = element('button', { type: 'button', className: 'icon-button', 'aria-label': 'Close the outcome',
@@ -173,15 +178,32 @@ export class PlanView {
     this.outcome.replaceChildren(element('section', { className: 'card outcome' },
       element('header', {}, element('h2', {}, 'Outcome'),
         element('span', { className: 'muted' }, 'revision ', element('code', {}, revision)), close),
-      rows.length > 0 && element('ul', { className: 'outcomes' }, ...rows.map(outcomeNode)),
-      rows.length === 0 && element('p', { className: 'empty' }, 'Nothing was to be done')));
+      rows.length + invalid.length > 0 && element('ul', { className: 'outcomes' }, ...invalid.map(invalidNode),
+        ...rows.map(outcomeNode)),
+      rows.length + invalid.length === 0 && element('p', { className: 'empty' }, 'There are no tunnels')));
     this.load();
   }
 }
 
-function outcomeNode({ id, name, outcome, phase, reason, message }) {
+/** One line for an address whose transports the same tunnels want. */
+function merged(conflicts) {
+  const byAddress = new Map();
+  for (const { address, transport, tunnels } of conflicts) {
+    const key = JSON.stringify([address, tunnels]);
+    const former = byAddress.get(key);
+    byAddress.set(key, { address, tunnels, transport: former ? `${former.transport}, ${transport}` : transport });
+  }
+  return [...byAddress.values()];
+}
+
+function invalidNode(name) {
+  return element('li', {}, element('span', { className: 'bad' }, 'invalid'), element('b', {}, name),
+    element('span', { className: 'muted' }, 'Its last good form goes on, if there was one'));
+}
+
+function outcomeNode({ id, name, alias, outcome, phase, reason, message }) {
   return element('li', {}, element('span', { className: outcomeTones[outcome] ?? 'idle' }, outcome),
-    element('a', { href: `#/tunnels/${id}` }, name ?? id), phaseBadge(phase),
+    element('a', { href: `#/tunnels/${id}` }, name ?? (alias || id)), phaseBadge(phase),
     element('span', { className: 'muted' }, [reason, message].filter(Boolean).join(': ')));
 }
 
@@ -191,7 +213,7 @@ function stepNode(step) {
   return element('li', { className: 'step' },
     element('span', { className: `symbol ${tone}`, 'aria-hidden': 'true' }, symbols[step.action] ?? '~'),
     element('div', { className: 'what' }, element('b', {}, step.name),
-      element('span', { className: tone }, step.action), element('span', { className: 'mono route' }, step.text)),
+      element('span', { className: tone }, step.action), element('span', { className: 'mono route' }, step.route)),
     element('div', { className: 'effect muted' }, effect, effect && step.source && ' · ',
       step.source && element('code', {}, step.source)),
     step.changes.length > 0 && element('ul', { className: 'changes' }, ...step.changes.map(changeNode)));

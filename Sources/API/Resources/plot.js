@@ -2,11 +2,10 @@
 
 import { request } from './api.js';
 import { element, segments, setText, vector } from './dom.js';
-import { bytes, clock, day, minute, rate } from './format.js';
+import { bytes, clock, daemonNow, day, minute, rate } from './format.js';
 
 const sparkWidth = 120;
 const sparkHeight = 28;
-const sparkSlots = 60;
 /** Less than this is drawn small, so that a trickle does not look like a flood. */
 const smallestScale = 2_000;
 
@@ -20,29 +19,30 @@ export class Sparkline {
       preserveAspectRatio: 'none', 'aria-hidden': 'true' }, this.area, this.in, this.out);
   }
 
-  show(received, sent) {
-    const top = Math.max(smallestScale, ...received, ...sent);
-    const line = this.line(received, top);
-    if (line === this.drawn && sent.length === this.length) return;
-    this.drawn = line;
-    this.length = sent.length;
-    this.in.setAttribute('d', line);
-    this.out.setAttribute('d', this.line(sent, top));
-    const start = (sparkSlots - received.length) * (sparkWidth / (sparkSlots - 1));
-    this.area.setAttribute('d', received.length > 1 ? `${line}V${sparkHeight}H${start.toFixed(1)}Z` : '');
+  show(series) {
+    series.advance();
+    if (this.series === series && this.version === series.version) return;
+    this.series = series;
+    this.version = series.version;
+    const top = Math.max(smallestScale, ...series.in, ...series.out);
+    const line = this.line(series.in, top);
+    const isQuiet = !series.in.some(Boolean) && !series.out.some(Boolean);
+    this.in.setAttribute('d', isQuiet ? '' : line);
+    this.out.setAttribute('d', isQuiet ? '' : this.line(series.out, top));
+    this.area.setAttribute('d', isQuiet ? '' : `${line}V${sparkHeight}H0Z`);
   }
 
   line(values, top) {
-    if (values.length < 2) return '';
-    const step = sparkWidth / (sparkSlots - 1);
-    const first = sparkSlots - values.length;
+    const step = sparkWidth / (values.length - 1);
     return values.map((value, index) => {
-      const y = sparkHeight - 1.5 - (value / top) * (sparkHeight - 4);
-      return `${index ? 'L' : 'M'}${((first + index) * step).toFixed(1)} ${y.toFixed(1)}`;
+      const y = sparkHeight - 1 - (value / top) * (sparkHeight - 3);
+      return `${index ? 'L' : 'M'}${(index * step).toFixed(1)} ${y.toFixed(1)}`;
     }).join('');
   }
 }
 
+/** The window stays chosen from one tunnel to the next. */
+let chosenWindow = '15m';
 const windows = { '15m': 900, '1h': 3_600, '6h': 21_600, '24h': 86_400, '7d': 604_800 };
 const plots = [
   { name: 'traffic', top: 12, height: 180, unit: rate,
@@ -51,10 +51,8 @@ const plots = [
     series: [['connections', (point) => point.connections]] },
 ];
 const margin = { left: 72, right: 12 };
-/** Closer than this, neighbouring points are drawn as their mean. */
+/** Closer than this, neighbouring points are drawn as one. */
 const pixelsPerPoint = 3;
-/** Nothing recorded for this many steps is a gap in the line. */
-const gapSteps = 2.5;
 /** Room a time label needs. */
 const labelWidth = 84;
 const height = 316;
@@ -72,28 +70,30 @@ function timeStep(span, most) {
   return steps.find((step) => span / step <= most) ?? steps.at(-1);
 }
 
-/** Means of neighbours, so that no more points are drawn than the width can show; a gap ends a group. */
-export function thinned(points, most, gap) {
-  const size = Math.ceil(points.length / most);
-  if (size < 2) return points;
-  const groups = [];
+/**
+ * One point for every step that ended in the window, or for as many together as the width can not tell apart: means of
+ * what was moved, so that the area stays right, and the most connections. What was not recorded was nothing.
+ */
+export function binned(points, { step, start, end, most }) {
+  const size = step * Math.max(1, Math.ceil((end - start) / step / most));
+  const first = Math.ceil(start / size);
+  const bins = Array.from({ length: Math.floor(end / size) - first + 1 }, (_, index) =>
+    ({ time: (first + index) * size, in: 0, out: 0, connections: 0 }));
   for (const point of points) {
-    const group = groups.at(-1);
-    if (group && group.length < size && point.time - group.at(-1).time <= gap) group.push(point);
-    else groups.push([point]);
+    const bin = bins[Math.ceil(point.time / size) - first];
+    if (!bin) continue;
+    bin.in += point.bytesIn / size;
+    bin.out += point.bytesOut / size;
+    bin.connections = Math.max(bin.connections, point.connections);
   }
-  const mean = (group, name) => group.reduce((sum, point) => sum + point[name], 0) / group.length;
-  return groups.map((group) => ({
-    ...group[0], time: mean(group, 'time'), in: mean(group, 'in'), out: mean(group, 'out'),
-    connections: Math.max(...group.map((point) => point.connections)),
-  }));
+  return bins;
 }
 
 /** Traffic and connections of one tunnel over a chosen window, with a readout under the pointer or the arrow keys. */
 export class TrafficPlot {
   constructor(id) {
     this.id = id;
-    this.window = '1h';
+    this.window = chosenWindow;
     this.recorded = [];
     this.points = [];
     this.readout = element('div', { className: 'readout' });
@@ -118,11 +118,12 @@ export class TrafficPlot {
   resize(width) {
     this.width = width;
     this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    if (this.recorded.length) this.draw();
+    if (this.stepSeconds) this.draw();
   }
 
   choose(name) {
     this.window = name;
+    chosenWindow = name;
     this.load();
   }
 
@@ -141,7 +142,7 @@ export class TrafficPlot {
     this.abort = new AbortController();
     try {
       const history = await request('GET', `/instances/${this.id}/history`,
-        { query: { window: this.window }, signal: this.abort.signal });
+        { query: { window: `${windows[this.window]}s` }, signal: this.abort.signal });
       this.take(history);
     } catch (error) {
       if (error.name === 'AbortError') return;
@@ -153,10 +154,8 @@ export class TrafficPlot {
 
   take({ step, points }) {
     this.stepSeconds = step;
-    this.recorded = points.map((point) => ({
-      time: point.time, in: (point.tcprx + point.udprx) / step, out: (point.tcptx + point.udptx) / step,
-      connections: point.connections, bytesIn: point.tcprx + point.udprx, bytesOut: point.tcptx + point.udptx,
-    }));
+    this.recorded = points.map((point) => ({ time: point.time, connections: point.connections,
+      bytesIn: point.tcprx + point.udprx, bytesOut: point.tcptx + point.udptx }));
     this.tell(points.length ? '' : 'Nothing was recorded in this window yet');
     this.draw();
   }
@@ -170,10 +169,11 @@ export class TrafficPlot {
 
   draw() {
     if (!this.width) return;
-    this.points = thinned(this.recorded, (this.width - margin.left) / pixelsPerPoint, this.stepSeconds * gapSteps);
-    this.gap = Math.max(this.stepSeconds, this.recorded.length / this.points.length * this.stepSeconds) * gapSteps;
-    const end = Math.max(Date.now() / 1000, this.points.at(-1)?.time ?? 0);
+    const end = daemonNow() / 1000;
     this.domain = [end - windows[this.window], end];
+    const [start] = this.domain;
+    const most = (this.width - margin.left) / pixelsPerPoint;
+    this.points = this.recorded.length ? binned(this.recorded, { step: this.stepSeconds, start, end, most }) : [];
     this.svg.replaceChildren(...this.timeAxis(), ...plots.flatMap((plot) => this.panel(plot)));
     this.cursor = vector('g', { class: 'cursor' });
     this.svg.append(this.cursor);
@@ -225,23 +225,15 @@ export class TrafficPlot {
     return parts;
   }
 
-  /** A line, with an area below the first of a panel; broken where nothing was recorded. */
+  /** A line, with an area below the first of a panel. */
   series(name, value, y) {
-    const runs = [];
-    for (const point of this.points) {
-      if (point.time < this.domain[0]) continue;
-      const run = runs.at(-1);
-      if (run && point.time - run.at(-1).time <= this.gap) run.push(point);
-      else runs.push([point]);
-    }
-    const line = (run) =>
-      run.map((point, index) => `${index ? 'L' : 'M'}${this.x(point.time).toFixed(1)} ${y(value(point)).toFixed(1)}`)
-      .join('');
-    const area = (run) =>
-      `${line(run)}L${this.x(run.at(-1).time).toFixed(1)} ${y(0)}L${this.x(run[0].time).toFixed(1)} ${y(0)}Z`;
-    const parts = [vector('path', { class: `line ${name}`, d: runs.map(line).join('') })];
-    if (name !== 'out') parts.unshift(vector('path', { class: `area ${name}`, d: runs.map(area).join('') }));
-    return parts;
+    if (!this.points.length) return [];
+    const at = (point) => `${this.x(point.time).toFixed(1)} ${y(value(point)).toFixed(1)}`;
+    const line = `M${this.points.map(at).join('L')}`;
+    const parts = [vector('path', { class: `line ${name}`, d: line })];
+    if (name === 'out') return parts;
+    const [first, last] = [this.points[0], this.points.at(-1)].map((point) => this.x(point.time).toFixed(1));
+    return [vector('path', { class: `area ${name}`, d: `${line}L${last} ${y(0)}L${first} ${y(0)}Z` }), ...parts];
   }
 
   text(content, x, y, anchor) {
@@ -284,7 +276,7 @@ export class TrafficPlot {
     this.cursor?.replaceChildren();
     if (!point) {
       const { sumIn, sumOut } = this.sums();
-      const most = Math.max(0, ...this.recorded.map((one) => one.connections));
+      const most = this.recorded.reduce((highest, { connections }) => Math.max(highest, connections), 0);
       this.show(`last ${this.window}`, bytes(sumIn), bytes(sumOut), `at most ${most}`);
       return;
     }

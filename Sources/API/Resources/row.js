@@ -1,22 +1,27 @@
 // One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
 
 import { element, icon, setClass, setIcon, setText, setTitle } from './dom.js';
-import { left, maskedURL, moment, rate } from './format.js';
+import { daemonNow, left, maskedURL, moment, rate } from './format.js';
 import { phases } from './fleet.js';
 import { Sparkline } from './plot.js';
 
 /** What an override changes, in a few words. */
 export function overrideText(override) {
-  if (!override || override.deleted) return 'deleted';
+  if (override.deleted) return 'deleted';
   if (override.state) return override.state === 'stopped' ? 'stopped' : 'started';
   if (override.command) return 'reconfigured';
   const parts = ['alias', 'tags', 'peer', 'restart'].filter((name) => name in override);
   return parts.length ? `${parts.join(', ')} changed` : 'overridden';
 }
 
-/** Who made it, since when, until when. */
+/** `stopped by 10.0.0.5, 14:02:11, 27m left`: as much as a row has room for. */
+function overrideLine(override, now) {
+  const end = override.until ? `${left(override.until, now)} left` : 'until released';
+  return `${overrideText(override)} by ${override.by}, ${moment(override.since)}, ${end}`;
+}
+
+/** Who made it, since when and until when. */
 export function overrideStory(override) {
-  if (!override) return 'Deleted by REST; the manifest declares it';
   const until = override.until ? `until ${moment(override.until)}` : 'until released';
   return `Overridden (${overrideText(override)}) by ${override.by} since ${moment(override.since)}, ${until}`;
 }
@@ -27,7 +32,7 @@ export function phaseBadge(phase) {
 }
 
 /** What a draining tunnel waits for. */
-export function drainingText(draining, now = Date.now()) {
+export function drainingText(draining, now = daemonNow()) {
   return `${draining.connections} ${draining.connections === 1 ? 'connection'
     : 'connections'} draining, ${left(draining.until, now)} left`;
 }
@@ -41,7 +46,9 @@ export class Row {
     this.phase.append(this.phaseWord);
     this.reason = element('span', { className: 'reason cut' });
     this.name = element('a', { className: 'name cut', tabIndex: -1 });
-    this.badge = element('span', { className: 'badge over cut' });
+    this.badge = element('span', { className: 'badge over' });
+    this.badgeText = element('span', { className: 'cut' });
+    this.badge.append(icon('half'), this.badgeText);
     this.source = element('span', { className: 'source cut muted' });
     this.route = element('span', { className: 'route mono cut' });
     this.note = element('span', { className: 'note cut' });
@@ -58,9 +65,8 @@ export class Row {
       onclick: () => actions.menu(this.tunnel, this.menu) }, icon('more'));
     this.node = element('div', { className: 'row', role: 'row', tabIndex: -1 },
       cell('state', this.phase, this.reason),
-      cell('tunnel', element('span', { className: 'line' }, this.name),
-        element('span', { className: 'line' }, this.badge, this.source)),
-      cell('flow', this.route, this.note),
+      cell('tunnel', this.name, this.source),
+      cell('flow', this.route, element('span', { className: 'line' }, this.badge, this.note)),
       cell('traffic', this.spark.node, element('span', { className: 'rates' }, this.in, this.out)),
       this.connections, this.pool, this.ping,
       cell('actions', this.release, this.toggle, this.menu));
@@ -80,12 +86,14 @@ export class Row {
     setText(this.reason, instance.reason ?? '');
     setText(this.name, tunnel.label);
     setTitle(this.name, tunnel.label);
-    const href = `#/tunnels/${tunnel.id}`;
-    if (this.name.getAttribute('href') !== href) this.name.setAttribute('href', href);
+    const href = tunnel.isMissing ? null : `#/tunnels/${tunnel.id}`;
+    if (href === null) this.name.removeAttribute('href');
+    else if (this.name.getAttribute('href') !== href) this.name.setAttribute('href', href);
     this.showOrigin(tunnel, now);
     const { tunnel: from, targets, arrow, kind } = tunnel.flow;
     setText(this.route, `${from} ${arrow} ${targets.join(', ')}`);
     setTitle(this.route, maskedURL(instance.url));
+    this.route.hidden = !from;
     this.showNote(tunnel, kind, tone, now);
     this.showTraffic(tunnel);
     this.showControls(tunnel);
@@ -93,43 +101,44 @@ export class Row {
 
   showOrigin(tunnel, now) {
     const { instance, override } = tunnel;
-    this.badge.hidden = !tunnel.isOverridden;
-    if (tunnel.isOverridden) {
-      const expiry = override?.until ? `, ${left(override.until, now)} left` : '';
-      setText(this.badge, `override: ${overrideText(override)}${expiry}`);
-      setTitle(this.badge, overrideStory(override));
+    this.badge.hidden = !override;
+    if (override) {
+      setText(this.badgeText, overrideLine(override, now));
+      const instead = tunnel.declared ? `. The manifest says: ${tunnel.declared}` : '';
+      setTitle(this.badge, overrideStory(override) + instead);
     }
     const name = instance.name && instance.name !== tunnel.label ? `${instance.name} · ` : '';
     setText(this.source, tunnel.isDeclared ? `${name}${instance.source ?? 'manifest'}` : 'created by the API');
     setTitle(this.source, this.source.textContent);
   }
 
+  /** The second line: what is wrong, what it waits for, or else what kind of tunnel it is. */
   showNote(tunnel, kind, tone, now) {
     const { message, draining } = tunnel.instance;
-    const text = draining ? drainingText(draining, now) : message || kind;
+    const [text, noteTone] = draining ? [drainingText(draining, now), 'warn'] : message ? [message, tone]
+      : tunnel.problem ? [`Last good form: ${tunnel.problem.message}`, 'bad'] : [tunnel.override ? '' : kind, 'muted'];
     setText(this.note, text);
     setTitle(this.note, text);
-    setClass(this.note, `note cut ${draining ? 'warn' : message ? tone : 'muted'}`);
+    setClass(this.note, `note cut ${noteTone}`);
   }
 
   showTraffic(tunnel) {
-    const { instance } = tunnel;
-    this.spark.show(tunnel.in, tunnel.out);
-    setText(this.in, rate(tunnel.rateIn));
-    setText(this.out, rate(tunnel.rateOut));
-    setClass(this.in, tunnel.rateIn ? 'in' : 'in muted');
-    setClass(this.out, tunnel.rateOut ? 'out' : 'out muted');
-    setText(this.connections, String(instance.connections ?? 0));
+    const { instance, rates: [received, sent] } = tunnel;
+    this.spark.show(tunnel.series);
+    setText(this.in, rate(received));
+    setText(this.out, rate(sent));
+    setClass(this.in, received ? 'in' : 'in muted');
+    setClass(this.out, sent ? 'out' : 'out muted');
+    setText(this.connections, (instance.connections ?? 0).toLocaleString('en'));
     setText(this.pool, instance.pool ? String(instance.pool) : '–');
     setText(this.ping, instance.ping ? `${instance.ping} ms` : '–');
   }
 
   showControls(tunnel) {
-    const isAbsent = tunnel.phase === 'absent';
     const runs = tunnel.instance.status === 'running' || tunnel.instance.status === 'error';
-    this.release.hidden = !tunnel.isOverridden;
-    this.toggle.hidden = isAbsent;
-    this.menu.hidden = isAbsent;
+    this.release.hidden = !tunnel.override;
+    this.toggle.hidden = tunnel.isMissing;
+    this.menu.hidden = tunnel.isMissing;
     setIcon(this.toggle, runs ? 'stop' : 'play');
     const label = `${runs ? 'Stop' : 'Start'} ${tunnel.label}`;
     if (this.toggle.title !== label) {

@@ -44,11 +44,13 @@ export class EventParser {
  * One stream that stays open: it resumes after the last event it saw and backs off where it can not connect.
  *
  * `onevent({type, data, id})` with `data` parsed; `onstate(name, detail)` with `connecting`, `live`,
- * `waiting` (`{until, message}`) or `closed`.
+ * `waiting` (`{until, message}`) or `closed`. `tail` asks for that many earlier events where there is none to resume
+ * from.
  */
 export class EventStream {
-  constructor(path, { onevent, onstate = () => {} }) {
+  constructor(path, { onevent, onstate = () => {}, tail = 0 }) {
     this.path = path;
+    this.tail = tail;
     this.onevent = onevent;
     this.onstate = onstate;
     this.lastID = '';
@@ -98,7 +100,8 @@ export class EventStream {
     const headers = { ...keyHeaders(), Accept: 'text/event-stream' };
     if (this.lastID) headers['Last-Event-ID'] = this.lastID;
     try {
-      const response = await fetch(base + this.path,
+      const query = this.tail && !this.lastID ? `?tail=${this.tail}` : '';
+      const response = await fetch(base + this.path + query,
         { headers, cache: 'no-store', signal: AbortSignal.any([signal, attempt.signal]) });
       if (!response.ok) throw await errorOf(response);
       this.onstate('live');

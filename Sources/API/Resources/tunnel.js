@@ -2,7 +2,7 @@
 
 import { request } from './api.js';
 import { copyButton, element, icon, setText } from './dom.js';
-import { ago, bytes, count, duration, left, maskedURL, moment } from './format.js';
+import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment } from './format.js';
 import { phases } from './fleet.js';
 import { LogView } from './log.js';
 import { TrafficPlot } from './plot.js';
@@ -22,7 +22,7 @@ export class TunnelView {
     this.head = element('div', { className: 'detail-head' });
     this.note = element('div', { className: 'detail-note' });
     this.facts = card('Tunnel');
-    this.fields = card('Declared fields');
+    this.fields = card('Fields');
     this.certificate = card('Certificate');
     this.steps = card('Phases');
     this.events = card('Last events');
@@ -113,7 +113,7 @@ export class TunnelView {
     this.headSignature = signature;
     const button = (text, run, tone = '') => element('button', { type: 'button', className: `button ${tone}`,
       onclick: run }, text);
-    const isAbsent = tunnel.phase === 'absent';
+    const isAbsent = tunnel.isMissing;
     const focused = this.head.contains(document.activeElement) ? document.activeElement.textContent : null;
     this.head.replaceChildren(...[this.back(),
       element('div', { className: 'title' }, element('h1', {}, tunnel.label), phaseBadge(tunnel.phase),
@@ -132,7 +132,7 @@ export class TunnelView {
   showNote(tunnel) {
     const { message, draining } = tunnel.instance;
     const { override } = tunnel;
-    const signature = JSON.stringify([tunnel.phase, message, draining, override]);
+    const signature = JSON.stringify([tunnel.phase, message, draining, override, tunnel.declared, tunnel.problem]);
     if (signature === this.noteSignature) return;
     this.noteSignature = signature;
     const tone = phases[tunnel.phase].tone;
@@ -146,9 +146,13 @@ export class TunnelView {
     if (tunnel.isOverridden) {
       this.expiry = element('b', {});
       notes.push(notice('over', 'half',
-        element('p', {}, overrideStory(override), override?.until && [' (', this.expiry, ')'], '. ',
-        override?.command && element('code', {}, maskedURL(override.command)))));
+        element('p', {}, overrideStory(override), override.until ? [' (', this.expiry, ')'] : '', '. ',
+          tunnel.declared ? ['The manifest says: ', element('b', {}, tunnel.declared), '.'] : ''),
+        override.command && element('p', {}, element('code', {}, maskedURL(override.command)))));
     }
+    if (tunnel.problem) notes.push(notice('bad', 'cross', element('p', {},
+      'The declaration is invalid, so its last good form goes on: ', element('code', {}, tunnel.problem.location ?? ''),
+      ` ${tunnel.problem.message}`)));
     this.note.replaceChildren(...notes);
   }
 
@@ -159,7 +163,7 @@ export class TunnelView {
     this.factsSignature = signature;
     this.uptime = element('span');
     this.uptimeRead = Date.now();
-    const url = element('code', { className: 'url' }, this.isRevealed ? instance.url : maskedURL(instance.url));
+    const url = element('code', { className: 'url' }, this.isRevealed ? instance.url : this.shownURL);
     const rows = [
       ['Name', instance.name ?? 'none'], ['Id', element('code', {}, instance.id)],
       ['Declared at', tunnel.isDeclared ? element('code', {}, instance.source ?? 'manifest') : 'created by the API'],
@@ -182,12 +186,19 @@ export class TunnelView {
     if (focused) [...this.facts.node.querySelectorAll('button')].find((one) => one.textContent === focused)?.focus();
   }
 
+  /** The details know everything that is secret; until they are read, the key is. */
+  get shownURL() {
+    const { instance } = this;
+    return this.detail?.url === instance.url ? this.detail.shown ?? maskedURL(instance.url) : maskedURL(instance.url);
+  }
+
   urlButtons(instance) {
-    const hidesKey = maskedURL(instance.url) !== instance.url;
+    const hidesKey = this.shownURL !== instance.url;
     const reveal = () => { this.isRevealed = !this.isRevealed; this.show(); };
     return element('span', { className: 'url-buttons' },
       hidesKey && element('button', { type: 'button', className: 'button small',
-        'aria-pressed': String(this.isRevealed), onclick: reveal }, this.isRevealed ? 'Hide key' : 'Reveal key'),
+        'aria-pressed': String(this.isRevealed), onclick: reveal },
+        this.isRevealed ? 'Hide secrets' : 'Reveal secrets'),
       copyButton('Copy', () => instance.url));
   }
 
@@ -215,7 +226,7 @@ export class TunnelView {
         .map((text) => element('th', { scope: 'col' }, text)))),
       element('tbody', {},
         ...fields.map((field) => element('tr', {}, element('th', { scope: 'row' }, element('code', {}, field.path)),
-        element('td', { className: 'mono' }, maskedURL(field.value)),
+        element('td', { className: 'mono' }, field.value),
           element('td', { className: 'muted' }, field.class),
           element('td', { className: 'muted mono' }, field.source ?? '–'))))));
   }
@@ -239,7 +250,7 @@ export class TunnelView {
     const steps = [...this.detail.history ?? []].reverse();
     this.steps.node.hidden = !steps.length;
     this.steps.show(element('ol', { className: 'timeline' }, ...steps.map((step, index) => {
-      const until = index ? Date.parse(steps[index - 1].time) : Date.now();
+      const until = index ? Date.parse(steps[index - 1].time) : daemonNow();
       const lasted = duration((until - Date.parse(step.time)) / 1000);
       return element('li', {}, phaseBadge(step.phase), step.reason && element('span', { className: 'muted' },
         step.reason),
@@ -248,13 +259,16 @@ export class TunnelView {
     })));
   }
 
+  /** Two logs with numbers of their own; the daemon has put them in order. */
   showEvents() {
-    const events = [...this.detail.events ?? []].sort((left, right) => right.id - left.id);
+    const events = [...this.detail.events ?? []].reverse();
     this.events.node.hidden = !events.length;
-    this.events.show(element('ol', { className: 'timeline' }, ...events.map((event) =>
-      element('li', {}, element('b', {}, event.type),
-        element('span', {}, [event.phase, event.reason].filter(Boolean).join(', ')),
-        element('time', { dateTime: event.time, className: 'muted' }, moment(event.time))))));
+    this.events.show(element('ol', { className: 'timeline' }, ...events.map(({ type, phase, reason, message, cause, by,
+      time }) =>
+      element('li', {}, element('b', {}, type),
+        element('span', {}, [phase, reason, cause, by].filter(Boolean).join(', ')),
+        element('time', { dateTime: time, className: 'muted', title: time }, moment(time)),
+        message && element('p', {}, message)))));
   }
 }
 

@@ -9,7 +9,8 @@ import { count, left } from './format.js';
  */
 export function verdict(totals, reconcile, link, now = Date.now()) {
   if (link.state !== 'live') return notConnected(link, now);
-  if (!reconcile) return { tone: 'idle', icon: 'ring', title: 'Reading the daemon’s state', note: '', parts: [] };
+  if (!reconcile || !totals.isLoaded) return { tone: 'idle', icon: 'ring', title: 'Reading the daemon’s state', note: '',
+    parts: [] };
   const parts = partsOf(totals, reconcile);
   if (!reconcile.ready) return { tone: 'wait', icon: 'half', title: 'First pass under way', note: '', parts };
   if (reconcile.storage) return { tone: 'bad', icon: 'cross', title: 'The state can not be stored',
@@ -20,13 +21,14 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
       note: `${count(wrong, 'error')}; the last good manifest goes on`, parts };
   }
   const failing = totals.groups.failing;
-  if (failing) return { tone: 'bad', icon: 'cross', title: `${count(failing, 'tunnel')} failing`, group: 'failing',
-    note: `of ${totals.tunnels}`, parts };
+  if (failing) return { tone: 'bad', icon: 'cross', title: `${failing.toLocaleString('en')} failing`, group: 'failing',
+    note: `of ${count(totals.tunnels, 'tunnel')}`, parts };
   const invalid = reconcile.invalid?.length ?? 0;
   if (invalid) return { tone: 'warn', icon: 'triangle', title: `${count(invalid, 'declaration')} invalid`,
     note: 'Each keeps its last good form', parts };
-  if (totals.groups.overridden) {
-    return { tone: 'over', icon: 'half', title: `${count(totals.groups.overridden, 'tunnel')} overridden`,
+  const overridden = Math.max(totals.groups.overridden, reconcile.overridden ?? 0);
+  if (overridden) {
+    return { tone: 'over', icon: 'half', title: `${count(overridden, 'tunnel')} overridden`,
       group: 'overridden', note: 'Everything else is as declared', parts };
   }
   if (reconcile.observed !== reconcile.applied) return { tone: 'wait', icon: 'half', title: 'Applying the manifest',
@@ -52,6 +54,8 @@ function partsOf(totals, reconcile) {
   const { failing, overridden, waiting, draining } = totals.groups;
   const isRejected = Boolean(reconcile.rejection);
   const parts = [];
+  const invalid = reconcile.invalid?.length ?? 0;
+  if (invalid && (failing || isRejected)) parts.push({ group: 'failing', tone: 'bad', text: `${invalid} invalid` });
   if (failing && isRejected) parts.push({ group: 'failing', tone: 'bad', text: `${failing} failing` });
   if (overridden && (failing || isRejected)) parts.push({ group: 'overridden', tone: 'over',
     text: `${overridden} overridden` });
