@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Reconciler
+import Synchronization
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -95,21 +96,28 @@ extension EventStream {
         _ request: Request
     ) -> Response {
         response(opening: opening, request) {
-            var iterator = subscription.makeAsyncIterator()
-            return try await iterator.next().map { EventView.block($0, in: subscription.log) }
+            try await subscription.nextBatch().map { events in
+                var buffer = ByteBuffer()
+                for event in events { EventView.append(event, in: subscription.log, to: &buffer) }
+                return buffer
+            }
+        } poke: {
+            subscription.poke()
         } onEnd: {
             subscription.end()
         }
     }
 
-    /// The answer that streams what `next` gives until it ends or the reader goes; `onEnd` makes `next` give nil.
+    /// The answer that streams what `next` gives until it ends or the reader goes; `poke` makes `next` return at once, if
+    /// only with nothing, and `onEnd` makes it give nil.
     static func response(
         opening: String,
         _ request: Request,
-        next: @escaping @Sendable () async throws -> String?,
+        next: @escaping @Sendable () async throws -> ByteBuffer?,
+        poke: @escaping @Sendable () -> Void,
         onEnd: @escaping @Sendable () -> Void
     ) -> Response {
-        let stream = EventStream(next: next)
+        let stream = EventStream(next: next, poke: poke)
         let body = request.body
         return Response(
             status: .ok,
@@ -129,44 +137,40 @@ extension EventStream {
 
 /// Writes one subscriber's stream.
 struct EventStream: Sendable {
-    private enum Step: Sendable {
-        case text(String)
-        /// Nothing happened for a heartbeat.
-        case silence
-        case end
-    }
-
-    /// The next text to write; nil at the end, and when it is cancelled, after which it is asked again and must not have
-    /// lost anything.
-    let next: @Sendable () async throws -> String?
+    /// What is to be written next; nothing after a poke, nil at the end.
+    let next: @Sendable () async throws -> ByteBuffer?
+    let poke: @Sendable () -> Void
 
     /// Returns when the subscription ends; throws where the connection has to be cut without a proper end.
     @concurrent
     func write(_ opening: String, to writer: inout any ResponseBodyWriter) async throws {
-        var text = opening
-        while true {
-            try await writer.write(ByteBuffer(string: text))
-            switch try await step() {
-            case .text(let next): text = next
-            case .silence: text = EventView.heartbeat
-            case .end: return
-            }
-        }
+        let silence = Silence()
+        async let _: Void = breakUp(silence)
+        var text = ByteBuffer(string: opening)
+        repeat {
+            try await writer.write(text.readableBytes > 0 ? text : EventView.heartbeatBuffer)
+            silence.begin()
+            guard let following = try await next() else { return }
+            text = following
+        } while true
     }
 
-    private func step() async throws -> Step {
-        guard !Task.isCancelled else { return .end }
-        return try await withThrowingTaskGroup(of: Step.self) { group in
-            group.addTask { try await next().map(Step.text) ?? .end }
-            group.addTask {
-                try? await Task.sleep(for: APILimits.heartbeat)
-                return .silence
-            }
-            let first = try await group.next() ?? .end
-            group.cancelAll()
-            // What came in the very moment the heartbeat was due has left its queue and must not get lost.
-            if case .silence = first, case .text(let text)? = try await group.next() { return .text(text) }
-            return first
+    /// Pokes whenever nothing was written for a heartbeat.
+    private func breakUp(_ silence: Silence) async {
+        while (try? await Task.sleep(until: silence.limit)) != nil {
+            if silence.limit > .now { continue }
+            silence.begin()
+            poke()
         }
     }
+}
+
+/// How long nothing has been written.
+private final class Silence: Sendable {
+    private let since = Mutex(ContinuousClock.now)
+
+    /// When something has to be said.
+    var limit: ContinuousClock.Instant { since.withLock { $0 + APILimits.heartbeat } }
+
+    func begin() { since.withLock { $0 = .now } }
 }

@@ -1,4 +1,5 @@
 package import Config
+import NIOCore
 package import Reconciler
 
 #if canImport(FoundationEssentials)
@@ -13,6 +14,7 @@ package enum EventView {
     package static let greeting = "retry: 3000\n\n"
     /// A comment; clients ignore it, proxies and idle timers do not.
     package static let heartbeat = ": ping\n\n"
+    static let heartbeatBuffer = ByteBuffer(string: heartbeat)
 
     /// The `data:` of an instance event; `create` and `delete` show `stopped`, as they always did.
     package static func payload(
@@ -43,9 +45,16 @@ package enum EventView {
 
     /// Instance events all have one name, as NodePass's clients expect it; the reconciler's are told apart by theirs.
     package static func block(_ event: StreamEvent, in log: EventLog = .instances) -> String {
-        let id = event.id.map { "id: \($0)\n" } ?? ""
-        let name = log == .instances ? "instance" : event.kind.rawValue
-        return "\(id)event: \(name)\ndata: \(event.payload)\n\n"
+        var buffer = ByteBuffer()
+        append(event, in: log, to: &buffer)
+        return String(buffer: buffer)
+    }
+
+    static func append(_ event: StreamEvent, in log: EventLog, to buffer: inout ByteBuffer) {
+        if let id = event.id { buffer.writeString("id: \(id)\n") }
+        buffer.writeString(log == .instances ? "event: instance\ndata: " : "event: \(event.kind.rawValue)\ndata: ")
+        buffer.writeString(event.payload)
+        buffer.writeStaticString("\n\n")
     }
 
     private static func shortened(_ line: String) -> String {

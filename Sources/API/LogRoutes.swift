@@ -70,7 +70,9 @@ struct LogRoutes: Sendable {
         }
         _ = try await reconciler.instance(of: context)
         return EventStream.response(opening: EventView.heartbeat, request) {
-            await following.next().map(LogView.blocks)
+            await following.next().map { ByteBuffer(string: LogView.blocks($0)) }
+        } poke: {
+            following.poke()
         } onEnd: {
             following.end()
         }

@@ -10,6 +10,10 @@ package final class EventHub: Sendable {
     package static let subscriberLimit = 1_000
     /// Events that wait for one subscriber before it has to read on from the store.
     package static let queueLimit = 1_024
+    /// What one reader is given at once, in events and, but for the last of them, in bytes: a reader with a thousand
+    /// others beside it is served in few large pieces, and none of them holds much memory.
+    static let batchLimit = 256
+    static let batchBytes = 256 * 1024
     /// Events read from the store at a time.
     static let pageSize = 256
 
@@ -74,11 +78,11 @@ package final class EventHub: Sendable {
 // MARK: - One subscriber's side
 
 extension EventHub {
-    func next(for number: Int) async throws(EventSubscription.Cut) -> StreamEvent? {
+    func next(for number: Int, limit: Int) async throws(EventSubscription.Cut) -> [StreamEvent]? {
         while true {
-            switch state.withLock({ $0.take(number) }) {
-            case .event(let event):
-                return event
+            switch state.withLock({ $0.take(number, limit: limit) }) {
+            case .events(let events):
+                return events
             case .end:
                 return nil
             case .cut:
@@ -104,6 +108,10 @@ extension EventHub {
         } onCancel: {
             state.withLock { $0.unpark(number) }?.resume()
         }
+    }
+
+    func poke(_ number: Int) {
+        state.withLock { $0.poke(number) }?.resume()
     }
 
     func end(_ number: Int) {

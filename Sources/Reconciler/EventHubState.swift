@@ -20,11 +20,14 @@ struct EventHubState {
         var cursor: Int64
         var isEnding = false
         var isCut = false
+        /// Its reader shall be given something, be it nothing.
+        var isPoked = false
         var waiter: CheckedContinuation<Void, Never>?
     }
 
     enum Step {
-        case event(StreamEvent)
+        /// Empty for a reader that was poked.
+        case events([StreamEvent])
         case fetch(after: Int64)
         case wait
         case end
@@ -72,15 +75,10 @@ struct EventHubState {
 
     private mutating func wakeAll(_ change: (inout Subscriber) -> Void) -> [CheckedContinuation<Void, Never>] {
         var waiters: [CheckedContinuation<Void, Never>] = []
-        for number in subscribers.keys {
-            subscribers[number].map { subscriber in
-                var subscriber = subscriber
-                subscribers[number] = nil
-                change(&subscriber)
-                if let waiter = subscriber.waiter { waiters.append(waiter) }
-                subscriber.waiter = nil
-                subscribers[number] = subscriber
-            }
+        for index in subscribers.values.indices {
+            change(&subscribers.values[index])
+            if let waiter = subscribers.values[index].waiter { waiters.append(waiter) }
+            subscribers.values[index].waiter = nil
         }
         return waiters
     }
@@ -96,9 +94,13 @@ struct EventHubState {
         return subscribers[number]?.waiter
     }
 
-    mutating func take(_ number: Int) -> Step {
-        guard subscribers[number] != nil else { return .end }
-        return subscribers[number]?.take(lastID: lastID) ?? .end
+    mutating func poke(_ number: Int) -> CheckedContinuation<Void, Never>? {
+        subscribers[number]?.isPoked = true
+        return unpark(number)
+    }
+
+    mutating func take(_ number: Int, limit: Int) -> Step {
+        subscribers[number]?.take(limit: limit, lastID: lastID) ?? .end
     }
 
     /// Nil stands for a store that could not be read.
@@ -137,24 +139,28 @@ extension EventHubState.Subscriber {
     }
 
     func isIdle(lastID: Int64) -> Bool {
-        guard queue.isEmpty, reportOrder.isEmpty, !isEnding, !isCut, case .live = source else { return false }
+        guard queue.isEmpty, reportOrder.isEmpty, !isEnding, !isCut, !isPoked, case .live = source else { return false }
         return true
     }
 
-    mutating func take(lastID: Int64) -> EventHubState.Step {
+    /// Everything that waits, up to `limit` events or a batch's bytes; reports come after all else.
+    mutating func take(limit: Int, lastID: Int64) -> EventHubState.Step {
         if isCut { return .cut }
-        if let event = queue.popFirst() {
+        var batch = EventBatch(limit: limit)
+        while batch.hasRoom, let event = queue.popFirst() {
             cursor = event.id ?? cursor
-            return .event(event)
+            batch.append(event)
         }
-        if case .store(let after, _) = source {
-            if after < lastID { return .fetch(after: after) }
+        if case .store(let after, _) = source, queue.isEmpty {
+            if after < lastID { return batch.events.isEmpty ? .fetch(after: after) : .events(batch.events) }
             source = .live
         }
-        while let instance = reportOrder.popFirst() {
-            if let report = reports.removeValue(forKey: instance) { return .event(report) }
+        while batch.hasRoom, queue.isEmpty, let instance = reportOrder.popFirst() {
+            if let report = reports.removeValue(forKey: instance) { batch.append(report) }
         }
-        return isEnding ? .end : .wait
+        if batch.events.isEmpty, !isPoked { return isEnding ? .end : .wait }
+        isPoked = false
+        return .events(batch.events)
     }
 
     mutating func fill(after id: Int64, with page: [StreamEvent]?, lastID: Int64) {
@@ -166,6 +172,24 @@ extension EventHubState.Subscriber {
         }
         queue.append(contentsOf: folding ? page.foldingUpdates : page)
         source = .store(after: newest, folding: folding)
+    }
+}
+
+/// Events that are handed out together.
+private struct EventBatch {
+    private(set) var events: [StreamEvent] = []
+    private let limit: Int
+    private var bytes = 0
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    var hasRoom: Bool { events.count < limit && bytes < EventHub.batchBytes }
+
+    mutating func append(_ event: StreamEvent) {
+        events.append(event)
+        bytes += event.payload.utf8.count
     }
 }
 

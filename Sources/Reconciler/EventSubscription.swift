@@ -28,6 +28,16 @@ package final class EventSubscription: AsyncSequence, Sendable {
         Iterator(subscription: self)
     }
 
+    /// All that has come since the last call, as soon as there is anything; nil at the end, nothing after a ``poke()``.
+    package func nextBatch() async throws(Cut) -> [StreamEvent]? {
+        try await hub.next(for: number, limit: EventHub.batchLimit)
+    }
+
+    /// Has the next call of ``nextBatch()`` return at once, with nothing if nothing has come.
+    package func poke() {
+        hub.poke(number)
+    }
+
     /// Ends the stream; a reader that waits gets nil.
     package func end() {
         hub.end(number)
@@ -41,13 +51,20 @@ package final class EventSubscription: AsyncSequence, Sendable {
         }
 
         package mutating func next() async throws(Cut) -> StreamEvent? {
-            try await subscription.hub.next(for: subscription.number)
+            try await subscription.nextEvent()
         }
 
         package mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(Cut) -> StreamEvent? {
-            try await subscription.hub.next(for: subscription.number)
+            try await subscription.nextEvent()
         }
+    }
+
+    private func nextEvent() async throws(Cut) -> StreamEvent? {
+        while let events = try await hub.next(for: number, limit: 1) {
+            if let event = events.first { return event }
+        }
+        return nil
     }
 }

@@ -20,6 +20,7 @@ package final class LogBook: Sendable {
         var cursor: Int
         /// Ends when it has taken what is there.
         var isEnding = false
+        var isPoked = false
         var waiter: AsyncStream<Never>.Continuation?
     }
 
@@ -110,6 +111,10 @@ extension LogBook.State {
             followers[number] = nil
             return .end
         }
+        guard !follower.isPoked else {
+            followers[number]?.isPoked = false
+            return .batch(LogBatch(missed: 0, lines: []))
+        }
         let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
         followers[number]?.waiter = continuation
         return .wait(stream)
@@ -130,6 +135,14 @@ extension LogBook {
         return nil
     }
 
+    fileprivate func poke(_ number: Int) {
+        let waiter = state.withLock { state in
+            state.followers[number]?.isPoked = true
+            return state.followers[number]?.waiter
+        }
+        waiter?.finish()
+    }
+
     fileprivate func end(_ number: Int) {
         state.withLock { $0.followers.removeValue(forKey: number) }?.waiter?.finish()
     }
@@ -147,6 +160,11 @@ package final class LogFollowing: Sendable {
 
     deinit {
         book.end(number)
+    }
+
+    /// Has the next call of ``next()`` return at once, with no lines if there are none.
+    package func poke() {
+        book.poke(number)
     }
 
     /// The next lines, when there are any; nil at the end, and for a task that is cancelled, which may ask again later.

@@ -1,7 +1,8 @@
-import Reconciler
 import TestSupport
 import Testing
 import Tunnel
+
+@testable import Reconciler
 
 @Suite("Event hub", .timeLimit(.minutes(1)))
 struct EventHubTests {
@@ -61,6 +62,36 @@ struct EventHubTests {
         let reader = Task { try await subscription.first { _ in true } }
         try emit([(.create, "a")])
         #expect(try await reader.value?.kind == .create)
+    }
+
+    @Test("a batch is all that waits, reports last, and no more than its limit")
+    func batches() async throws {
+        let subscription = try hub.subscribe()
+        hub.publish([report("a", "report")])
+        let saved = try emit((0..<EventHub.batchLimit + 1).map { _ in (.update, "b") })
+        #expect(try await subscription.nextBatch() == Array(saved.dropLast()))
+        #expect(try await subscription.nextBatch() == saved.suffix(1) + [report("a", "report")])
+        let large = String(repeating: "x", count: EventHub.batchBytes)
+        hub.publish(["c", "d"].map { report($0, large) })
+        #expect(try await subscription.nextBatch() == [report("c", large)])
+        #expect(try await subscription.nextBatch() == [report("d", large)])
+    }
+
+    @Test("a poke gives a reader nothing, once, and takes nothing from it")
+    func poke() async throws {
+        let subscription = try hub.subscribe()
+        let reader = Task { try await subscription.nextBatch() }
+        subscription.poke()
+        #expect(try await reader.value == [])
+        subscription.poke()
+        let saved = try emit([(.create, "a")])
+        #expect(try await subscription.nextBatch() == saved)
+        let other = Task { try await subscription.nextBatch() }
+        let next = try emit([(.delete, "a")])
+        #expect(try await other.value == next)
+        hub.shutdown(payload: "bye")
+        #expect(try await subscription.nextBatch()?.map(\.kind) == [.shutdown])
+        #expect(try await subscription.nextBatch() == nil)
     }
 
     @Test("a cancelled reader returns")
