@@ -130,7 +130,8 @@ test('the tunnels of the manifest appear with phase, place and revision', async 
   await page.until(`${phaseOf('Alpha')} === 'ready'`);
   await page.until(`${phaseOf('beta')} === 'connecting'`);
   await page.until(`${verdict} === 'All as declared'`);
-  assert.match(await page.evaluate(`${rowOf('Alpha')}.querySelector('.source').textContent`), /alpha · .*:3$/);
+  const place = await page.evaluate(`${rowOf('Alpha')}.querySelector('.source').textContent`);
+  assert.equal(place, 'tunnels.yaml:3 · alpha');
   assert.match(await page.evaluate("document.getElementById('revision-applied').textContent"), /^[0-9a-f]{12}$/);
 });
 
