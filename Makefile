@@ -4,12 +4,14 @@ CONFIG ?= debug
 BIN = .build/$(CONFIG)/nodepass
 STATE ?= .nodepass
 EDITS ?= 2000
+EXAMPLES ?= 200
+SEED ?= 1
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
-TEST_PACKAGES = nodejs chromium
+TEST_PACKAGES = nodejs chromium openssl python3 python3-venv
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
-.PHONY: help deps test-deps build run test soak check format lint bench clean
+.PHONY: help deps test-deps build run test soak fuzz check format lint bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,8 +25,8 @@ deps: ## install the libraries the build needs (apt)
 	fi
 
 test-deps: deps
-	@command -v node >/dev/null && command -v "$${CHROMIUM:-chromium}" >/dev/null \
-	  || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
+	@command -v node >/dev/null && command -v openssl >/dev/null && command -v "$${CHROMIUM:-chromium}" >/dev/null \
+	  && python3 -c 'import venv, ensurepip' 2>/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
 build: deps ## build the daemon (CONFIG=release for an optimised one)
 	swift build -c $(CONFIG) --product nodepass
@@ -32,13 +34,17 @@ build: deps ## build the daemon (CONFIG=release for an optimised one)
 run: build ## start the daemon on examples/quickstart.yaml and say what to try
 	@STATE=$(STATE) BIN=$(BIN) sh examples/quickstart.sh
 
-test: test-deps ## build and run every test
+test: test-deps ## build and run every test, and fuzz the API for a minute
 	swift build --build-tests
 	swift test --skip-build
+	python3 Tests/FuzzTests/fuzz.py --examples 30
 
 soak: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 	swift build --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
+
+fuzz: test-deps build ## drive the API by its own description, EXAMPLES requests an operation, from SEED on
+	python3 Tests/FuzzTests/fuzz.py --program $(BIN) --examples $(EXAMPLES) --seed $(SEED)
 
 lint:
 	swift format lint --strict --recursive $(SWIFT_FILES)

@@ -63,6 +63,11 @@ package struct APIApplication: Sendable {
     ///
     /// `alsoAtDefaultPrefix` is for the socket: a CLI can not know what prefix a daemon was given.
     package func responder(alsoAtDefaultPrefix: Bool = false) -> RouterResponder<APIRequestContext> {
+        router(alsoAtDefaultPrefix: alsoAtDefaultPrefix).buildResponder()
+    }
+
+    /// What is served, path by path.
+    package func router(alsoAtDefaultPrefix: Bool = false) -> Router<APIRequestContext> {
         let prefixes = alsoAtDefaultPrefix && prefix != Self.defaultPrefix ? [prefix, Self.defaultPrefix] : [prefix]
         let router = Router(context: APIRequestContext.self)
         router.add(
@@ -77,8 +82,11 @@ package struct APIApplication: Sendable {
         for prefix in prefixes {
             router.register(resources(prefix: prefix, probes: probes), below: prefix + "/v1", auth: auth)
         }
-        return router.buildResponder()
+        return router
     }
+
+    /// What the pages load: routed, but no part of the API and so not documented.
+    package static var assetPaths: [String] { PageRoutes.assets.map(\.path) }
 
     private func resources(prefix: String, probes: [Resource]) -> [Resource] {
         let resources =

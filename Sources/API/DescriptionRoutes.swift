@@ -11,13 +11,20 @@ struct DescriptionRoutes: Sendable {
         [
             Resource(
                 path: "/openapi.json",
+                tag: .pages,
                 access: .open,
                 operations: [
                     Operation(
                         method: .get,
                         id: "getOpenAPI",
                         summary: "This description",
-                        answers: [.init(status: 200, text: "OpenAPI 3.1", schema: .object(["type": "object"]))]
+                        answers: [
+                            .init(
+                                status: 200,
+                                text: "OpenAPI 3.1",
+                                schema: ["type": "object", "required": ["openapi", "info", "paths"]]
+                            )
+                        ]
                     ) { _, _ in .text(document, type: "application/json") }
                 ]
             )

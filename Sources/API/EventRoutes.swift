@@ -20,15 +20,26 @@ struct EventRoutes: Sendable {
         [
             Resource(
                 path: "/events",
+                tag: .events,
                 access: .key,
                 operations: [
                     Operation(
                         method: .get,
                         id: "streamEvents",
                         summary: "Follow instance events (SSE); a stream resumes after the event id it names",
+                        details:
+                            "It begins with an `initial` event of every instance, or, where missed events follow, of "
+                            + "the API key's row alone. A `: ping` comment every 15 s shows that it is alive. A reader that "
+                            + "takes nothing for 30 s is cut without a proper end, so that it comes back.",
                         parameters: Operation.QueryField.resuming,
                         answers: [
-                            .init(status: 200, text: "`instance` events", type: "text/event-stream"), .tooManyStreams,
+                            .init(
+                                status: 200,
+                                text: "`instance` events",
+                                events: [.init(name: "instance", schema: "InstanceEvent")]
+                            ),
+                            .badRequest,
+                            .tooManyStreams,
                         ],
                         handler: stream
                     )
@@ -39,7 +50,7 @@ struct EventRoutes: Sendable {
 
     /// The subscription begins before the snapshot is taken: a change between the two shows twice rather than never.
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-        let subscription = try events.subscribe(afterID: request.lastEventID)
+        let subscription = try events.subscribe(afterID: try request.lastEventID)
         let opening = await opening(isResumed: subscription.isResumed)
         return EventStream.response(subscription, opening: opening, request)
     }
@@ -62,7 +73,7 @@ struct EventRoutes: Sendable {
 extension Operation.QueryField {
     /// How a stream goes on where it broke off.
     static let resuming: [Operation.QueryField] = [
-        .init(name: "lastEventId", text: "Replay what followed this event", schema: .object(["type": "integer"])),
+        .init(name: "lastEventId", text: "Replay what followed this event", schema: Schema.count),
         .init(name: "Last-Event-ID", text: "The same, as browsers send it", place: "header"),
     ]
 }
@@ -71,7 +82,8 @@ extension Operation.Answer {
     static let tooManyStreams = Operation.Answer(
         status: 503,
         text: "Too many event streams are open",
-        schema: Schema.reference("Error")
+        schema: Schema.reference("Error"),
+        headers: [.retryAfter]
     )
 }
 

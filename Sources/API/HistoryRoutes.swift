@@ -12,10 +12,16 @@ struct HistoryRoutes: Sendable {
     private static let defaultOverview = "5m"
     private static let longestWindow = Duration.seconds(HistoryResolution.minutes.keepSeconds)
 
+    /// Durations up to the longest, as far as a pattern can say it.
+    private static let windowPattern =
+        "^([1-9][0-9]{0,3}[sm]|([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])h|[1-7]d)$"
+    private static let overviewPattern = "^([1-9][0-9]?s|[1-5][0-9]{2}s|([1-9]|10)m)$"
+
     var resources: [Resource] {
         [
             Resource(
                 path: "/instances/{id}/history",
+                tag: .instances,
                 access: .key,
                 operations: [
                     Operation(
@@ -23,7 +29,7 @@ struct HistoryRoutes: Sendable {
                         id: "getInstanceHistory",
                         summary:
                             "Read what a tunnel moved, in steps of 5 s up to an hour back, of a minute up to a week",
-                        parameters: [.window(default: Self.defaultWindow, longest: "168h")],
+                        parameters: [.window(default: Self.defaultWindow, "up to a week", pattern: Self.windowPattern)],
                         answers: [
                             .init(status: 200, text: "The steps, oldest first", schema: Schema.reference("History")),
                             .badRequest, .notFound, .unread,
@@ -35,13 +41,16 @@ struct HistoryRoutes: Sendable {
             ),
             Resource(
                 path: "/history",
+                tag: .instances,
                 access: .key,
                 operations: [
                     Operation(
                         method: .get,
                         id: "getHistory",
                         summary: "Read what all tunnels moved lately, in steps of 5 s, the busiest first",
-                        parameters: [.window(default: Self.defaultOverview, longest: "10m")],
+                        parameters: [
+                            .window(default: Self.defaultOverview, "up to 10m", pattern: Self.overviewPattern)
+                        ],
                         answers: [
                             .init(
                                 status: 200,
@@ -120,11 +129,11 @@ extension Request {
 }
 
 extension Operation.QueryField {
-    fileprivate static func window(default text: String, longest: String) -> Operation.QueryField {
+    fileprivate static func window(default text: String, _ range: String, pattern: String) -> Operation.QueryField {
         Operation.QueryField(
             name: "window",
-            text: "How far back, as a duration up to \(longest)",
-            schema: .object(["type": "string", "default": .string(text)])
+            text: "How far back, as a duration \(range)",
+            schema: ["type": "string", "pattern": .string(pattern), "default": .string(text)]
         )
     }
 }

@@ -41,6 +41,7 @@ struct InfoRoutes: Sendable {
         return [
             Resource(
                 path: "/info",
+                tag: .master,
                 access: .key,
                 operations: [
                     Operation(method: .get, id: "getInfo", summary: "Read the daemon's state", answers: [info]) {
@@ -52,8 +53,10 @@ struct InfoRoutes: Sendable {
                         method: .post,
                         id: "setInfo",
                         summary: "Set the daemon's alias",
+                        parameters: [.dryRun],
                         body: "InfoUpdate",
-                        answers: [info, .badRequest]
+                        examples: [.init(name: "alias", text: "Give it a name", value: ["alias": "edge"])],
+                        answers: [info, .badRequest, .unstored, .full]
                     ) { request, _ in
                         try await update(request)
                     },
@@ -72,7 +75,7 @@ struct InfoRoutes: Sendable {
         default: throw APIError.bodyInvalid
         }
         guard alias.utf8.count <= TunnelLabels.textLimitBytes else { throw APIError.tooLong("Master alias") }
-        if !request.isDryRun { try identity.setMasterAlias(alias) }
+        if try !request.isDryRun { try identity.setMasterAlias(alias) }
         return .json(try await view())
     }
 

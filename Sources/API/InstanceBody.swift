@@ -19,7 +19,7 @@ enum InstanceBody {
 
     static func creation(_ body: JSONValue) throws(APIError) -> Creation {
         guard case .object = body else { throw .bodyInvalid }
-        let patch = try self.patch(body)
+        let patch = try self.labels(body)
         var labels = TunnelLabels()
         labels.alias = patch.alias ?? ""
         labels.peer = patch.peer ?? PeerLabel()
@@ -29,26 +29,32 @@ enum InstanceBody {
 
     /// The body of `PUT /instances/{id}`.
     static func source(_ body: JSONValue) throws(APIError) -> Creation.Source {
-        if let url = try text(body["url"]), !url.isEmpty {
-            return .url(url)
+        switch (body["url"], body["spec"]) {
+        case (.string(let url), nil) where !url.isEmpty: return .url(url)
+        case (nil, .object(let keys)): return .spec(.object(keys))
+        default: throw .bodyInvalid
         }
-        guard let spec = body["spec"], case .object = spec else { throw .bodyInvalid }
-        return .spec(spec)
     }
 
     /// The body of `PATCH /instances/{id}`: any of its parts, `null` meaning "not said".
     static func patch(_ body: JSONValue) throws(APIError) -> InstancePatch {
         guard case .object = body else { throw .bodyInvalid }
-        var patch = InstancePatch()
-        if let alias = try text(body["alias"]), !alias.isEmpty {
-            try checkLength(alias, "Instance alias")
-            patch.alias = alias
-        }
+        var patch = try labels(body)
         if let action = try text(body["action"]), !action.isEmpty {
             guard let known = InstancePatch.Action(rawValue: action) else {
                 throw APIError(.badRequest, "action", "Invalid action: \(action)")
             }
             patch.action = known
+        }
+        return patch
+    }
+
+    /// What a creation may say as well.
+    private static func labels(_ body: JSONValue) throws(APIError) -> InstancePatch {
+        var patch = InstancePatch()
+        if let alias = try text(body["alias"]), !alias.isEmpty {
+            try checkLength(alias, "Instance alias")
+            patch.alias = alias
         }
         switch body["restart"] {
         case .bool(let value): patch.autostart = value

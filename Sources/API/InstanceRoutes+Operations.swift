@@ -8,6 +8,8 @@ extension InstanceRoutes {
             method: .get,
             id: "listInstances",
             summary: "List the tunnels and the API key's row",
+            details:
+                "The row `********` holds the API key in `url`, the daemon's id in `config`, its alias in `alias`.",
             answers: [.init(status: 200, text: "All instances, by name, then id", schema: Schema.list("Instance"))],
             handler: list
         )
@@ -18,10 +20,35 @@ extension InstanceRoutes {
             method: .post,
             id: "createInstance",
             summary: "Create a tunnel and start it",
+            details: "The answer and the `create` event say `stopped`, whatever has become of it by then.",
             parameters: [.dryRun],
             body: "InstanceCreation",
+            examples: [
+                .init(
+                    name: "url",
+                    text: "By NodePass's one-line form",
+                    value: ["url": "client://127.0.0.1:8080/127.0.0.1:9090?mode=1", "alias": "web"]
+                ),
+                .init(
+                    name: "spec",
+                    text: "By the keys of a manifest",
+                    value: [
+                        "spec": [
+                            "role": "client", "mode": "single", "tunnel": "127.0.0.1:8080", "target": "127.0.0.1:9090",
+                            "limits": ["rate": "100Mbps"],
+                        ],
+                        "meta": ["tags": ["team": "blue"]],
+                    ]
+                ),
+            ],
             answers: [
-                .init(status: 201, text: "Created; it starts in the background", schema: Schema.answer),
+                .init(
+                    status: 201,
+                    text: "Created; it starts in the background",
+                    schema: Schema.reference("InstanceAnswer"),
+                    headers: [.etag],
+                    links: ["getInstance", "patchInstance", "replaceInstance", "deleteInstance", "getInstanceLog"]
+                ),
                 .badRequest,
                 .conflict,
                 .unstored,
@@ -36,7 +63,16 @@ extension InstanceRoutes {
             method: .get,
             id: "getInstance",
             summary: "Read one tunnel",
-            answers: [.instance, .notFound],
+            answers: [
+                .init(
+                    status: 200,
+                    text: "The instance and its story",
+                    schema: Schema.reference("InstanceStoryAnswer"),
+                    headers: [.etag]
+                ),
+                .init(status: 400, text: "There is no id in the path", schema: Schema.reference("Error")),
+                .notFound,
+            ],
             handler: read
         )
     }
@@ -46,8 +82,18 @@ extension InstanceRoutes {
             method: .patch,
             id: "patchInstance",
             summary: "Control a tunnel or change its labels; on the key's row, restart makes a new key",
+            details: "Over a declared tunnel this is an override, until it is released, `ttl` is over, or its "
+                + "declaration changes. Of the key's row everything but `restart` leaves things as they are.",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstancePatch",
+            examples: [
+                .init(name: "stop", text: "Stop it", value: ["action": "stop"]),
+                .init(
+                    name: "labels",
+                    text: "Change what dashboards show",
+                    value: ["alias": "web", "meta": ["tags": ["team": "blue"]]]
+                ),
+            ],
             answers: [.instance, .badRequest, .notFound, .conflict, .stale, .unstored, .full],
             handler: patch
         )
@@ -58,8 +104,16 @@ extension InstanceRoutes {
             method: .put,
             id: "replaceInstance",
             summary: "Give a tunnel another URL; connections its change does not touch stay open",
+            details: "It runs afterwards, also where it was stopped. Over a declared tunnel this is an override.",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstanceReplacement",
+            examples: [
+                .init(
+                    name: "url",
+                    text: "Another target",
+                    value: ["url": "client://127.0.0.1:8080/127.0.0.1:9091?mode=1"]
+                )
+            ],
             answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: replace
         )
@@ -70,6 +124,7 @@ extension InstanceRoutes {
             method: .delete,
             id: "deleteInstance",
             summary: "Delete a tunnel; a declared one stays away until it is released or its declaration changes",
+            details: "Open connections may finish, up to the tunnel's `drain`.",
             parameters: [.dryRun, .ttl, .ifMatch],
             answers: [
                 .init(status: 204, text: "Gone"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
@@ -92,7 +147,12 @@ extension InstanceRoutes {
 }
 
 extension Operation.Answer {
-    static let instance = Operation.Answer(status: 200, text: "The instance", schema: Schema.answer)
+    static let instance = Operation.Answer(
+        status: 200,
+        text: "The instance",
+        schema: Schema.reference("InstanceAnswer"),
+        headers: [.etag]
+    )
     static let badRequest = refusal(400, "The request is wrong; nothing was done")
     static let forbidden = refusal(403, "The API key's row can not be changed like this")
     static let notFound = refusal(404, "No such instance")
@@ -112,16 +172,16 @@ extension Operation.QueryField {
     static let dryRun = Operation.QueryField(
         name: "dryRun",
         text: "Validate and answer, but change nothing",
-        schema: .object(["type": "boolean"])
+        schema: Schema.boolean
     )
     static let ttl = Operation.QueryField(
         name: "ttl",
         text: "How long an override of a declared tunnel stands, such as 30m",
-        schema: .object(["type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d))+$"])
+        schema: Schema.duration
     )
     static let ifMatch = Operation.QueryField(
         name: "If-Match",
-        text: "The ETag the caller has seen",
+        text: "The ETag the caller has seen; `*` is any",
         place: "header"
     )
 }

@@ -19,15 +19,17 @@ struct InstanceRoutes: Sendable {
 
     var resources: [Resource] {
         [
-            Resource(path: "/instances", access: .key, operations: [listOperation, createOperation]),
+            Resource(path: "/instances", tag: .instances, access: .key, operations: [listOperation, createOperation]),
             Resource(
                 path: "/instances/{id}",
+                tag: .instances,
                 access: .key,
                 operations: [readOperation, patchOperation, replaceOperation, deleteOperation],
                 lookup: { context in try await reconciler.requireRow(context) }
             ),
             Resource(
                 path: "/instances/{id}/override",
+                tag: .instances,
                 access: .key,
                 operations: [releaseOperation],
                 lookup: { context in try await reconciler.requireRow(context) }
@@ -53,7 +55,7 @@ struct InstanceRoutes: Sendable {
                 labels: body.labels,
                 autostart: body.autostart,
                 by: context.peer.description,
-                dryRun: request.isDryRun
+                dryRun: try request.isDryRun
             )
         )
         return answer(instance, status: .created, wire: .stopped)
@@ -68,10 +70,9 @@ struct InstanceRoutes: Sendable {
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         try await reconciler.requireRow(context)
         let patch = try InstanceBody.patch(try await request.json())
-        guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: request.isDryRun) }
-        return answer(
-            try await reconciler.patch(context.instanceID, patch, try mutation(request, context))
-        )
+        let mutation = try mutation(request, context)
+        guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
+        return answer(try await reconciler.patch(context.instanceID, patch, mutation))
     }
 
     /// Only `restart` means something here: a new key, after which every stream has to show it.
@@ -109,7 +110,7 @@ struct InstanceRoutes: Sendable {
             by: context.peer.description,
             ttl: try request.overrideLifetime(),
             ifMatch: request.expectedState,
-            dryRun: request.isDryRun
+            dryRun: try request.isDryRun
         )
     }
 

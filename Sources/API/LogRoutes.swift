@@ -17,6 +17,7 @@ struct LogRoutes: Sendable {
         [
             Resource(
                 path: "/instances/{id}/logs",
+                tag: .instances,
                 access: .key,
                 operations: [
                     Operation(
@@ -29,10 +30,11 @@ struct LogRoutes: Sendable {
                                 status: 200,
                                 text: "The lines, newest last; with `follow`, `log` events of one line each",
                                 schema: Schema.reference("Log"),
-                                streamType: "text/event-stream"
+                                events: [.init(name: "log", schema: "LogLine", isNumbered: false)]
                             ),
                             .badRequest,
                             .notFound,
+                            .tooManyStreams,
                         ],
                         handler: read
                     )
@@ -44,7 +46,7 @@ struct LogRoutes: Sendable {
 
     private func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let count = try tail(request)
-        if request.isFollowing { return try await follow(count, request, context) }
+        if try request.flag("follow") { return try await follow(count, request, context) }
         let id = try await reconciler.instance(of: context).id
         let lines = reconciler.logs.tail(id, count).map(LogView.object)
         return .json(.object(["id": .string(id), "lines": .array(lines)]))
@@ -97,10 +99,6 @@ package enum LogView {
     }
 }
 
-extension Request {
-    fileprivate var isFollowing: Bool { query("follow") == "true" || query("follow") == "1" }
-}
-
 extension Operation.QueryField {
     fileprivate static func tail(default count: Int, limit: Int) -> Operation.QueryField {
         Operation.QueryField(
@@ -115,6 +113,6 @@ extension Operation.QueryField {
     fileprivate static let follow = Operation.QueryField(
         name: "follow",
         text: "Go on with the lines that come, as server-sent events",
-        schema: .object(["type": "boolean"])
+        schema: Schema.boolean
     )
 }

@@ -14,10 +14,11 @@ struct ManifestRoutes: Sendable {
 
     var resources: [Resource] {
         [
-            Resource(path: "/manifest", access: .key, operations: [readOperation]),
-            Resource(path: "/plan", access: .key, operations: [planOperation]),
+            Resource(path: "/manifest", tag: .manifest, access: .key, operations: [readOperation]),
+            Resource(path: "/plan", tag: .manifest, access: .key, operations: [planOperation]),
             Resource(
                 path: "/export",
+                tag: .manifest,
                 access: .key,
                 operations: [
                     Operation(
@@ -25,7 +26,12 @@ struct ManifestRoutes: Sendable {
                         id: "exportManifest",
                         summary: "The live state as a manifest; planning it changes nothing",
                         answers: [
-                            .init(status: 200, text: "YAML; keys that were no references are in clear", type: Self.yaml)
+                            .init(
+                                status: 200,
+                                text: "YAML; keys that were no references are in clear",
+                                schema: Schema.reference("ManifestFile"),
+                                type: Self.yaml
+                            )
                         ]
                     ) { _, _ in .text(await reconciler.export(), type: Self.yaml) }
                 ]
@@ -40,7 +46,14 @@ struct ManifestRoutes: Sendable {
             method: .get,
             id: "getManifest",
             summary: "The declared layer as it was last read; secrets are masked",
-            answers: [.init(status: 200, text: "What is declared", schema: Schema.reference("Manifest"))]
+            answers: [
+                .init(
+                    status: 200,
+                    text: "What is declared",
+                    schema: Schema.reference("Manifest"),
+                    headers: [.init(name: "ETag", text: "The revision", schema: Schema.etag)]
+                )
+            ]
         ) { _, _ in
             let layer = await reconciler.declaredLayer()
             var response = Response.json(view(layer))
@@ -54,14 +67,31 @@ struct ManifestRoutes: Sendable {
             method: .post,
             id: "plan",
             summary: "What a manifest would change: the one in the body, or the daemon's own files as they are now",
+            details: "Nothing is changed. References in the body mean the daemon's environment and files; `include` is "
+                + "refused there.",
             parameters: [
                 .init(
                     name: "file",
-                    text: "Paths on the daemon's machine to plan instead; through the Unix socket alone"
+                    text: "Paths on the daemon's machine to plan instead; through the Unix socket alone",
+                    schema: Schema.texts
                 )
             ],
-            body: nil,
-            text: "A manifest; without one the files on disk are meant",
+            yaml: Schema.reference("ManifestFile"),
+            examples: [
+                .init(
+                    name: "manifest",
+                    text: "One tunnel and no other",
+                    value: [
+                        "version": 1,
+                        "tunnels": [
+                            "web": [
+                                "role": "client", "mode": "single", "tunnel": "127.0.0.1:8080",
+                                "target": "127.0.0.1:9090",
+                            ]
+                        ],
+                    ]
+                )
+            ],
             answers: [
                 .init(status: 200, text: "The plan", schema: Schema.reference("Plan")),
                 .init(

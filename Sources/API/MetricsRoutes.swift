@@ -21,6 +21,7 @@ struct MetricsRoutes: Sendable {
         [
             Resource(
                 path: "/metrics",
+                tag: .pages,
                 access: .key,
                 operations: [
                     Operation(

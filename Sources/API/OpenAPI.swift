@@ -10,58 +10,62 @@ struct OpenAPI {
     let base: String
 
     var document: JSONValue {
-        .object([
+        [
             "openapi": "3.1.0",
-            "info": .object([
+            "info": [
                 "title": "nodepass",
                 "version": .string(Version.api),
-                "description": "Tunnels of this daemon: NodePass's master API, and what a declarative one adds.",
-            ]),
-            "servers": .array([.object(["url": "/"])]),
-            "security": .array([.object(["key": .array([])]), .object(["bearer": .array([])])]),
+                "summary": "Tunnels of this daemon: NodePass's master API, and what a declarative one adds.",
+                "description": .string(Self.introduction),
+            ],
+            "servers": [["url": "/", "description": "The daemon that this document came from"]],
+            "tags": .array(
+                APITag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.text)] }
+            ),
+            "security": [["key": []], ["bearer": []]],
             "paths": .object(
                 api.map { JSONValue.Member(base + $0.path, path($0)) }
                     + probes.map { JSONValue.Member($0.path, path($0)) }
             ),
-            "components": .object([
-                "securitySchemes": .object([
-                    "key": .object(["type": "apiKey", "in": "header", "name": "X-API-Key"]),
-                    "bearer": .object(["type": "http", "scheme": "bearer"]),
-                ]),
+            "components": [
+                "securitySchemes": [
+                    "key": [
+                        "type": "apiKey", "in": "header", "name": "X-API-Key",
+                        "description": "The API key; `nodepass key show` prints it.",
+                    ],
+                    "bearer": ["type": "http", "scheme": "bearer", "description": "The same key."],
+                ],
                 "schemas": Schema.components,
-            ]),
-        ])
+            ],
+        ]
     }
 
     private func path(_ resource: Resource) -> JSONValue {
-        var members: [JSONValue.Member] = []
-        if resource.path.contains("{id}") {
-            members.append(JSONValue.Member("parameters", .array([Self.idParameter])))
-        }
-        members += resource.operations.map { operation in
+        let shared = resource.path.contains("{id}") ? [JSONValue.Member("parameters", [Self.idParameter])] : []
+        let operations = resource.operations.map { operation in
             JSONValue.Member(operation.method.rawValue.lowercased(), self.operation(operation, of: resource))
         }
-        return .object(members)
+        return .object(shared + operations)
     }
 
     private func operation(_ operation: Operation, of resource: Resource) -> JSONValue {
         var members: [JSONValue.Member] = [
             JSONValue.Member("operationId", .string(operation.id)),
+            JSONValue.Member("tags", [.string(resource.tag.rawValue)]),
             JSONValue.Member("summary", .string(operation.summary)),
         ]
-        if resource.access == .open { members.append(JSONValue.Member("security", .array([]))) }
+        if let details = operation.details { members.append(JSONValue.Member("description", .string(details))) }
+        if resource.access == .open { members.append(JSONValue.Member("security", [])) }
         if !operation.parameters.isEmpty {
             members.append(JSONValue.Member("parameters", .array(operation.parameters.map(parameter))))
         }
         if let body = operation.body {
-            let content = JSONValue.object(["application/json": .object(["schema": Schema.reference(body)])])
-            members.append(JSONValue.Member("requestBody", .object(["required": true, "content": content])))
+            let content = content("application/json", Schema.reference(body), examples: operation.examples)
+            members.append(JSONValue.Member("requestBody", ["required": true, "content": .object([content])]))
         }
-        if let text = operation.text {
-            let content = content("application/yaml", .object(["type": "string", "description": .string(text)]))
-            members.append(
-                JSONValue.Member("requestBody", .object(["required": false, "content": .object([content])]))
-            )
+        if let yaml = operation.yaml {
+            let content = content("application/yaml", yaml, examples: operation.examples)
+            members.append(JSONValue.Member("requestBody", ["required": false, "content": .object([content])]))
         }
         members.append(JSONValue.Member("responses", responses(of: operation, access: resource.access)))
         return .object(members)
@@ -70,7 +74,7 @@ struct OpenAPI {
     private func responses(of operation: Operation, access: Resource.Access) -> JSONValue {
         var answers = operation.answers
         if access == .key { answers += Operation.Answer.keyed }
-        if operation.body != nil || operation.text != nil { answers += Operation.Answer.withBody }
+        if operation.body != nil || operation.yaml != nil { answers += Operation.Answer.withBody }
         let members = answers.sorted { $0.status < $1.status }.map { answer in
             JSONValue.Member(String(answer.status), self.answer(answer))
         }
@@ -78,48 +82,116 @@ struct OpenAPI {
     }
 
     private func answer(_ answer: Operation.Answer) -> JSONValue {
+        var members = [JSONValue.Member("description", .string(answer.text))]
+        if !answer.headers.isEmpty {
+            members.append(JSONValue.Member("headers", .object(answer.headers.map(header))))
+        }
         var forms: [JSONValue.Member] = []
         if let schema = answer.schema {
             forms.append(content(answer.type, schema))
         } else if answer.type != "application/json" {
-            forms.append(content(answer.type, .object(["type": "string"])))
+            forms.append(content(answer.type, ["type": "string"]))
         }
-        if let stream = answer.streamType { forms.append(content(stream, .object(["type": "string"]))) }
-        let description = JSONValue.Member("description", .string(answer.text))
-        return .object([description] + (forms.isEmpty ? [] : [JSONValue.Member("content", .object(forms))]))
+        if !answer.events.isEmpty { forms.append(content("text/event-stream", Schema.stream(of: answer.events))) }
+        if !forms.isEmpty { members.append(JSONValue.Member("content", .object(forms))) }
+        if !answer.links.isEmpty {
+            members.append(JSONValue.Member("links", .object(answer.links.map(link))))
+        }
+        return .object(members)
     }
 
-    private func content(_ type: String, _ schema: JSONValue) -> JSONValue.Member {
-        JSONValue.Member(type, .object(["schema": schema]))
+    private func header(_ header: Operation.Header) -> JSONValue.Member {
+        JSONValue.Member(
+            header.name,
+            ["description": .string(header.text), "required": .bool(header.isRequired), "schema": header.schema]
+        )
+    }
+
+    private func link(_ operation: String) -> JSONValue.Member {
+        JSONValue.Member(operation, ["operationId": .string(operation), "parameters": ["id": "$response.body#/id"]])
+    }
+
+    private func content(
+        _ type: String,
+        _ schema: JSONValue,
+        examples: [Operation.Example] = []
+    ) -> JSONValue.Member {
+        guard !examples.isEmpty else { return JSONValue.Member(type, ["schema": schema]) }
+        let shown = examples.map { JSONValue.Member($0.name, ["summary": .string($0.text), "value": $0.value]) }
+        return JSONValue.Member(type, ["schema": schema, "examples": .object(shown)])
     }
 
     private func parameter(_ field: Operation.QueryField) -> JSONValue {
-        .object([
+        [
             "name": .string(field.name),
             "in": .string(field.place),
             "description": .string(field.text),
             "required": .bool(field.isRequired),
             "schema": field.schema,
-        ])
+        ]
     }
 
-    private static let idParameter = JSONValue.object([
+    private static let idParameter: JSONValue = [
         "name": "id",
         "in": "path",
         "required": true,
         "description": "8 lower-case hex digits; eight asterisks are the API key's row",
-        "schema": .object(["type": "string", "pattern": "^([0-9a-f]{8}|\\*{8})$"]),
-    ])
+        "schema": Schema.id,
+    ]
+
+    private static let introduction = """
+        Everything but probes and pages asks for the API key, in `X-API-Key` or as a bearer token; through the daemon's Unix \
+        socket nobody is asked.
+
+        Of a JSON body the first value counts, whatever its Content-Type says; members that no operation knows are ignored. \
+        Answers are compact JSON and end with a line feed. A refusal is an `Error`: `error` and `message` are the same text, \
+        `code` is stable. A method that a path does not have is 405 with `Allow`; what is no path at all is 404 as plain text.
+
+        Each answer carries CORS fields for every origin, and `OPTIONS` of every path is 200 without a key.
+        """
+}
+
+extension APITag {
+    /// One sentence for the document.
+    fileprivate var text: String {
+        switch self {
+        case .instances: "Tunnels: list, create, control, replace and delete them, and read their logs."
+        case .manifest: "What is declared, what a manifest would change, and how far the daemon has come with it."
+        case .events: "Server-sent events of instances and of the reconciler; a stream resumes after the id it names."
+        case .master: "The daemon, its machine, and what it can reach."
+        case .pages: "For supervisors, scrapers and readers; outside the prefix where supervisors look for them."
+        }
+    }
 }
 
 extension Operation.Answer {
     /// What every operation behind the key can answer.
     fileprivate static let keyed = [
         Operation.Answer(status: 401, text: "No key, or a wrong one", schema: Schema.reference("Error")),
-        Operation.Answer(status: 429, text: "Too many wrong keys from this address", schema: Schema.reference("Error")),
+        Operation.Answer(
+            status: 429,
+            text: "Too many wrong keys from this address; a right one is always let through",
+            schema: Schema.reference("Error"),
+            headers: [.retryAfter]
+        ),
     ]
     fileprivate static let withBody = [
         Operation.Answer(status: 408, text: "The body did not arrive in time", schema: Schema.reference("Error")),
         Operation.Answer(status: 413, text: "The body is over the limit", schema: Schema.reference("Error")),
     ]
+}
+
+extension Operation.Header {
+    /// Seconds.
+    static let retryAfter = Operation.Header(
+        name: "Retry-After",
+        text: "Seconds until it is worth trying again",
+        schema: ["type": "integer", "minimum": 1]
+    )
+    static let etag = Operation.Header(
+        name: "ETag",
+        text: "Names this state; `If-Match` takes it. The API key's row has none",
+        isRequired: false,
+        schema: Schema.etag
+    )
 }

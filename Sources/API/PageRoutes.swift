@@ -69,13 +69,20 @@ struct PageRoutes: Sendable {
     ) -> Resource {
         Resource(
             path: path,
+            tag: .pages,
             access: .open,
             operations: [
                 Operation(
                     method: .get,
                     id: id,
                     summary: summary,
-                    answers: [.init(status: 200, text: "Its text", type: type)]
+                    parameters: [
+                        .init(name: "If-None-Match", text: "The ETag of what the reader has", place: "header")
+                    ],
+                    answers: [
+                        .init(status: 200, text: "Its text", type: type, headers: [.fileTag]),
+                        .init(status: 304, text: "The reader has it", headers: [.fileTag]),
+                    ]
                 ) { request, _ in file.answer(to: request) }
             ]
         )
@@ -113,6 +120,14 @@ private struct EmbeddedFile: Sendable {
         guard request.headers[.ifNoneMatch] != tag else { return Response(status: .notModified, headers: headers) }
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: body))
     }
+}
+
+extension Operation.Header {
+    fileprivate static let fileTag = Operation.Header(
+        name: "ETag",
+        text: "Names this text; `If-None-Match` takes it",
+        schema: Schema.etag
+    )
 }
 
 extension HTTPField.Name {

@@ -12,13 +12,15 @@ struct PingRoutes: Sendable {
         [
             Resource(
                 path: "/tcping",
+                tag: .master,
                 access: .key,
                 operations: [
                     Operation(
                         method: .get,
                         id: "pingTarget",
                         summary: "Measure a TCP connect to host:port",
-                        parameters: [.init(name: "target", text: "host:port", isRequired: true)],
+                        details: "That a target can not be reached is an answer too. At most 10 are measured at once.",
+                        parameters: [.target],
                         answers: [
                             .init(status: 200, text: "Reached or not", schema: Schema.reference("Ping")), .badRequest,
                         ]
@@ -31,6 +33,15 @@ struct PingRoutes: Sendable {
             )
         ]
     }
+}
+
+extension Operation.QueryField {
+    fileprivate static let target = Operation.QueryField(
+        name: "target",
+        text: "host:port",
+        isRequired: true,
+        schema: ["type": "string", "minLength": 1, "examples": ["127.0.0.1:80"]]
+    )
 }
 
 /// Connects to targets, a few at a time.

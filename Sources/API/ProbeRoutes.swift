@@ -10,6 +10,7 @@ struct ProbeRoutes: Sendable {
         [
             Resource(
                 path: "/healthz",
+                tag: .pages,
                 access: .open,
                 operations: [
                     Operation(
@@ -22,6 +23,7 @@ struct ProbeRoutes: Sendable {
             ),
             Resource(
                 path: "/readyz",
+                tag: .pages,
                 access: .open,
                 operations: [
                     Operation(

@@ -12,9 +12,15 @@ struct ReconcileRoutes: Sendable {
 
     var resources: [Resource] {
         [
-            Resource(path: "/reconcile", access: .key, operations: [readOperation, reconcileOperation]),
+            Resource(
+                path: "/reconcile",
+                tag: .manifest,
+                access: .key,
+                operations: [readOperation, reconcileOperation]
+            ),
             Resource(
                 path: "/reconcile/events",
+                tag: .events,
                 access: .key,
                 operations: [
                     Operation(
@@ -26,7 +32,7 @@ struct ReconcileRoutes: Sendable {
                             .init(
                                 status: 200,
                                 text: "`plan`, `apply`, `reject`, `override`, `release` and `drift` events",
-                                type: "text/event-stream"
+                                events: Self.events
                             ),
                             .badRequest,
                             .tooManyStreams,
@@ -37,6 +43,13 @@ struct ReconcileRoutes: Sendable {
             ),
         ]
     }
+
+    private static let events: [Operation.Event] = [
+        .init(name: "plan", schema: "PlanEvent"), .init(name: "apply", schema: "ApplyEvent"),
+        .init(name: "reject", schema: "RejectEvent"), .init(name: "override", schema: "OverrideEvent"),
+        .init(name: "release", schema: "ReleaseEvent"), .init(name: "drift", schema: "DriftEvent"),
+        .init(name: "shutdown", schema: "InstanceEvent", isNumbered: false),
+    ]
 
     private var readOperation: Operation {
         Operation(
@@ -55,13 +68,13 @@ struct ReconcileRoutes: Sendable {
             parameters: [
                 .init(
                     name: "wait",
-                    text: "How long to wait until every tunnel runs or has failed, such as 30s",
-                    schema: .object(["type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$"])
+                    text: "How long to wait until every tunnel runs or has failed; at most 5 minutes",
+                    schema: Schema.duration
                 ),
                 .init(
                     name: "dryRun",
                     text: "Answer how things stand without reading the manifest again",
-                    schema: .object(["type": "boolean"])
+                    schema: Schema.boolean
                 ),
             ],
             answers: [
@@ -78,7 +91,7 @@ struct ReconcileRoutes: Sendable {
 
     private func reconcile(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let wait = try request.duration("wait") ?? .zero
-        if !request.isDryRun { await watcher?.reread() }
+        if try !request.isDryRun { await watcher?.reread() }
         if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
         let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
         let status = await reconciler.status()
@@ -111,7 +124,7 @@ struct ReconcileRoutes: Sendable {
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let notices = reconciler.notices
         let subscription =
-            if let id = request.lastEventID {
+            if let id = try request.lastEventID {
                 try notices.subscribe(afterID: id)
             } else {
                 try notices.subscribe(last: try request.noticeTail)

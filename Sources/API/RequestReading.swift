@@ -59,12 +59,31 @@ extension Request {
     }
 
     /// The event a stream shall go on after.
+    ///
+    /// What a browser sends in the header is its own doing: with an id that is none of ours the stream begins anew.
     var lastEventID: Int64? {
-        (query("lastEventId") ?? headers[.lastEventID]).flatMap { Int64($0) }
+        get throws(APIError) {
+            guard let text = query("lastEventId") else { return headers[.lastEventID].flatMap { Int64($0) } }
+            guard let id = Int64(text), id >= 0 else {
+                throw APIError(.badRequest, "parameter", "lastEventId takes the id of an event")
+            }
+            return id
+        }
     }
 
     /// True where `?dryRun=true` asks to validate and answer without doing.
-    var isDryRun: Bool { query("dryRun") == "true" || query("dryRun") == "1" }
+    var isDryRun: Bool {
+        get throws(APIError) { try flag("dryRun") }
+    }
+
+    /// A query parameter that is true or false; a word that is neither must not do what it might have meant to prevent.
+    func flag(_ name: String) throws(APIError) -> Bool {
+        switch query(name) {
+        case "true", "1": return true
+        case nil, "false", "0": return false
+        default: throw APIError(.badRequest, "parameter", "\(name) takes true or false")
+        }
+    }
 
     /// How long an override shall stand (`?ttl=30m`); nil where nothing is said.
     func overrideLifetime() throws(APIError) -> Duration? { try duration("ttl") }

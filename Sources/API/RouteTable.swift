@@ -12,10 +12,20 @@ struct Resource: Sendable {
 
     /// Below the prefix and `v1`: `/instances/{id}`; outside it for probes.
     let path: String
+    let tag: APITag
     let access: Access
     let operations: [Operation]
     /// Throws when what the path names does not exist: NodePass looks for it before it looks at the method.
     var lookup: (@Sendable (APIRequestContext) async throws -> Void)?
+}
+
+/// A group of resources in the document, in the order readers meet them.
+enum APITag: String, Sendable, CaseIterable {
+    case instances = "Instances"
+    case manifest = "Manifest and reconciling"
+    case events = "Events"
+    case master = "Master"
+    case pages = "Probes and pages"
 }
 
 /// One method of a resource: how it is documented and what it does.
@@ -25,22 +35,50 @@ struct Operation: Sendable {
     let method: HTTPRequest.Method
     let id: String
     let summary: String
+    /// What the summary does not say.
+    var details: String?
     var parameters: [QueryField] = []
     /// Names a schema of the OpenAPI document; nil without a body.
     var body: String?
-    /// What a body that is no JSON, and may be absent, holds.
-    var text: String?
+    /// What a body that is YAML, and may be absent, holds.
+    var yaml: JSONValue?
+    /// Bodies to begin with, each under what it is an example of.
+    var examples: [Example] = []
     var answers: [Answer]
     let handler: Handler
 
-    /// A documented answer; `schema` is nil where there is no JSON body.
+    /// A documented answer; without `schema` and `events` it has no body, or one that is plain text.
     struct Answer: Sendable {
         let status: Int
         let text: String
         var schema: JSONValue?
         var type = "application/json"
-        /// What it is instead where a parameter asks for a stream.
-        var streamType: String?
+        /// Schemas of the server-sent events it consists of, where it is a stream or a parameter makes it one.
+        var events: [Event] = []
+        var headers: [Header] = []
+        /// Ids of the operations that its `id` leads to.
+        var links: [String] = []
+    }
+
+    /// One kind of server-sent event: its name and the schema of its `data`.
+    struct Event: Sendable {
+        let name: String
+        let schema: String
+        /// False for those that are not stored, which a stream can not go on after.
+        var isNumbered = true
+    }
+
+    struct Example: Sendable {
+        let name: String
+        let text: String
+        let value: JSONValue
+    }
+
+    struct Header: Sendable {
+        let name: String
+        let text: String
+        var isRequired = true
+        var schema: JSONValue = ["type": "string"]
     }
 
     /// A documented parameter of the query or a header field.
@@ -49,7 +87,7 @@ struct Operation: Sendable {
         let text: String
         var place = "query"
         var isRequired = false
-        var schema: JSONValue = .object(["type": "string"])
+        var schema: JSONValue = ["type": "string"]
     }
 }
 
@@ -74,7 +112,7 @@ extension Router where Context == APIRequestContext {
             "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "ACL", "BIND", "CHECKOUT",
             "COPY", "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY",
             "PROPFIND", "PROPPATCH", "PURGE", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "UNBIND", "UNLINK",
-            "UNLOCK", "UNSUBSCRIBE",
+            "UNLOCK", "UNSUBSCRIBE", "QUERY",
         ]
         return names.compactMap { HTTPRequest.Method($0) }
     }

@@ -1,116 +1,116 @@
 import Config
 import Reconciler
 
-/// The JSON Schemas of the reconciler's answers.
+/// How far the daemon has come with its manifest, and what it holds.
 extension Schema {
-    static var changeClass: JSONValue { words(ChangeClass.allCases.map(\.rawValue)) }
+    static var reconciling: [JSONValue.Member] {
+        [
+            .init("Reconcile", reconcile), .init("TunnelPhase", tunnelPhase), .init("Rejection", rejection),
+            .init("Outcome", outcome), .init("TunnelOutcome", tunnelOutcome), .init("Manifest", manifest),
+            .init("DeclaredTunnel", declaredTunnel), .init("Policy", policy),
+        ]
+    }
 
-    static var reconcile: JSONValue {
-        let tunnel = object(
+    private static var reconcile: JSONValue {
+        record(
+            "The reconciler's state",
             [
-                "id": text, "name": nullable(text), "revision": text, "phase": phase, "reason": reason, "message": text,
-                "overridden": boolean,
-            ],
-            required: ["id", "phase"]
-        )
-        return object(
-            [
-                "ready": boolean, "observed": text, "applied": text, "lastPass": nullable(text),
-                "passMilliseconds": .object(["type": "number"]), "passes": count, "actions": count, "rejections": count,
-                "rejection": nullable(rejection), "diagnostics": list("Diagnostic"), "invalid": texts,
-                "overridden": count, "failing": count, "storage": nullable(text),
-                "tunnels": .object(["type": "array", "items": tunnel]),
-            ],
-            required: ["ready", "observed", "applied", "tunnels"]
+                "ready": boolean("Whether the first pass is done"),
+                "observed": revision("Of the manifest that was last read"),
+                "applied": revision("Of the manifest that a pass has applied"),
+                "lastPass": nullable(time("When the last pass ended")),
+                "passMilliseconds": ["description": "How long it took", "type": "number", "minimum": 0],
+                "passes": count("Since the start"), "actions": count("Steps of all passes since the start"),
+                "rejections": count("Manifests that changed nothing, since the start"),
+                "rejection": nullable(reference("Rejection")),
+                "diagnostics": list("Diagnostic", "What the manifest's reader has to say"),
+                "invalid": texts("Names whose declaration is wrong: they stay as they were"),
+                "overridden": count("Declared tunnels that requests have changed"),
+                "failing": count("Tunnels in backoff or failed"),
+                "storage": nullable(text("What keeps the store from taking writes")),
+                "tunnels": list("TunnelPhase"),
+            ]
         )
     }
 
-    static var outcome: JSONValue {
-        let tunnel = object(
+    private static var tunnelPhase: JSONValue {
+        record(
+            "Where a tunnel is",
             [
-                "id": text, "name": nullable(text), "alias": text, "revision": text,
-                "outcome": words(AppliedInstance.Outcome.allCases.map(\.rawValue)), "phase": phase, "reason": reason,
-                "message": text,
-            ],
-            required: ["id", "outcome", "phase"]
-        )
-        return object(
-            [
-                "revision": text, "behind": count, "invalid": texts,
-                "tunnels": .object(["type": "array", "items": tunnel]),
-            ],
-            required: ["revision", "behind", "invalid", "tunnels"]
-        )
-    }
-
-    static var plan: JSONValue {
-        let change = object(
-            ["path": text, "class": changeClass, "old": text, "new": text],
-            required: ["path", "class", "old", "new"]
-        )
-        let connections = object(
-            ["count": count, "effect": words(PlanReport.Connections.Effect.allCases.map(\.rawValue)), "limit": text],
-            required: ["count", "effect", "limit"]
-        )
-        let step = object(
-            [
-                "action": words(PlanReport.Action.allCases.map(\.rawValue)), "name": text, "id": text,
-                "source": nullable(text), "route": text, "changes": .object(["type": "array", "items": change]),
-                "connections": nullable(connections),
-            ],
-            required: ["action", "name", "id", "changes"]
-        )
-        let conflict = object(
-            ["address": text, "transport": words(["tcp", "udp"]), "tunnels": texts],
-            required: ["address", "transport", "tunnels"]
-        )
-        return object(
-            [
-                "revision": text, "changes": boolean,
-                "summary": .object(["type": "object", "additionalProperties": count]),
-                "steps": .object(["type": "array", "items": step]),
-                "overridden": .object(["type": "array", "items": overridden]),
-                "conflicts": .object(["type": "array", "items": conflict]),
-                "diagnostics": list("Diagnostic"),
-            ],
-            required: ["revision", "changes", "summary", "steps", "overridden", "conflicts", "diagnostics"]
-        )
-    }
-
-    private static var overridden: JSONValue {
-        object(
-            [
-                "name": text, "id": text, "since": text, "until": nullable(text), "by": text, "present": text,
-                "declared": text,
-            ],
-            required: ["name", "id", "since", "by", "present", "declared"]
-        )
-    }
-
-    static var manifest: JSONValue {
-        let policy = object(
-            ["overrides": words(["allow", "deny"]), "overrideTTL": text, "prune": boolean],
-            required: ["overrides", "overrideTTL", "prune"]
-        )
-        let tunnel = object(
-            [
-                "name": text, "id": text, "source": nullable(text), "revision": text, "valid": boolean,
-                "state": words(["running", "stopped"]), "fields": list("Field"),
-            ],
-            required: ["name", "id", "revision", "valid", "state", "fields"]
-        )
-        return object(
-            [
-                "files": texts, "revision": text, "policy": policy,
-                "tunnels": .object(["type": "array", "items": tunnel]),
-                "overridden": .object(["type": "array", "items": overridden]), "diagnostics": list("Diagnostic"),
-                "rejection": nullable(rejection),
-            ],
-            required: ["files", "revision", "policy", "tunnels", "overridden", "diagnostics"]
+                "id": id, "name": name, "revision": revision("Of the declaration that is applied"), "phase": phase,
+                "reason": reason, "message": text("In a sentence; may be empty"),
+                "overridden": boolean("Whether a request has changed it"),
+            ]
         )
     }
 
     private static var rejection: JSONValue {
-        object(["time": text, "diagnostics": list("Diagnostic")], required: ["time", "diagnostics"])
+        record(
+            "A manifest on disk that changes nothing, because it does not read",
+            ["time": time("Since when"), "diagnostics": list("Diagnostic")]
+        )
+    }
+
+    private static var outcome: JSONValue {
+        record(
+            "What became of every tunnel",
+            [
+                "revision": revision("Of the manifest that is applied"),
+                "behind": count("How many are pending or failed"),
+                "invalid": texts("Names whose declaration is wrong: they stay as they were"),
+                "tunnels": list("TunnelOutcome"),
+            ]
+        )
+    }
+
+    private static var tunnelOutcome: JSONValue {
+        record(
+            "What became of a tunnel",
+            [
+                "id": id, "name": name, "alias": text("Name shown in dashboards"),
+                "revision": revision("Of the declaration that is applied"),
+                "outcome": words(
+                    AppliedInstance.Outcome.allCases.map(\.rawValue),
+                    "`waiting` is as it should be, its other end is not there; `pending` ran out of time"
+                ),
+                "phase": phase, "reason": reason, "message": text("In a sentence; may be empty"),
+            ]
+        )
+    }
+
+    private static var manifest: JSONValue {
+        record(
+            "The declared layer as it was last read",
+            [
+                "files": texts("What was read"), "revision": revision("Of its content; the `ETag` too"),
+                "policy": reference("Policy"), "tunnels": list("DeclaredTunnel", "By name"),
+                "overridden": list("Overridden", "Tunnels that requests have changed"),
+                "diagnostics": list("Diagnostic", "What the reader has to say"),
+                "rejection": nullable(reference("Rejection")),
+            ]
+        )
+    }
+
+    private static var declaredTunnel: JSONValue {
+        record(
+            "A tunnel as it is declared",
+            [
+                "name": text("Its name", example: "web"), "id": id, "source": source,
+                "revision": revision("Of its declaration"),
+                "valid": boolean("False where its present declaration is wrong: this is its last good one"),
+                "state": described("What is declared", runState), "fields": list("Field", "Keys not at their default"),
+            ]
+        )
+    }
+
+    private static var policy: JSONValue {
+        record(
+            "What the outside world may do",
+            [
+                "overrides": words(["allow", "deny"], "Whether requests may change declared tunnels"),
+                "overrideTTL": text("How long such a change stands; `0s` is for ever", example: "30m0s"),
+                "prune": boolean("Whether a tunnel that leaves the manifest is deleted"),
+            ]
+        )
     }
 }

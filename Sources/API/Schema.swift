@@ -2,261 +2,140 @@ import Config
 import Reconciler
 import Tunnel
 
-/// The JSON Schemas of the OpenAPI document.
+/// The JSON Schemas of the OpenAPI document: strict, so that a test can hold every answer against them.
 enum Schema {
     static func reference(_ name: String) -> JSONValue {
-        .object(["$ref": .string("#/components/schemas/\(name)")])
+        ["$ref": .string("#/components/schemas/\(name)")]
     }
 
-    static func list(_ name: String) -> JSONValue {
-        .object(["type": "array", "items": reference(name)])
+    static func list(_ name: String, _ description: String? = nil) -> JSONValue {
+        described(description, ["type": "array", "items": reference(name)])
     }
-
-    /// One instance with `success` and `data`.
-    static let answer = reference("InstanceAnswer")
 
     static var components: JSONValue {
-        .object([
-            "Instance": instance,
-            "InstanceAnswer": .object([
-                "allOf": .array([
-                    reference("Instance"),
-                    object(details),
-                    object(
-                        [
-                            "success": boolean,
-                            "data": .object(["allOf": .array([reference("Instance"), object(details)])]),
-                        ],
-                        required: ["success", "data"]
-                    ),
-                ])
-            ]),
-            "Meta": meta,
-            "Override": override,
-            "Certificate": certificate,
-            "Transition": object(
-                ["phase": phase, "reason": reason, "message": text, "time": text],
-                required: ["phase", "reason", "message", "time"]
-            ),
-            "InstanceCreation": creation,
-            "InstanceReplacement": replacement,
-            "InstancePatch": patch,
-            "Info": info,
-            "InfoUpdate": object(["alias": nullable(shortText)]),
-            "Ping": object(
-                ["target": text, "connected": boolean, "latency": count, "error": nullable(text)],
-                required: ["target", "connected", "latency", "error"]
-            ),
-            "Reconcile": reconcile,
-            "Outcome": outcome,
-            "Plan": plan,
-            "Manifest": manifest,
-            "Field": object(
-                ["path": text, "value": text, "class": changeClass, "source": nullable(text)],
-                required: ["path", "value", "class", "source"]
-            ),
-            "LastEvent": object(
-                [
-                    "id": count, "time": text, "type": text, "phase": text, "reason": text, "message": text,
-                    "cause": text, "by": text,
-                ],
-                required: ["id", "time", "type"]
-            ),
-            "Log": log,
-            "History": history,
-            "HistoryOverview": historyOverview,
-            "Error": object(
-                ["error": text, "message": text, "code": text, "source": text, "details": list("Diagnostic")],
-                required: ["error", "message"]
-            ),
-            "Diagnostic": object(
-                ["severity": text, "location": nullable(text), "path": text, "message": text, "code": text],
-                required: ["severity", "path", "message", "code"]
-            ),
-        ])
+        .object(instances + requests + daemon + histories + reconciling + plans + events + declarations)
     }
 
-    // MARK: Instances
+    // MARK: Texts
 
-    private static var instance: JSONValue {
-        let v1: KeyValuePairs<String, JSONValue> = [
-            "id": text,
-            "alias": text,
-            "type": words(["client", "server", ""]),
-            "status": words(["running", "stopped", "error", ""]),
-            "url": text,
-            "config": text,
-            "restart": boolean,
-            "meta": reference("Meta"),
-            "mode": count, "ping": count, "pool": count, "tcps": count, "udps": count,
-            "tcprx": count, "tcptx": count, "udprx": count, "udptx": count,
-        ]
-        let ours: KeyValuePairs<String, JSONValue> = [
-            "name": nullable(text),
-            "origin": words(Instance.Origin.allWords),
-            "source": nullable(text),
-            "phase": phase,
-            "reason": reason,
-            "message": text,
-            "revision": text,
-            "override": nullable(reference("Override")),
-            "connections": count, "pool_size": count, "uptime": count,
-            "tcp_in": count, "tcp_out": count, "udp_in": count, "udp_out": count,
-            "draining": nullable(object(["connections": count, "until": text], required: ["connections", "until"])),
-            "rejected": count,
-            "certificate": nullable(reference("Certificate")),
-        ]
-        return .object([
-            "type": "object",
-            "properties": .object((Array(v1) + Array(ours)).map { JSONValue.Member($0.key, $0.value) }),
-            "required": .array(v1.map { .string($0.key) }),
-        ])
+    static let text: JSONValue = ["type": "string"]
+    static let texts: JSONValue = ["type": "array", "items": text]
+
+    static func text(_ description: String, example: String? = nil) -> JSONValue {
+        guard let example else { return described(description, text) }
+        return described(description, ["type": "string", "examples": [.string(example)]])
     }
 
-    /// What only the answer about one instance has.
-    private static var details: KeyValuePairs<String, JSONValue> {
-        [
-            "listening": texts, "history": list("Transition"), "shown": text, "fields": list("Field"),
-            "events": list("LastEvent"),
-        ]
+    static func text(_ description: String, pattern: String, example: String? = nil) -> JSONValue {
+        var members: [JSONValue.Member] = [.init("type", "string"), .init("pattern", .string(pattern))]
+        if let example { members.append(.init("examples", [.string(example)])) }
+        return described(description, .object(members))
     }
 
-    static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue)) }
+    static func texts(_ description: String) -> JSONValue { described(description, texts) }
 
-    static var reason: JSONValue { words([""] + TunnelReason.allCases.map(\.rawValue)) }
+    static func words(_ words: [String], _ description: String? = nil) -> JSONValue {
+        described(description, ["type": "string", "enum": .array(words.map(JSONValue.string))])
+    }
 
-    private static var certificate: JSONValue {
-        let time: JSONValue = .object(["type": "string", "format": "date-time"])
-        return object(
-            [
-                "subject": text, "notBefore": time, "notAfter": time, "fingerprint": text, "expiresInDays": count,
-                "warning": nullable(text),
-            ],
-            required: ["subject", "notBefore", "notAfter", "fingerprint", "expiresInDays", "warning"]
+    /// RFC 3339, in UTC.
+    static func time(_ description: String) -> JSONValue {
+        described(description, ["type": "string", "format": "date-time"])
+    }
+
+    static let etag: JSONValue = ["type": "string", "pattern": "^\"[^\"]*\"$"]
+
+    static let id: JSONValue = [
+        "type": "string", "pattern": "^([0-9a-f]{8}|\\*{8})$", "examples": ["1a2b3c4d"],
+    ]
+
+    /// Hashes of what is declared; empty before anything is.
+    static func revision(_ description: String) -> JSONValue {
+        text(description, pattern: "^[0-9a-f]*$", example: "0a1b2c3d4e5f")
+    }
+
+    /// A line of a manifest.
+    static let source = nullable(text("The line that declares it", pattern: ":[0-9]+$", example: "tunnels.yaml:12"))
+
+    static let name = nullable(text("Its name in the manifest; null where the API created it", example: "web"))
+
+    // MARK: Numbers
+
+    static let boolean: JSONValue = ["type": "boolean"]
+
+    static func boolean(_ description: String) -> JSONValue { described(description, boolean) }
+
+    /// Whole and not negative, as 64-bit signed clients read it.
+    static let count: JSONValue = ["type": "integer", "format": "int64", "minimum": 0]
+
+    static func count(_ description: String) -> JSONValue { described(description, count) }
+
+    static func integer(_ description: String) -> JSONValue {
+        described(description, ["type": "integer", "format": "int64"])
+    }
+
+    // MARK: Words of the domain
+
+    static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue), "Where it is in its life") }
+
+    static var reason: JSONValue {
+        words([""] + TunnelReason.allCases.map(\.rawValue), "Why; empty where the phase says it all")
+    }
+
+    static var changeClass: JSONValue {
+        words(
+            ChangeClass.allCases.map(\.rawValue),
+            "What a change of this key costs: nothing, nothing that is open, the session, or the address"
         )
     }
 
-    private static var meta: JSONValue {
-        object(["peer": peer, "tags": tags], required: ["peer", "tags"])
-    }
+    static let runState = words(["running", "stopped"])
 
-    private static var peer: JSONValue {
-        object(["sid": nullable(shortText), "type": nullable(shortText), "alias": nullable(shortText)])
-    }
+    /// What `GoDuration` reads, without what it refuses as too long or as nothing.
+    static let duration: JSONValue = [
+        "type": "string",
+        "pattern": .string(
+            "^([1-9][0-9]{0,2}d|[1-9][0-9]{0,3}h|[1-9][0-9]{0,5}(ms|s|m))([0-9]{1,3}(\\.[0-9]{1,3})?(ms|s|m|h)){0,2}$"
+        ),
+        "examples": ["30s", "1h30m"],
+    ]
 
-    private static var tags: JSONValue {
-        .object(["type": "object", "additionalProperties": shortText])
-    }
+    // MARK: Composing
 
-    private static var override: JSONValue {
-        object(
-            [
-                "state": words(["running", "stopped"]), "command": text, "deleted": boolean, "alias": text,
-                "tags": tags, "peer": peer, "restart": boolean, "since": text, "until": nullable(text), "by": text,
-            ],
-            required: ["since", "until", "by"]
-        )
-    }
-
-    private static var patchMeta: JSONValue { object(["peer": peer, "tags": tags]) }
-
-    private static var creation: JSONValue {
-        let members: KeyValuePairs<String, JSONValue> = [
-            "url": url, "spec": spec, "alias": shortText, "meta": patchMeta, "restart": boolean,
-        ]
-        return oneOf(members)
-    }
-
-    private static var replacement: JSONValue { oneOf(["url": url, "spec": spec]) }
-
-    private static var patch: JSONValue {
-        object([
-            "alias": nullable(shortText),
-            "action": nullable(words(InstancePatch.Action.allCases.map(\.rawValue))),
-            "restart": .object(["type": .array(["boolean", "null"])]),
-            "meta": patchMeta,
-        ])
-    }
-
-    private static var url: JSONValue {
-        .object([
-            "type": "string",
-            "maxLength": .int(Int64(TunnelURL.lengthLimitBytes)),
-            "examples": .array(["client://127.0.0.1:8080/127.0.0.1:9090?mode=1"]),
-        ])
-    }
-
-    private static var spec: JSONValue {
-        .object(["type": "object", "description": "The keys a tunnel has in a manifest (nodepass schema)"])
-    }
-
-    // MARK: The daemon
-
-    private static var info: JSONValue {
-        let texts = ["alias", "arch", "crt", "key", "log", "mid", "name", "os", "tls", "ver", "impl", "build"]
-        let counts = [
-            "cpu", "diskr", "diskw", "mem_total", "mem_used", "netrx", "nettx", "noc", "swap_total", "swap_used",
-            "sysup", "uptime",
-        ]
-        let members = texts.map { JSONValue.Member($0, text) } + counts.map { JSONValue.Member($0, count) }
-        return .object([
-            "type": "object",
-            "properties": .object(members),
-            "required": .array((texts + counts).map(JSONValue.string)),
-        ])
-    }
-
-    private static var log: JSONValue {
-        let line = object(
-            ["time": text, "level": words(LogLevel.allCases.map(\.rawValue)), "message": text],
-            required: ["time", "level", "message"]
-        )
-        return object(
-            ["id": text, "lines": .object(["type": "array", "items": line])],
-            required: ["id", "lines"]
-        )
-    }
-
-    // MARK: Small parts
-
-    static let text: JSONValue = .object(["type": "string"])
-    static let texts: JSONValue = .object(["type": "array", "items": text])
-    private static let shortText: JSONValue = .object([
-        "type": "string", "maxLength": .int(Int64(TunnelLabels.textLimitBytes)),
-    ])
-    static let boolean: JSONValue = .object(["type": "boolean"])
-    static let count: JSONValue = .object(["type": "integer", "format": "int64"])
-
-    static func words(_ words: [String]) -> JSONValue {
-        .object(["type": "string", "enum": .array(words.map(JSONValue.string))])
+    static func described(_ description: String?, _ schema: JSONValue) -> JSONValue {
+        guard let description, case .object(let members) = schema else { return schema }
+        return .object([.init("description", .string(description))] + members)
     }
 
     static func nullable(_ schema: JSONValue) -> JSONValue {
-        .object(["anyOf": .array([schema, .object(["type": "null"])])])
+        ["anyOf": [schema, ["type": "null"]]]
     }
 
-    static func object(_ members: KeyValuePairs<String, JSONValue>, required: [String] = []) -> JSONValue {
+    static func array(_ item: JSONValue, _ description: String? = nil) -> JSONValue {
+        described(description, ["type": "array", "items": item])
+    }
+
+    /// An answer's object: these members and no others; `optional` ones may be missing.
+    static func record(
+        _ description: String,
+        _ members: KeyValuePairs<String, JSONValue>,
+        optional: KeyValuePairs<String, JSONValue> = [:]
+    ) -> JSONValue {
         var parts: [JSONValue.Member] = [
-            JSONValue.Member("type", "object"),
-            JSONValue.Member("properties", .object(members)),
+            .init("description", .string(description)), .init("type", "object"),
+            .init("properties", .object((Array(members) + Array(optional)).map { .init($0.key, $0.value) })),
         ]
-        if !required.isEmpty { parts.append(JSONValue.Member("required", .array(required.map(JSONValue.string)))) }
+        if !members.isEmpty { parts.append(.init("required", required(members))) }
+        parts.append(.init("additionalProperties", false))
         return .object(parts)
     }
 
-    /// A body that names its tunnel by `url` or by `spec`.
-    private static func oneOf(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        .object([
-            "type": "object",
-            "properties": .object(members),
-            "anyOf": .array([
-                .object(["required": .array(["url"])]),
-                .object(["required": .array(["spec"])]),
-            ]),
-        ])
+    /// A request's object: none of its members has to be there, and unknown ones are ignored.
+    static func request(_ description: String, _ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+        ["description": .string(description), "type": "object", "properties": .object(members)]
     }
-}
 
-extension Instance.Origin {
-    fileprivate static let allWords = [Instance.Origin.manifest, .api].map(\.rawValue)
+    static func required(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+        .array(members.map { .string($0.key) })
+    }
 }

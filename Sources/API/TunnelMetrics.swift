@@ -94,6 +94,6 @@ enum TunnelMetrics {
             }
         }
         let help = "When the certificate it shows expires, since the epoch."
-        return MetricFamily("nodepass_tunnel_certificate_expiry_seconds", "gauge", help, samples)
+        return MetricFamily("nodepass_tunnel_certificate_expiry_timestamp_seconds", "gauge", help, samples)
     }
 }

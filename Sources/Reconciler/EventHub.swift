@@ -37,7 +37,7 @@ package final class EventHub: Sendable {
     package func subscribe(afterID id: Int64? = nil) throws -> EventSubscription {
         var resumeAt: Int64?
         if let id, id >= 0, let bounds = try store.eventBounds(of: log),
-            bounds.contains(id + 1) || bounds.upperBound == id
+            (bounds.lowerBound - 1...bounds.upperBound).contains(id)
         {
             resumeAt = id
         }

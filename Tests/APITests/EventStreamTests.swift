@@ -54,12 +54,22 @@ struct EventStreamTests {
         }
     }
 
-    @Test("an id the store never gave out gets the initial batch")
-    func unknownID() async throws {
+    @Test("an id the store never gave out gets the initial batch", arguments: [999_999, Int64.max])
+    func unknownID(_ id: Int64) async throws {
         try await TestDaemon.run { daemon in
             _ = try await daemon.create(clientURL(4202))
-            let answer = try await stream(daemon, path: "/api/v1/events?lastEventId=999999")
+            let answer = try await stream(daemon, path: "/api/v1/events?lastEventId=\(id)")
             #expect(try types(answer.text).filter { $0 == "initial" }.count == 2)
+        }
+    }
+
+    @Test("an id that is no number is refused", arguments: ["events", "reconcile/events"])
+    func wrongID(_ path: String) async throws {
+        try await TestDaemon.run { daemon in
+            for id in ["abc", "-1", "9223372036854775808", ""] {
+                let answer = try await daemon.send(.get, "/api/v1/\(path)?lastEventId=\(id)")
+                #expect(answer.status == 400)
+            }
         }
     }
 

@@ -90,6 +90,16 @@ struct HTTPContractTests {
         }
     }
 
+    @Test("a method that no route has is a 405 as JSON", arguments: ["QUERY", "MKCOL", "TRACE"])
+    func otherMethod(_ name: String) async throws {
+        try await TestDaemon.run { daemon in
+            let method = try #require(HTTPRequest.Method(name))
+            let answer = try await daemon.send(method, "/api/v1/instances")
+            #expect(answer.status == 405)
+            #expect(try answer.json["error"] == "Method not allowed")
+        }
+    }
+
     @Test("a HEAD to a route is a 405 without a body")
     func head() async throws {
         try await TestDaemon.run { daemon in

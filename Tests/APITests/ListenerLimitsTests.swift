@@ -37,7 +37,7 @@ extension ListenerTests {
     @Test("a connection that asks for nothing more is closed")
     func silence() async throws {
         try await TestDaemon.run { daemon in
-            try await serve(daemon, limits: limits { $0.idle = .milliseconds(200) }) { port in
+            try await serve(daemon, limits: limits { $0.idle = .seconds(2) }) { port in
                 let client = try await TestClient.connect(port: port)
                 try await client.send(Self.head + "\r\n")
                 let answer = String(buffer: try await client.receiveAll())

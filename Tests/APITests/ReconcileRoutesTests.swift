@@ -187,7 +187,7 @@ struct ReconcileRoutesTests {
         async let answer = daemon.send(.get, path)
         while notices.subscriberCount == 0 { await Task.yield() }
         try await act()
-        notices.shutdown(payload: "{}")
+        notices.shutdown(payload: EventView.payload(.shutdown, Date(), nil, ""))
         return try await answer.text
     }
 

@@ -8,6 +8,7 @@ import NIOCore
 import NIOPosix
 import Reconciler
 import TestSupport
+import Testing
 
 /// The API over a real reconciler, with a host that needs no sockets and a store of its own.
 struct TestDaemon: Sendable {
@@ -94,11 +95,34 @@ struct TestDaemon: Sendable {
     }
 
     /// The same without the key.
+    ///
+    /// Whatever comes of it has to be as the daemon's own document says.
     func sendPlain(
         _ method: HTTPRequest.Method,
         _ path: String,
         _ body: String? = nil,
         headers: HTTPFields = [:]
+    ) async throws -> Answer {
+        let answer = try await exchange(method, path, body, headers: headers)
+        let exchange = APIDocument.Exchange(method: method, path: path, body: body, answer: answer)
+        for problem in try await document().problems(exchange) {
+            Issue.record("openapi.json and \(method) \(path) differ: \(problem)")
+        }
+        return answer
+    }
+
+    /// What the daemon says of itself.
+    func document() async throws -> APIDocument {
+        try await APIDocument.of(application.prefix) {
+            try await exchange(.get, application.prefix + "/v1/openapi.json", nil, headers: [:]).json
+        }
+    }
+
+    private func exchange(
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        _ body: String?,
+        headers: HTTPFields
     ) async throws -> Answer {
         let response = try await client.executeRequest(
             uri: path,
@@ -126,7 +150,7 @@ struct TestDaemon: Sendable {
     static let key = HTTPField.Name("X-API-Key") ?? .authorization
 }
 
-struct Answer {
+struct Answer: Sendable {
     let status: Int
     let headers: HTTPFields
     let text: String
