@@ -130,7 +130,8 @@ test('the tunnels of the manifest appear with phase, place and revision', async 
   await page.until(`${phaseOf('Alpha')} === 'ready'`);
   await page.until(`${phaseOf('beta')} === 'connecting'`);
   await page.until(`${verdict} === 'All as declared'`);
-  assert.match(await page.evaluate(`${rowOf('Alpha')}.querySelector('.source').textContent`), /alpha · .*:3$/);
+  const place = await page.evaluate(`${rowOf('Alpha')}.querySelector('.source').textContent`);
+  assert.equal(place, 'tunnels.yaml:3 · alpha');
   assert.match(await page.evaluate("document.getElementById('revision-applied').textContent"), /^[0-9a-f]{12}$/);
 });
 
@@ -350,6 +351,7 @@ test('events of tunnels and of the reconciler stand in one list', async () => {
   await page.until(feedHas('override', 'stopped by 127.0.0.1'));
   await page.until(feedHas('release', 'released'));
   await page.until(feedHas('reject', ':4:1'));
+  await page.until(feedHas('apply', 'the manifest reads again'));
   await page.until(feedHas('apply', 'gamma created'));
   await page.until(feedHas('update', '→ ready'));
   assert.equal(await page.evaluate("/undefined|null/.test(document.querySelector('.feed').textContent)"), false);

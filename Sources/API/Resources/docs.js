@@ -1,7 +1,7 @@
 // The documentation: openapi.json drawn as a page that can be tried.
 
 import { currentKey, forgetKey, keyHeaders, rememberKey } from './api.js';
-import { copyButton, element, icon, setText } from './dom.js';
+import { copyButton, element, icon, prose, setText } from './dom.js';
 import { bytes } from './format.js';
 import { Schemas, onFirstOpen } from './schema.js';
 
@@ -45,8 +45,8 @@ class OperationView {
       ?? operation.id },
       element('header', {}, element('h3', {}, ...signature(operation)),
         element('a', { className: 'anchor muted', href: `#${operation.id}` }, operation.id)),
-      element('div', { className: 'body' }, element('p', {}, operation.summary), operation.description
-        && element('p', { className: 'muted' }, operation.description),
+      element('div', { className: 'body' }, element('p', {}, prose(operation.summary)),
+        operation.description && element('p', { className: 'muted' }, prose(operation.description)),
         operation.isOpen && element('p', { className: 'muted' }, 'No key needed.'), this.parameters(), this.request(),
           this.responses(), this.trial()));
   }
@@ -90,7 +90,7 @@ class OperationView {
   response(status, response) {
     const [type, media] = Object.entries(response.content ?? {})[0] ?? [];
     const tone = status < '300' ? 'good' : status < '500' ? 'warn' : 'bad';
-    const head = [element('b', { className: tone }, status), element('span', {}, response.description),
+    const head = [element('b', { className: tone }, status), element('span', {}, prose(response.description)),
       type && element('code', { className: 'muted' }, type)];
     if (!media?.schema) return element('p', { className: 'answer' }, ...head);
     const details = element('details', { className: 'answer' }, element('summary', {}, ...head));
@@ -250,7 +250,7 @@ class Docs {
   constructor(spec, base) {
     this.schemas = new Schemas(spec);
     setText(page('version'), `${spec.info.version}`);
-    setText(page('description'), spec.info.description ?? '');
+    page('description').replaceChildren(...prose(spec.info.description));
     this.entries = [];
     for (const [group, operations] of groupsOf(operationsOf(spec, base))) this.addGroup(group, operations, spec.tags);
     this.addSchemas(spec);
@@ -276,7 +276,7 @@ class Docs {
     const text = tags.find((tag) => tag.name === group)?.description;
     page('contents').append(element('div', { className: 'group' }, element('h2', {}, group), ...links));
     page('operations').append(element('section', { className: 'group' }, element('h2', {}, group),
-      text && element('p', { className: 'muted' }, text), ...views.map((view) => view.node)));
+      text && element('p', { className: 'muted' }, prose(text)), ...views.map((view) => view.node)));
   }
 
   addSchemas(spec) {

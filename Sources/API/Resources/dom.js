@@ -16,6 +16,11 @@ function assign(node, key, value) {
   else node.setAttribute(key, value === true ? '' : value);
 }
 
+/** Text in which words between backticks are code. */
+export function prose(text) {
+  return (text ?? '').split('`').map((part, index) => (index % 2 ? element('code', {}, part) : part));
+}
+
 /** An SVG element; everything is an attribute. */
 export function vector(name, attributes, ...children) {
   const node = document.createElementNS('http://www.w3.org/2000/svg', name);

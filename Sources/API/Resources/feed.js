@@ -1,7 +1,7 @@
 // What happened, newest first: instance events and the reconciler's, as one list.
 
 import { element, segments, setText } from './dom.js';
-import { maskedURL, moment, plainText } from './format.js';
+import { maskedURL, moment, plainText, shortPlace } from './format.js';
 import { overrideText } from './row.js';
 
 const entryLimit = 1_000;
@@ -61,13 +61,17 @@ export class Feed extends EventTarget {
     }
     const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failing?.length);
     const tone = type === 'drift' && event.resolved ? 'good' : undefined;
-    const text = reconcilerTexts[type]?.(event, this.planned ?? []) ?? '';
+    const words = reconcilerTexts[type]?.(event, this.planned ?? []) ?? '';
+    const text = type === 'apply' && this.isRejected ? `the manifest reads again, ${words}` : words;
     if (type === 'apply') this.planned = null;
+    if (type === 'apply' || type === 'reject') this.isRejected = type === 'reject';
     this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone, text });
   }
 
   clear() {
     this.entries = [];
+    this.planned = null;
+    this.isRejected = false;
     this.dispatchEvent(new Event('clear'));
   }
 }
@@ -97,7 +101,8 @@ const reconcilerTexts = {
   apply: ({ summary, failing }, steps) =>
     doneText(summary, steps) + (failing.length ? `; not running yet: ${failing.join(', ')}` : ''),
   reject: ({ count: amount, diagnostics }) => {
-    const first = diagnostics.map(({ location, message }) => (location ? `${location}: ${message}` : message));
+    const first = diagnostics.map(({ location, message }) =>
+      (location ? `${shortPlace(location)}: ${message}` : message));
     const further = amount - diagnostics.length;
     return [...first, further > 0 && `${further} more`].filter(Boolean).join('; ');
   },

@@ -113,6 +113,11 @@ export function flow(instance) {
   return { kind: kind.filter(Boolean).join(' · '), mode, tunnel, targets, arrow: mode === 'reverse' ? '←' : '→' };
 }
 
+/** `web.yaml:12` of `/etc/nodepass/web.yaml:12`: the line is what must not be cut off. */
+export function shortPlace(place) {
+  return place.slice(place.lastIndexOf('/') + 1);
+}
+
 /** A log line without the colours meant for a terminal. */
 export function plainText(line) {
   return line.replace(/\u001b\[[0-9;]*m/g, '').trimEnd();

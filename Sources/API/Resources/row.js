@@ -1,7 +1,7 @@
 // One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
 
 import { element, icon, setClass, setIcon, setText, setTitle } from './dom.js';
-import { daemonNow, left, maskedURL, moment, rate } from './format.js';
+import { daemonNow, left, maskedURL, moment, rate, shortPlace } from './format.js';
 import { phases } from './fleet.js';
 import { Sparkline } from './plot.js';
 
@@ -107,9 +107,10 @@ export class Row {
       const instead = tunnel.declared ? `. The manifest says: ${tunnel.declared}` : '';
       setTitle(this.badge, overrideStory(override) + instead);
     }
-    const name = instance.name && instance.name !== tunnel.label ? `${instance.name} · ` : '';
-    setText(this.source, tunnel.isDeclared ? `${name}${instance.source ?? 'manifest'}` : 'created by the API');
-    setTitle(this.source, this.source.textContent);
+    const name = instance.name && instance.name !== tunnel.label ? ` · ${instance.name}` : '';
+    const place = instance.source ? shortPlace(instance.source) : 'manifest';
+    setText(this.source, tunnel.isDeclared ? `${place}${name}` : 'created by the API');
+    setTitle(this.source, instance.source ? `${instance.source}${name}` : '');
   }
 
   /** The second line: what is wrong, what it waits for, or else what kind of tunnel it is. */

@@ -1,6 +1,6 @@
 // JSON Schemas as people read them, and examples made from them.
 
-import { element } from './dom.js';
+import { element, prose } from './dom.js';
 
 /** Nested deeper than this, an example stops. */
 const exampleDepth = 6;
@@ -163,7 +163,7 @@ export class Schemas {
   remarks(schema) {
     const limits = this.limitsText(schema);
     return [
-      schema.description && element('span', { className: 'text' }, schema.description),
+      schema.description && element('span', { className: 'text' }, prose(schema.description)),
       schema.enum && element('span', { className: 'enum' },
         ...schema.enum.map((value) => element('code', {}, value === '' ? '""' : String(value)))),
       limits && element('span', { className: 'muted limits' }, limits),

@@ -2,7 +2,7 @@
 
 import { request } from './api.js';
 import { copyButton, element, icon, setText } from './dom.js';
-import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment } from './format.js';
+import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment, shortPlace } from './format.js';
 import { phases } from './fleet.js';
 import { LogView } from './log.js';
 import { TrafficPlot } from './plot.js';
@@ -228,7 +228,8 @@ export class TunnelView {
         ...fields.map((field) => element('tr', {}, element('th', { scope: 'row' }, element('code', {}, field.path)),
         element('td', { className: 'mono' }, field.value),
           element('td', { className: 'muted' }, field.class),
-          element('td', { className: 'muted mono' }, field.source ?? '–'))))));
+          element('td', { className: 'muted mono', title: field.source ?? '' },
+            field.source ? shortPlace(field.source) : '–'))))));
   }
 
   showCertificate() {

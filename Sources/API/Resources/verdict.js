@@ -9,8 +9,8 @@ import { count, left } from './format.js';
  */
 export function verdict(totals, reconcile, link, now = Date.now()) {
   if (link.state !== 'live') return notConnected(link, now);
-  if (!reconcile || !totals.isLoaded) return { tone: 'idle', icon: 'ring', title: 'Reading the daemon’s state', note: '',
-    parts: [] };
+  if (!reconcile || !totals.isLoaded) return { tone: 'idle', icon: 'ring', title: 'Reading the state',
+    note: '', parts: [] };
   const parts = partsOf(totals, reconcile);
   if (!reconcile.ready) return { tone: 'wait', icon: 'half', title: 'First pass under way', note: '', parts };
   if (reconcile.storage) return { tone: 'bad', icon: 'cross', title: 'The state can not be stored',
