@@ -132,6 +132,8 @@ struct APIServer {
                 throw BenchmarkFailure("it does not create \(url)")
             }
         }
+        let deadline = Seconds.now + Self.readinessSeconds
+        while tunnels.openCount < tunnels.count, Seconds.now < deadline { Seconds.sleep(0.1) }
     }
 
     private func awaitAnswer(to path: String) throws {
