@@ -63,12 +63,12 @@ struct EventLoad {
     let rate: Int
     let seconds: Double
 
-    /// Opens the streams, each read until it has told of every tunnel there is.
+    /// Opens the streams, each read until it has told of every tunnel there is; the first is to be read no more.
     func subscribe(to api: API) throws -> [Socket] {
         try OpenFiles.allow(subscribers + Self.descriptorsBeside)
         var sockets: [Socket] = []
         do {
-            for _ in 0..<subscribers { sockets.append(try EventStream.open(api)) }
+            for _ in 0..<subscribers { sockets.append(try EventStream.open(api, isNarrow: sockets.isEmpty)) }
         } catch {
             sockets.forEach { $0.close() }
             throw BenchmarkFailure("subscriber \(sockets.count + 1): \(error)")
@@ -78,7 +78,6 @@ struct EventLoad {
 
     /// Makes changes for a while, and waits for what they cause.
     func run(on api: API, _ subscribers: [Socket], watching process: ProcessReadings) throws -> Outcome {
-        // The first one has had its answer, and reads no more.
         let reading = Array(subscribers.dropFirst())
         let limit = Int((Double(rate) * seconds).rounded(.up))
         let shares = (0..<Self.readers).map { share in
@@ -136,10 +135,11 @@ private enum EventStream {
     private static let pieceBytes = 64 << 10
     private static let initial = Data("{\"type\":\"initial\"".utf8)
     private static let limitBytes = 16 << 20
+    private static let timeoutSeconds = 30
 
     /// Returns when every tunnel, and the row that is the key, has been told of.
-    static func open(_ api: EventLoad.API) throws -> Socket {
-        let socket = try Socket.connection(to: api.address, timeout: 30)
+    static func open(_ api: EventLoad.API, isNarrow: Bool) throws -> Socket {
+        let socket = try Socket.connection(to: api.address, timeout: timeoutSeconds, isNarrow: isNarrow)
         let question = "GET \(EventLoad.API.path)/events HTTP/1.1\r\nHost: localhost\r\nX-API-Key: \(api.key)\r\n\r\n"
         var stream = Data()
         var piece = [UInt8](repeating: 0, count: pieceBytes)

@@ -48,6 +48,7 @@ struct NginxConfiguration {
         http {
             access_log off;
             etag off;
+            max_ranges 0;
             sendfile on;
             tcp_nopush on;
             open_file_cache max=100;
