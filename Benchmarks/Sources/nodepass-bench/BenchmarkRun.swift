@@ -7,6 +7,7 @@ struct BenchmarkRun {
         let rounds: Int
         let rates: [Int]
         let tunnels: Int
+        let events: EventLoad
     }
 
     private static let streams = [1, 8]
@@ -39,7 +40,7 @@ struct BenchmarkRun {
 
     mutating func run() {
         subjects.absent.forEach { remark($0) }
-        let traffic = plan.sections.filter { $0 != .memory && $0 != .scale }
+        let traffic = plan.sections.filter(\.isTraffic)
         if !traffic.isEmpty { plan.layouts.forEach { measure($0, traffic) } }
         if plan.sections.contains(.memory) {
             let memory = MemoryMeasurement(target: target.port, rounds: plan.rounds, directory: directory)
@@ -54,6 +55,24 @@ struct BenchmarkRun {
             )
             scale.run(subjects.all, into: &results)
         }
+        if plan.sections.contains(.api), let wrk = subjects.wrk {
+            let api = APIMeasurement(
+                load: RequestLoad(wrk: wrk, seconds: plan.seconds),
+                target: target.port,
+                rounds: plan.rounds,
+                directory: directory
+            )
+            api.run(subjects.all, into: &results)
+        }
+        if plan.sections.contains(.events) {
+            let events = EventMeasurement(
+                load: plan.events,
+                target: target.port,
+                rounds: plan.rounds,
+                directory: directory
+            )
+            events.run(subjects.all, into: &results)
+        }
     }
 
     private mutating func measure(_ layout: Layout, _ sections: [Section]) {
@@ -65,7 +84,7 @@ struct BenchmarkRun {
             case .connections: measureConnections(deployments)
             case .latency: measureLatency(deployments)
             case .udp: measureDatagrams(deployments)
-            case .memory, .scale: break
+            case .memory, .scale, .api, .events: break
             }
         }
     }

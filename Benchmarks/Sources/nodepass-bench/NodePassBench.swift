@@ -11,7 +11,7 @@ struct NodePassBench: ParsableCommand {
         commandName: "nodepass-bench",
         abstract: "Measure nodepass beside its peers on this machine.",
         discussion: """
-            haproxy joins in when PATH has it; the founding implementation when NODEPASS_PEER names its program.
+            haproxy and nginx join in when PATH has them; the founding implementation when NODEPASS_PEER names its program.
             """
     )
 
@@ -39,6 +39,12 @@ struct NodePassBench: ParsableCommand {
     @Option(help: "How many tunnels one process runs in the section scale.")
     var tunnels = 5000
 
+    @Option(help: "How many follow the events of one daemon in the section events.")
+    var subscribers = 1000
+
+    @Option(help: "How many events a second there are to follow.")
+    var eventRate = 200
+
     @Option(help: "Write the results as JSON to this file; - is stdout, in place of the table.")
     var json: String?
 
@@ -50,6 +56,12 @@ struct NodePassBench: ParsableCommand {
         }
         guard (2...ManyTunnels.limit).contains(tunnels) else {
             throw ValidationError("--tunnels must be 2 to \(ManyTunnels.limit)")
+        }
+        guard (2...EventLoad.subscriberLimit).contains(subscribers) else {
+            throw ValidationError("--subscribers must be 2 to \(EventLoad.subscriberLimit)")
+        }
+        guard (1...EventLoad.rateLimit).contains(eventRate) else {
+            throw ValidationError("--event-rate must be 1 to \(EventLoad.rateLimit)")
         }
     }
 
@@ -80,7 +92,8 @@ struct NodePassBench: ParsableCommand {
                 seconds: seconds,
                 rounds: rounds,
                 rates: rate.isEmpty ? [20_000, 50_000, 100_000] : rate,
-                tunnels: tunnels
+                tunnels: tunnels,
+                events: EventLoad(subscribers: subscribers, rate: eventRate, seconds: seconds)
             ),
             directory: directory
         )

@@ -2,6 +2,8 @@ import Foundation
 
 /// Where configurations, logs and states of the subjects live during one run.
 struct TemporaryDirectory: Sendable {
+    private static let removals = 10
+
     let path: String
 
     /// Short, as the path of a daemon's socket has a limit of 107 bytes.
@@ -17,7 +19,10 @@ struct TemporaryDirectory: Sendable {
         return file
     }
 
+    /// Once more where something was still written into it meanwhile, as after ^C.
     func remove() {
-        try? FileManager.default.removeItem(atPath: path)
+        for _ in 0..<Self.removals where access(path, F_OK) == 0 {
+            try? FileManager.default.removeItem(atPath: path)
+        }
     }
 }

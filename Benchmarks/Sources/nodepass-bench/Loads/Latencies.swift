@@ -19,6 +19,11 @@ struct Latencies: Sendable {
         isSorted = false
     }
 
+    /// The share of all that is not above `limit` seconds.
+    func share(within limit: Double) -> Double {
+        Double(values.count { $0 <= limit }) / Double(max(1, values.count))
+    }
+
     /// The value that a share `rank` of all is not above, in microseconds.
     mutating func microseconds(at rank: Double) -> Double {
         guard !values.isEmpty else { return .nan }

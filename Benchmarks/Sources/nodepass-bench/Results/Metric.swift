@@ -24,10 +24,28 @@ enum Metric: String, Codable {
     case passMilliseconds = "pass ms"
     case editMilliseconds = "ms to accept"
     case idleCPU = "idle CPU %"
+    case requestsPerSecond = "requests/s"
+    case requestP50 = "request p50 µs"
+    case requestP99 = "request p99 µs"
+    case requestFailures = "requests failed"
+    case cpuPerRequest = "CPU ms/request"
+    case patchesPerSecond = "PATCH/s"
+    case patchP99 = "PATCH p99 ms"
+    case eventsPerSecond = "events/s"
+    case eventP50 = "event p50 ms"
+    case eventP99 = "event p99 ms"
+    case eventMax = "event max ms"
+    case eventsInTime = "within 100 ms %"
+    case eventsMissing = "events missing"
+    case subscribersCut = "subscribers cut"
+    case cpuPerEvent = "CPU µs/event"
+    case generatorCPU = "generator CPU s"
 
     var isBetterWhenMore: Bool {
         switch self {
-        case .megabytesPerSecond, .connectionsPerSecond, .datagramsReceived: true
+        case .megabytesPerSecond, .connectionsPerSecond, .datagramsReceived, .requestsPerSecond, .patchesPerSecond,
+            .eventsPerSecond, .eventsInTime:
+            true
         default: false
         }
     }
@@ -35,7 +53,9 @@ enum Metric: String, Codable {
     /// Ratios of what is an input, or is zero as it should be, say nothing.
     var hasRatio: Bool {
         switch self {
-        case .connectionFailures, .datagramsSent, .datagramLoss, .datagramByteLoss, .links: false
+        case .connectionFailures, .datagramsSent, .datagramLoss, .datagramByteLoss, .links, .requestFailures,
+            .eventsMissing, .subscribersCut, .generatorCPU:
+            false
         default: true
         }
     }

@@ -32,7 +32,7 @@ struct Table {
             let isSameScenario = previous?.scenario == one.scenario
             let isSameMetric = isSameScenario && previous?.metric == one.metric
             let range = "\(Self.number(one.least))..\(Self.number(one.most))"
-            let ratio = results.ratio(to: one).map { String(format: "   %.2f", $0) + Self.judgement($0, one) }
+            let ratio = results.ratio(to: one).map { "   " + Self.ratio($0) + Self.judgement($0, one) }
             return Self.pad(isSameScenario ? "" : one.scenario, Self.widths.scenario)
                 + Self.pad(isSameMetric ? "" : one.metric.rawValue, Self.widths.metric)
                 + Self.pad(one.subject, Self.widths.subject)
@@ -48,6 +48,11 @@ struct Table {
         if other.subject == Subject.direct.name { return "" }
         if (0.97...1.03).contains(ratio) { return "  same" }
         return (ratio > 1) == other.metric.isBetterWhenMore ? "  better" : "  worse"
+    }
+
+    /// Two digits behind the point, where that leaves two that count.
+    private static func ratio(_ value: Double) -> String {
+        String(format: value < 0.1 ? "%.4f" : "%.2f", value)
     }
 
     static func number(_ value: Double) -> String {

@@ -7,6 +7,8 @@ struct Socket: Sendable {
     /// Enough for a burst that the generator is late to read; the system may allow less.
     private static let receiveBufferBytes: Int32 = 4 << 20
     private static let pieceBytes = 64 << 10
+    /// What a narrow connection takes at a time and holds; the other end's own buffer follows the former.
+    private static let narrow: (segmentBytes: Int32, bufferBytes: Int32) = (536, 4096)
 
     let descriptor: Int32
 
@@ -28,10 +30,21 @@ struct Socket: Sendable {
     }
 
     /// A TCP connection; a silent other end is an error after `timeout` seconds.
-    static func connection(to address: Address, from source: UInt32? = nil, timeout: Int = 5) throws -> Socket {
+    ///
+    /// A narrow one has small buffers at both ends, so that who sends soon feels that nobody reads.
+    static func connection(
+        to address: Address,
+        from source: UInt32? = nil,
+        timeout: Int = 5,
+        isNarrow: Bool = false
+    ) throws -> Socket {
         let socket = try Socket(SOCK_STREAM)
         socket.set(timeoutSeconds: timeout)
         socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        if isNarrow {
+            socket.set(Int32(IPPROTO_TCP), TCP_MAXSEG, narrow.segmentBytes)
+            socket.set(SOL_SOCKET, SO_RCVBUF, narrow.bufferBytes)
+        }
         if let source {
             socket.set(Int32(IPPROTO_IP), bindAddressNoPort, 1)
             try socket.bind(Address(host: source, port: 0))

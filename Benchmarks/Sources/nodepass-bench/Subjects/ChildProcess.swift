@@ -48,6 +48,8 @@ final class ChildProcess: Sendable {
     /// The last line it has printed, for a message about its failure.
     var lastLine: String? { lines.last }
 
+    func firstLine(containing text: String) -> String? { lines.first { $0.contains(text) } }
+
     /// Ends it at once: nothing that a subject could still do matters here.
     func end() {
         Children.end(pid)

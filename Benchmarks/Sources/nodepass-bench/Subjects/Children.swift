@@ -6,6 +6,8 @@ import Synchronization
 /// A kill of the benchmark itself is covered by the kernel: children die with the thread that started them.
 enum Children {
     private static let running = Mutex<Set<pid_t>>([])
+    /// A signal ends the process: who would start another child waits for that.
+    private static let isEnding = Atomic<Bool>(false)
 
     /// Before any other thread starts: ^C and SIGTERM end the children, `cleanUp`, and then the process.
     static func endOnSignals(cleanUp: @escaping @Sendable () -> Void) {
@@ -18,6 +20,7 @@ enum Children {
             var signals = signals
             var number: Int32 = 0
             while sigwait(&signals, &number) != 0 {}
+            isEnding.store(true, ordering: .sequentiallyConsistent)
             endAll()
             cleanUp()
             _exit(128 + number)
@@ -25,7 +28,8 @@ enum Children {
     }
 
     static func start(_ spawn: () throws -> pid_t) throws -> pid_t {
-        try running.withLock { running in
+        while isEnding.load(ordering: .sequentiallyConsistent) { pause() }
+        return try running.withLock { running in
             let pid = try spawn()
             running.insert(pid)
             return pid

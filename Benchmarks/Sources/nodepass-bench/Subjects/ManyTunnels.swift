@@ -33,6 +33,11 @@ struct ManyTunnels {
         return "version: 1\ntunnels:\n" + tunnels.joined()
     }
 
+    /// The same as URLs, for who has no file.
+    var urls: [String] {
+        (0..<count).map { "client://\(hostText):\(port(of: $0))/127.0.0.1:\(target)?mode=1&log=none" }
+    }
+
     /// The same for haproxy: a frontend for each, before one backend, which is the least it can make of them.
     var haproxyConfiguration: String {
         let frontends = (0..<count).map { index in

@@ -8,7 +8,7 @@ struct ManyTunnelsProcess {
     private let directory: TemporaryDirectory
     private(set) var tunnels: ManyTunnels
     let child: ChildProcess
-    private let api: Address
+    let api: Address
     private let state: String
     private let start = Seconds.now
 
@@ -34,7 +34,7 @@ struct ManyTunnelsProcess {
         case .nodepass(let path), .reference(let path):
             let place = ["--state-dir", self.state, "--listen", "127.0.0.1:\(api.port)", "--log", "none"]
             child = try ChildProcess(path, ["run", "-f", file] + place, in: directory)
-        case .direct:
+        case .nginx, .direct:
             throw BenchmarkFailure("nothing to start")
         }
     }
@@ -43,7 +43,7 @@ struct ManyTunnelsProcess {
     static func canServe(_ subject: Subject) -> Bool {
         switch subject {
         case .nodepass, .haproxy: true
-        case .reference, .direct: false
+        case .reference, .nginx, .direct: false
         }
     }
 
@@ -59,7 +59,7 @@ struct ManyTunnelsProcess {
             switch subject {
             case .haproxy(let path): try ChildProcess(path, ["-c", "-f", file], in: directory)
             case .nodepass(let path), .reference(let path): try ChildProcess(path, ["validate", file], in: directory)
-            case .direct: throw BenchmarkFailure("nothing to check")
+            case .nginx, .direct: throw BenchmarkFailure("nothing to check")
             }
         guard check.succeeds() else { throw BenchmarkFailure("the check fails: \(check.lastLine ?? "")") }
         return Seconds.now - start
@@ -101,13 +101,18 @@ struct ManyTunnelsProcess {
 
     /// What `GET /reconcile` says, for which nodepass gives its key.
     func reconcileStatus(_ program: String) throws -> [String: Any] {
-        let show = try ChildProcess(program, ["key", "show", "--state-dir", state], in: directory)
-        guard show.succeeds(), let key = show.lastLine else { throw BenchmarkFailure("it does not show its key") }
-        let question = HTTPQuestion(address: api, path: "/api/v1/reconcile", key: key)
+        let question = HTTPQuestion(address: api, path: "/api/v1/reconcile", key: try key(program))
         guard let answer = question.answer(), answer.status == 200,
             let status = try JSONSerialization.jsonObject(with: answer.body) as? [String: Any]
         else { throw BenchmarkFailure("it does not say how reconciling goes") }
         return status
+    }
+
+    /// The key of its API, which nodepass shows to whoever may read its state.
+    func key(_ program: String) throws -> String {
+        let show = try ChildProcess(program, ["key", "show", "--state-dir", state], in: directory)
+        guard show.succeeds(), let key = show.lastLine else { throw BenchmarkFailure("it does not show its key") }
+        return key
     }
 
     private var isReady: Bool {

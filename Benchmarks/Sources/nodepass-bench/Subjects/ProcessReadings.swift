@@ -4,6 +4,9 @@ import Foundation
 struct ProcessReadings {
     private static let ticksPerSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
+    /// What the load generator itself takes.
+    static let own = ProcessReadings(pid: getpid())
+
     let pid: pid_t
 
     /// User and system time of all its threads, in steps of 10 ms as a rule.
@@ -20,6 +23,12 @@ struct ProcessReadings {
         let line = read("status")?.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
         let kibibytes = line?.split(separator: "\t").last?.split(separator: " ").first.flatMap { Int($0) }
         return (kibibytes ?? 0) * 1024
+    }
+
+    /// Those that it has started itself and that still run.
+    var children: [ProcessReadings] {
+        let pids = read("task/\(pid)/children")?.split(separator: " ").compactMap { pid_t($0) } ?? []
+        return pids.map { ProcessReadings(pid: $0) }
     }
 
     var socketCount: Int {

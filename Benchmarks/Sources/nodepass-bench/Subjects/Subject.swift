@@ -2,6 +2,8 @@
 enum Subject {
     case nodepass(String)
     case haproxy(String)
+    /// What the API's answers cost a server that has them as files.
+    case nginx(String)
     /// The founding implementation, in Go; it takes the same URLs.
     case reference(String)
     /// No tunnel at all: what the load generator and the kernel can do here.
@@ -11,6 +13,7 @@ enum Subject {
         switch self {
         case .nodepass: Self.ours
         case .haproxy: "haproxy"
+        case .nginx: "nginx"
         case .reference: "reference"
         case .direct: "direct"
         }
@@ -23,6 +26,7 @@ enum Subject {
         switch self {
         case .nodepass, .reference: true
         case .haproxy, .direct: layout == .single
+        case .nginx: false
         }
     }
 
@@ -37,7 +41,7 @@ enum Subject {
         let call: (path: String, argument: String)
         switch self {
         case .nodepass(let path): call = (path, "--version")
-        case .haproxy(let path): call = (path, "-v")
+        case .haproxy(let path), .nginx(let path): call = (path, "-v")
         case .reference, .direct: return nil
         }
         guard let process = try? ChildProcess(call.path, [call.argument], in: directory) else { return nil }
@@ -48,7 +52,7 @@ enum Subject {
     var urlProgram: String? {
         switch self {
         case .nodepass(let path), .reference(let path): path
-        case .haproxy, .direct: nil
+        case .haproxy, .nginx, .direct: nil
         }
     }
 }

@@ -7,6 +7,8 @@ struct Subjects {
     private(set) var all: [Subject]
     /// Who is not, and what would change that.
     private(set) var absent: [String] = []
+    /// The load generator for the API, which is no subject.
+    let wrk: String?
 
     init(nodepass: String) throws {
         guard access(nodepass, X_OK) == 0 else { throw BenchmarkFailure("\(nodepass) is not a program") }
@@ -24,6 +26,13 @@ struct Subjects {
         } else {
             absent.append("no haproxy: PATH does not have it (apt install haproxy)")
         }
+        if let nginx = ChildProcess.find("nginx") {
+            all.append(.nginx(nginx))
+        } else {
+            absent.append("no nginx: PATH does not have it (apt install nginx)")
+        }
+        wrk = ChildProcess.find("wrk")
+        if wrk == nil { absent.append("no section api: PATH does not have wrk (apt install wrk)") }
         all.append(.direct)
     }
 }
