@@ -55,7 +55,7 @@ format: ## bring all sources into the house style
 check: lint test ## what must pass before a change is done
 
 bench: deps ## measure a release build against haproxy, and against the program that NODEPASS_PEER names
-	@command -v haproxy >/dev/null || $(MAKE) --no-print-directory deps PACKAGES=haproxy
+	@for p in haproxy nginx wrk; do PATH=$$PATH:/usr/sbin command -v $$p >/dev/null || $(MAKE) --no-print-directory deps PACKAGES=$$p; done
 	swift run -c release --package-path Benchmarks nodepass-bench $(BENCH)
 
 clean:
