@@ -90,7 +90,7 @@ package enum JSONValue: Sendable, Hashable {
         string.withUTF8 { bytes in
             // What stands for itself, which is nearly everything, is taken in one piece.
             var start = 0
-            for index in bytes.indices {
+            for index in bytes.indices where mayNeedEscape[Int(bytes[index])] {
                 guard let escape = escape(at: index, in: bytes) else { continue }
                 text += bytes[start..<index]
                 text += escape.utf8
@@ -99,6 +99,11 @@ package enum JSONValue: Sendable, Hashable {
             text += bytes[start...]
         }
         text.append(UInt8(ascii: "\""))
+    }
+
+    /// Bytes that ``escape(at:in:)`` has to look at.
+    private static let mayNeedEscape = (0...255).map { (byte: UInt8) in
+        byte < 0x20 || byte == 0x7f || byte == 0xe2 || "\"\\<>&".utf8.contains(byte)
     }
 
     /// Nil for a byte that stands for itself.

@@ -17,6 +17,8 @@ package struct Instance: Sendable, Hashable {
     package var source: SourceLocation?
     /// As it was sent (byte for byte, inherited parameters appended), or the canonical form of a declaration.
     package var url: String
+    /// `url` with every default filled in, sorted by name.
+    package var config: String
     package var spec: TunnelSpec
     package var labels: TunnelLabels
     /// NodePass's `restart` flag: start again with the daemon.
@@ -37,9 +39,6 @@ package struct Instance: Sendable, Hashable {
         case manifest
         case api
     }
-
-    /// `url` with every default filled in, sorted by name.
-    package var config: String { TunnelURL.config(of: url, spec: spec) }
 
     package var phase: TunnelPhase { status?.phase ?? (shouldRun ? .starting : .stopped) }
 }

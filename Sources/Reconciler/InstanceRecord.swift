@@ -1,4 +1,5 @@
 package import Config
+import Synchronization
 package import Tunnel
 
 #if canImport(FoundationEssentials)
@@ -76,6 +77,8 @@ package final class DesiredInstance: Sendable {
     package let secretPaths: Set<String>
     package let override: Override?
     package let generation: Int
+    /// Made once: lists and events ask for it far more often than it changes.
+    private let knownConfig = Mutex<String?>(nil)
 
     /// Nil for a record that is to have no instance: deleted, or declared and hidden by an override.
     ///
@@ -102,6 +105,15 @@ package final class DesiredInstance: Sendable {
         generation = record.generation
     }
 
+    /// `url` with every default filled in, sorted by name.
+    private var config: String {
+        knownConfig.withLock { known in
+            let config = known ?? TunnelURL.config(of: url, spec: spec)
+            known = config
+            return config
+        }
+    }
+
     /// The view of it with what the engine reports; `traffic` are the totals.
     package func instance(status: TunnelStatus?, traffic: Traffic) -> Instance {
         Instance(
@@ -110,6 +122,7 @@ package final class DesiredInstance: Sendable {
             origin: origin,
             source: source,
             url: url,
+            config: config,
             spec: spec,
             labels: labels,
             autostart: autostart,

@@ -13,6 +13,14 @@ extension StateStore {
         migrator.registerMigration("3: history") { database in
             try database.execute(sql: historyTable("history_sample") + historyTable("history_minute"))
         }
+        migrator.registerMigration("4: events by instance") { database in
+            try database.execute(
+                sql: """
+                    CREATE INDEX event_instance ON event(instance_id, id);
+                    CREATE INDEX reconcile_event_instance ON reconcile_event(instance_id, id);
+                    """
+            )
+        }
         return migrator
     }()
 
