@@ -119,9 +119,11 @@ extension EventStream {
     ) -> Response {
         let stream = EventStream(next: next, poke: poke)
         let body = request.body
+        // Watching for the reader to leave takes the connection's input for good: it closes after the stream, and says so,
+        // for a client that keeps connections would lose the request it sends after `shutdown`.
         return Response(
             status: .ok,
-            headers: [.contentType: "text/event-stream", .cacheControl: "no-cache"],
+            headers: [.contentType: "text/event-stream", .cacheControl: "no-cache", .connection: "close"],
             body: ResponseBody { writer in
                 defer { onEnd() }
                 try await body.consumeWithInboundCloseHandler { _ in

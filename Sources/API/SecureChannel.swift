@@ -1,7 +1,9 @@
+import HTTPTypes
 import HummingbirdCore
 import HummingbirdHTTP2
 import Logging
 import NIOCore
+import NIOHTTPTypes
 import NIOSSL
 import NIOTLS
 import Tunnel
@@ -41,12 +43,14 @@ struct SecureChannel: HTTPChannelHandler {
         handshakeDeadline = limits.handshake
         self.onReload = onReload
         http1 = HTTP1Channel(responder: responder, configuration: configuration)
+        var streams = configuration
+        streams.additionalChannelHandlers = { configuration.additionalChannelHandlers() + [ConnectionFieldRemoval()] }
         http2 = HTTP2Channel(
             responder: responder,
             configuration: HTTP2ChannelConfiguration(
                 idleTimeout: .nanoseconds(limits.idle.nanoseconds),
                 gracefulCloseTimeout: .nanoseconds(limits.write.nanoseconds),
-                streamConfiguration: configuration
+                streamConfiguration: streams
             )
         )
     }
@@ -114,5 +118,20 @@ final class PlainRequestRefusal: ChannelInboundHandler, RemovableChannelHandler 
         let answer = context.channel.allocator.buffer(string: Self.answer)
         context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
         context.close(promise: nil)
+    }
+}
+
+/// Takes `Connection` out of answers: in HTTP/2 it means nothing and must not be there (RFC 9113 §8.2.2).
+final class ConnectionFieldRemoval: ChannelOutboundHandler, RemovableChannelHandler {
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard case .head(var head) = unwrapOutboundIn(data), head.headerFields[.connection] != nil else {
+            context.write(data, promise: promise)
+            return
+        }
+        head.headerFields[.connection] = nil
+        context.write(wrapOutboundOut(.head(head)), promise: promise)
     }
 }

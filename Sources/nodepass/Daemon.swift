@@ -127,8 +127,9 @@ struct Daemon {
         var configuration = ServiceGroupConfiguration(services: services, logger: quietLogger)
         configuration.maximumGracefulShutdownDuration = Self.shutdownLimit
         let group = ServiceGroup(configuration: configuration)
+        let signals = await signals(stopping: group)
         try await withThrowingDiscardingTaskGroup { tasks in
-            tasks.addTask { await signals(stopping: group).run() }
+            tasks.addTask { await signals.run() }
             tasks.addTask { await forwardLog() }
             tasks.addTask { await announceReadiness() }
             try await group.run()
@@ -137,8 +138,8 @@ struct Daemon {
         logger.info("Master shutdown complete")
     }
 
-    private func signals(stopping group: ServiceGroup) -> SignalService {
-        SignalService(
+    private func signals(stopping group: ServiceGroup) async -> SignalService {
+        await SignalService(
             onReload: { [notifier, watcher, reconciler] in
                 notifier.send(.reloading)
                 watcher?.nudge()

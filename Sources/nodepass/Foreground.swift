@@ -23,7 +23,7 @@ enum Foreground {
         let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
         var spec = spec
         spec.drain = min(spec.drain, environment.shutdownTimeout)
-        let signals = SignalService(onReload: {}, onStop: { await engine.shutdown() })
+        let signals = await SignalService(onReload: {}, onStop: { await engine.shutdown() })
         async let failure = stopOnFailure(engine)
         await withDiscardingTaskGroup { group in
             group.addTask { await engine.run() }

@@ -38,11 +38,6 @@ struct InstanceContractTests {
         }
     }
 
-    @Test("no key of ours ends in url, because np.sh takes the last one")
-    func noLaterURL() {
-        #expect(!(Self.ourKeys + Self.details).contains { $0.hasSuffix("url") })
-    }
-
     @Test("a list is bare, begins with the key's row and is ordered")
     func list() async throws {
         try await TestDaemon.run { daemon in
@@ -138,23 +133,6 @@ struct InstanceContractTests {
             #expect(answer.status == 400)
             #expect(try answer.json["error"]?.stringValue == text)
             #expect(await daemon.reconciler.instance(id)?.labels.alias == "old")
-        }
-    }
-
-    @Test("PATCH sets alias, autostart, peer and tags; null members of a peer are empty, tags replace the map")
-    func patch() async throws {
-        try await TestDaemon.run { daemon in
-            let id = try await daemon.create(clientURL(4004))
-            let path = "/api/v1/instances/\(id)"
-            _ = try await daemon.send(.patch, path, #"{"meta":{"tags":{"old":"1"}}}"#)
-            let body =
-                #"{"alias":"new","restart":false,"meta":{"peer":{"sid":"s","type":null,"alias":"p"},"tags":{"a":"b"}}}"#
-            let json = try await daemon.send(.patch, path, body).json
-            #expect(json["alias"] == "new")
-            #expect(json["restart"] == false)
-            let peer: JSONValue = .object(["sid": "s", "type": "", "alias": "p"])
-            #expect(json["meta"] == .object(["peer": peer, "tags": .object(["a": "b"])]))
-            #expect(json["success"] == true)
         }
     }
 

@@ -64,26 +64,6 @@ struct ListenerTests {
         return text
     }
 
-    @Test("stored events carry an id, and a client that names it gets only what followed, after a sign of life")
-    func resume() async throws {
-        try await TestDaemon.run { daemon in
-            let id = try await daemon.create(clientURL(4300))
-            try await daemon.waitFor("update", id, status: "running")
-            let mark = daemon.hub.lastID
-            _ = try await daemon.send(.patch, "/api/v1/instances/\(id)", #"{"action":"stop"}"#)
-            try await daemon.waitFor("update", id, status: "stopped")
-            try await serve(daemon) { port in
-                let path = "/api/v1/events?lastEventId=\(mark)"
-                let client = try await get(path, key: daemon.identity.apiKey, port: port)
-                let text = try await read(client, until: "id: \(mark + 1)\nevent: instance\n")
-                #expect(text.contains(#"data: {"type":"initial""#))
-                #expect(text.split(separator: "event: instance").count == 3)
-                #expect(!text.contains(id))
-                try await client.close()
-            }
-        }
-    }
-
     @Test("a client that goes away frees its subscription")
     func leaving() async throws {
         try await TestDaemon.run { daemon in

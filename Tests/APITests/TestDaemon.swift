@@ -10,6 +10,12 @@ import Reconciler
 import TestSupport
 import Testing
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// The API over a real reconciler, with a host that needs no sockets and a store of its own.
 struct TestDaemon: Sendable {
     let identity: DaemonIdentity
@@ -28,6 +34,8 @@ struct TestDaemon: Sendable {
         manifest: String? = nil,
         defaults: MasterDefaults = MasterDefaults(),
         prefix: String = "/api",
+        clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Date = { Date() },
         _ body: @Sendable @escaping (TestDaemon) async throws -> Void
     ) async throws {
         let directory = try TemporaryDirectory()
@@ -46,7 +54,9 @@ struct TestDaemon: Sendable {
             renderer: EventView.payload,
             noticeRenderer: NoticeView.payload,
             logger: logger,
-            expectsManifest: manifest != nil
+            expectsManifest: manifest != nil,
+            clock: clock,
+            now: now
         )
         if let manifest { await reconciler.declare(reader.read(text: manifest, file: "tunnels.yaml")) }
         let events = try hub.subscribe()
@@ -118,7 +128,8 @@ struct TestDaemon: Sendable {
         }
     }
 
-    private func exchange(
+    /// The same, for requests that are looser than the document and answered all the same, as NodePass does.
+    func exchange(
         _ method: HTTPRequest.Method,
         _ path: String,
         _ body: String?,

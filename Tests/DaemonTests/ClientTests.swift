@@ -6,19 +6,57 @@ import Testing
 struct ClientTests {
     @Test("the calls of NodePass's API reference work as its JavaScript makes them")
     func foundingDocument() async throws {
+        try await run("founding-client.mjs")
+    }
+
+    @Test("NodePassDash: add, follow, create, label, control, replace, probe, break off, delete, rotate")
+    func nodePassDash() async throws {
+        try await run("nodepassdash.mjs")
+    }
+
+    @Test("NodePanel: preflights, a fetch stream without one foreign event, and messages for what goes wrong")
+    func nodePanel() async throws {
+        try await run("nodepanel.mjs")
+    }
+
+    @Test("np.sh: curl, grep and sed find the version, the key, ids, URLs and the new key where they always were")
+    func installScript() async throws {
+        let directory = try TemporaryDirectory()
+        let ports = try FreePorts.take(2)
+        let environment = [
+            "NODEPASS": RunningProcess.binary, "PORT": "\(ports[0])", "TUNNEL_PORT": "\(ports[1])",
+            "WORK": directory.path,
+        ]
+        try await run("sh", "np.sh", environment)
+    }
+
+    /// Runs a script against a daemon that has no tunnel yet and reports its figures often.
+    private func run(_ script: String) async throws {
         let port = try FreePorts.one()
-        let daemon = try await Daemon.start(manifest: "version: 1\ntunnels: {}\n", listen: "127.0.0.1:\(port)")
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("founding-client.mjs")
+        let daemon = try await Daemon.start(
+            manifest: "version: 1\ntunnels: {}\n",
+            listen: "127.0.0.1:\(port)",
+            environment: ["NP_REPORT_INTERVAL": "100ms"]
+        )
         let key = try #require(try await daemon.apiKey())
+        let ports = try FreePorts.take(8).map(String.init)
+        let environment = [
+            "API_URL": "http://127.0.0.1:\(port)/api", "API_KEY": key, "PORT": ports[0],
+            "PORTS": ports.joined(separator: " "),
+        ]
+        try await run("node", script, environment)
+        try await daemon.stop()
+    }
+
+    private func run(_ program: String, _ script: String, _ environment: [String: String]) async throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Clients")
         let client = try await RunningProcess.run(
-            ["node", script.path],
-            environment: ["API_URL": "http://127.0.0.1:\(port)/api", "API_KEY": key],
+            [program, folder.appendingPathComponent(script).path],
+            environment: environment,
             executable: "/usr/bin/env"
         )
         #expect(client.code == 0, "\(client.output)\(client.errors)")
         #expect(client.output == "ok\n")
-        try await daemon.stop()
     }
 
     @Test("a created, stopped, replaced and deleted instance is told as create, update and delete, in this order")

@@ -4,13 +4,6 @@ import Testing
 
 @Suite("The command line", .timeLimit(.minutes(2)))
 struct CommandTests {
-    @Test("without arguments: banner with the version on standard output, exit 1")
-    func banner() async throws {
-        let finished = try await RunningProcess.run([])
-        #expect(finished.code == 1)
-        #expect(finished.output.contains("v1.14.0"))
-    }
-
     @Test("validate lists every mistake with its place, and exits 1")
     func validate() async throws {
         let directory = try TemporaryDirectory()
