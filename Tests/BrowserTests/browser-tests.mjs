@@ -381,6 +381,7 @@ test('light and dark follow the system until one is chosen, which is remembered'
   const lightness = `parseInt(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])`;
   await page.colours('dark');
   assert.ok(await page.evaluate(lightness) < 40);
+  await page.until("document.getAnimations().every((one) => one.playState !== 'running')");
   await picture('dark');
   await page.click('#theme');
   assert.ok(await page.evaluate(lightness) > 200);
