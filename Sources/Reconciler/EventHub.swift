@@ -61,13 +61,50 @@ package final class EventHub: Sendable {
     package func publish(_ events: [StreamEvent]) {
         let events = events.filter { $0.kind.log == log }
         guard !events.isEmpty else { return }
-        resume(state.withLock { $0.publish(events) })
+        let turn = state.withLock { state in
+            state.publish(events)
+            return state.turn
+        }
+        if let turn {
+            turn.yield()
+        } else {
+            resume(state.withLock { $0.takeWaiters() })
+        }
     }
+
+    /// Wakes readers in turns until it is cancelled; without it each event wakes all of them at once.
+    ///
+    /// Waking a thousand readers for each of two hundred events a second is more than the machine can do, and keeps it from
+    /// everything else. Many readers therefore wait a little for more to come; few are woken at once.
+    package func pace(_ clock: any Clock<Duration>) async {
+        let (turns, turn) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        state.withLock { $0.turn = turn }
+        for await _ in turns {
+            let (waiters, count) = state.withLock { ($0.takeWaiters(), $0.subscribers.count) }
+            resume(waiters)
+            let rest = Self.restPerSubscriber * count
+            if rest >= Self.leastRest, (try? await clock.sleep(for: rest)) == nil { break }
+        }
+        let waiters = state.withLock { state in
+            state.turn = nil
+            return state.takeWaiters()
+        }
+        resume(waiters)
+    }
+
+    /// Between two turns, for each subscriber: what a thousand wait is less than half of the 100 ms they are promised.
+    private static let restPerSubscriber = Duration.microseconds(40)
+    /// Less is not worth waiting for.
+    private static let leastRest = Duration.milliseconds(5)
 
     /// Sends one last event to everyone and ends all streams after it; new subscribers are welcome again at once.
     package func shutdown(payload: String) {
         let last = StreamEvent(id: nil, kind: .shutdown, instanceID: nil, payload: payload)
-        resume(state.withLock { $0.shutdown(last) })
+        let waiters = state.withLock { state in
+            state.shutdown(last)
+            return state.takeWaiters()
+        }
+        resume(waiters)
     }
 
     private func resume(_ waiters: [CheckedContinuation<Void, Never>]) {

@@ -35,6 +35,8 @@ struct EventHubState {
     }
 
     private(set) var subscribers: [Int: Subscriber] = [:]
+    /// Asks for the next turn of ``EventHub/pace(_:)``; nil while nobody paces.
+    var turn: AsyncStream<Void>.Continuation?
     private(set) var lastID: Int64
     private var nextNumber = 0
 
@@ -57,34 +59,28 @@ struct EventHubState {
         subscribers.removeValue(forKey: number)?.waiter
     }
 
-    mutating func publish(_ events: [StreamEvent]) -> [CheckedContinuation<Void, Never>] {
+    mutating func publish(_ events: [StreamEvent]) {
         lastID = events.last { $0.id != nil }?.id ?? lastID
-        return wakeAll { subscriber in
-            for event in events { subscriber.accept(event) }
-        }
-    }
-
-    mutating func shutdown(_ last: StreamEvent) -> [CheckedContinuation<Void, Never>] {
-        wakeAll { subscriber in
-            subscriber.endReports()
-            subscriber.queue.append(last)
-            subscriber.source = .live
-            subscriber.isEnding = true
-        }
-    }
-
-    private mutating func wakeAll(_ change: (inout Subscriber) -> Void) -> [CheckedContinuation<Void, Never>] {
-        var waiters: [CheckedContinuation<Void, Never>] = []
         for index in subscribers.values.indices {
-            change(&subscribers.values[index])
-            if let waiter = subscribers.values[index].waiter { waiters.append(waiter) }
-            subscribers.values[index].waiter = nil
+            for event in events { subscribers.values[index].accept(event) }
         }
-        return waiters
+    }
+
+    mutating func shutdown(_ last: StreamEvent) {
+        for index in subscribers.values.indices { subscribers.values[index].end(with: last) }
+    }
+
+    /// Readers that wait though there is something for them; they are no longer waiting then.
+    mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+        subscribers.values.indices.compactMap { index in
+            guard let waiter = subscribers.values[index].waiter, !subscribers.values[index].isIdle else { return nil }
+            subscribers.values[index].waiter = nil
+            return waiter
+        }
     }
 
     mutating func park(_ number: Int, _ waiter: CheckedContinuation<Void, Never>, isCancelled: Bool) -> Bool {
-        guard !isCancelled, let subscriber = subscribers[number], subscriber.isIdle(lastID: lastID) else { return true }
+        guard !isCancelled, let subscriber = subscribers[number], subscriber.isIdle else { return true }
         subscribers[number]?.waiter = waiter
         return false
     }
@@ -125,8 +121,15 @@ extension EventHubState.Subscriber {
         }
     }
 
+    mutating func end(with last: StreamEvent) {
+        endReports()
+        queue.append(last)
+        source = .live
+        isEnding = true
+    }
+
     /// Nothing may follow a goodbye, and nothing old what is read again from the store.
-    mutating func endReports() {
+    private mutating func endReports() {
         reports.removeAll()
         reportOrder.removeAll()
     }
@@ -138,7 +141,7 @@ extension EventHubState.Subscriber {
         source = .store(after: cursor, folding: true)
     }
 
-    func isIdle(lastID: Int64) -> Bool {
+    var isIdle: Bool {
         guard queue.isEmpty, reportOrder.isEmpty, !isEnding, !isCut, !isPoked, case .live = source else { return false }
         return true
     }

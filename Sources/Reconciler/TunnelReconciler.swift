@@ -132,6 +132,7 @@ package actor TunnelReconciler: Service {
                     for await _ in host.changes { self.wake() }
                 }
                 group.addTask { await self.tick() }
+                for hub in [hub, notices] { group.addTask { [clock] in await hub.pace(clock) } }
                 for await _ in wakeUps {
                     passesBegun += 1
                     await pass()

@@ -1,3 +1,4 @@
+import Synchronization
 import TestSupport
 import Testing
 import Tunnel
@@ -92,6 +93,31 @@ struct EventHubTests {
         hub.shutdown(payload: "bye")
         #expect(try await subscription.nextBatch()?.map(\.kind) == [.shutdown])
         #expect(try await subscription.nextBatch() == nil)
+    }
+
+    @Test("few readers are woken by each event; many wait between two turns, and none longer than one")
+    func pace() async throws {
+        let clock = ManualClock()
+        let pacing = Task { await hub.pace(clock) }
+        while hub.state.withLock({ $0.turn == nil }) { await Task.yield() }
+        let few = try hub.subscribe()
+        for _ in 0..<3 {
+            let saved = try emit([(.update, "a")])
+            #expect(try await few.nextBatch() == saved)
+        }
+        let many = try (0..<500).map { _ in try hub.subscribe() }
+        let first = try emit([(.update, "b")])
+        await clock.sleepers(1)
+        let end = hub.lastID + 1
+        let reader = Task { try await drain(few, until: end) }
+        let second = try emit([(.update, "c")])
+        clock.advance(by: .milliseconds(20))
+        #expect(try await reader.value == first + second)
+        pacing.cancel()
+        await pacing.value
+        let last = try emit([(.delete, "a")])
+        #expect(try await few.nextBatch() == last)
+        _ = many
     }
 
     @Test("a cancelled reader returns")
