@@ -21,8 +21,9 @@ nodepass runs. Try, in another terminal:
   $BIN get --state-dir $STATE
   curl -H 'X-API-Key: $key' http://127.0.0.1:9090/api/v1/instances
 
-  API key   $key
-  API docs  http://127.0.0.1:9090/api/v1/docs
+  API key    $key
+  Dashboard  http://127.0.0.1:9090/
+  API docs   http://127.0.0.1:9090/api/v1/docs
 
 Ctrl-C stops it.
 
