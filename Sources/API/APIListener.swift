@@ -165,7 +165,7 @@ package struct APIListener: Service {
     }
 
     private func words(for error: IOError) -> String {
-        let problem = String(cString: strerror(error.errnoCode))
+        let problem = error.problem
         switch error.errnoCode {
         case EADDRINUSE: return "\(problem); stop what listens there, or choose another address"
         case EACCES: return "\(problem); ports below 1024 need a privilege"

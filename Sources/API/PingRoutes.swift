@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import NIOPosix
+import Tunnel
 
 /// `GET /tcping`: how long a TCP connection to some address takes, seen from here.
 struct PingRoutes: Sendable {
@@ -119,7 +120,7 @@ actor ConnectProber {
             guard let first = error.connectionErrors.first else { return "no such host" }
             return words(for: first.error)
         case let error as IOError:
-            return "connect: \(String(cString: strerror(error.errnoCode)).lowercased())"
+            return "connect: \(error.problem.lowercased())"
         case ChannelError.connectTimeout:
             return "i/o timeout"
         default:

@@ -1,5 +1,5 @@
 import Config
-import NIOCore
+package import NIOCore
 
 #if canImport(Glibc)
 import Glibc
@@ -58,4 +58,9 @@ extension TunnelReason {
         default: false
         }
     }
+}
+
+extension IOError {
+    /// The system's word for it, as programs tell it: `Connection refused`.
+    package var problem: String { String(cString: strerror(errnoCode)) }
 }

@@ -73,7 +73,7 @@ struct HandshakeClient: Sendable {
         case HandshakeProblem.refused(let status, let text):
             TunnelError(.peerUnreachable, "the server answered \(status): \(text)")
         case HandshakeProblem.malformed(let why): TunnelError(.peerUnreachable, "no NodePass server there: \(why)")
-        case let error as IOError: TunnelError(.peerUnreachable, error.description)
+        case let error as IOError: TunnelError(.peerUnreachable, error.problem)
         case is ChannelError: TunnelError(.peerUnreachable, "no answer in time")
         default: TunnelError(.peerUnreachable, "\(error)")
         }
