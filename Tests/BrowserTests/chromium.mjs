@@ -161,9 +161,20 @@ export class Page {
     return result.value;
   }
 
-  /** Waits until an expression is true, looking after each change of the document rather than after a time. */
+  /**
+   * Waits until an expression is true, looking after each change of the document rather than after a time; a page that
+   * is left meanwhile has its successor asked.
+   */
   async until(expression, limit = 15_000) {
-    await this.evaluate(`(${untilTrue})(() => ${expression}, ${JSON.stringify(expression)}, ${limit})`);
+    const wait = `(${untilTrue})(() => ${expression}, ${JSON.stringify(expression)}, ${limit})`;
+    for (;;) {
+      try {
+        await this.evaluate(wait);
+        return;
+      } catch (error) {
+        if (!leftPage.test(error.message)) throw error;
+      }
+    }
   }
 
   /** Clicks the middle of an element with the mouse, as a reader would; `js:` stands before an expression. */
@@ -216,6 +227,9 @@ export class Page {
     return this.evaluate(`(${sticksOut})()`);
   }
 }
+
+/** What the protocol says of an expression whose page has gone. */
+const leftPage = /navigated or closed|context was destroyed|Cannot find (default )?(execution )?context/;
 
 const keyCodes = { Tab: 9, Enter: 13, Escape: 27, ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40 };
 
