@@ -85,6 +85,19 @@ struct HistoryTests {
         #expect(samples.map(\.connections) == [4, 0])
     }
 
+    @Test("a daemon that ends and starts again at the turn of a minute loses none of its bytes")
+    func turn() async throws {
+        await run("00000001")
+        count(tcpRx: 10, for: "00000001")
+        await sample(recorder(), after: 58)
+        await host.remove("00000001")
+        await run("00000001")
+        count(tcpRx: 5, for: "00000001")
+        await sample(recorder(), after: 2)
+        let samples = try await store.history(of: "00000001", after: 0, in: .minutes)
+        #expect(samples.map(\.traffic.tcpRx) == [15])
+    }
+
     @Test("steps are kept for an hour, minutes for a week")
     func pruning() async throws {
         let recorder = recorder()

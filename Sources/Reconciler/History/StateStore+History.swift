@@ -62,7 +62,8 @@ extension StateStore {
                         max(connections), pool
                     FROM history_sample WHERE time > ? AND time <= ? GROUP BY instance, minute
                     """,
-                arguments: [last, time]
+                // The last one may have got more since: from a daemon that was started again before it was over.
+                arguments: [last - HistoryResolution.minutes.stepSeconds, time]
             )
             for resolution in HistoryResolution.allCases {
                 try StateStore.prune(resolution, now: time, in: database)
