@@ -140,7 +140,7 @@ struct Listener: Sendable {
     private static func prepareMeeting(_ channel: any Channel, for tunnel: TunnelContext) throws {
         try channel.syncOptions?.setOption(
             .recvAllocator,
-            value: .relay(maximum: tunnel.environment.readBufferMaxBytes)
+            value: FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.unprovenReadBytes)
         )
         try channel.pipeline.syncOperations.addHandler(MeetingHandler(tunnel: tunnel))
     }

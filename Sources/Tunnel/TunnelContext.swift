@@ -13,6 +13,8 @@ final class TunnelContext: Sendable {
     let counters = TrafficCounters()
     let dialer: TargetDialer
     let log: TunnelLog
+    /// Shared by all tunnels.
+    let unproven: UnprovenRoom
 
     private struct Current {
         var plan: ForwardingPlan
@@ -29,12 +31,14 @@ final class TunnelContext: Sendable {
         spec: TunnelSpec,
         home: any EventLoop,
         dialer: TargetDialer,
-        log: TunnelLog
+        log: TunnelLog,
+        unproven: UnprovenRoom
     ) {
         self.id = id
         self.home = home
         self.dialer = dialer
         self.log = log
+        self.unproven = unproven
         boundEntrance = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
     }

@@ -15,6 +15,7 @@ package final class TunnelEngine: Sendable {
         let group: any EventLoopGroup
         let dialer: TargetDialer
         let trust: ClientTrust
+        let unproven: UnprovenRoom
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
         /// Takes instances that have commands waiting and no task.
@@ -51,6 +52,7 @@ package final class TunnelEngine: Sendable {
             group: group,
             dialer: dialer,
             trust: ClientTrust(authorities: environment.certificateAuthorities),
+            unproven: UnprovenRoom(),
             changed: changed,
             logSink: logSink,
             attention: attention

@@ -111,8 +111,16 @@ package enum TunnelLimits {
     package static let handshakeFailures = 10
     package static let handshakeFailureWindow = Duration.seconds(10)
     package static let handshakeFailureAddresses = 4096
-    /// Connections to one tunnel's port that are neither links nor refused yet.
-    static let meetingConnections = 1024
+    /// What all tunnel ports together keep for connections that have not proven who they are.
+    package static let unprovenBytes = 16 * 1024 * 1024
+    /// What one of them is taken to need: a handshake's head, a read buffer, and its handlers.
+    package static let unprovenConnectionBytes = 16 * 1024
+    /// What it needs in addition while its TLS handshake runs, as measured: half of a TLS link's two ends.
+    static let unprovenTLSBytes = 32 * 1024
+    /// Read at once from a connection that has not proven who it is.
+    static let unprovenReadBytes = 4 * 1024
+    /// After an answer to a handshake the connection is closed this much later, if the peer has not closed it before.
+    static let answeredLinger = Duration.milliseconds(900)
     /// Where a link's client says nothing first, a returning client's request gets this long to arrive behind its
     /// connection; every link of a NodePass client without TLS comes this much later.
     static let firstByteWait = Duration.milliseconds(8)
@@ -145,6 +153,8 @@ package enum TunnelLimits {
     package static let redialBase = Duration.milliseconds(50)
     package static let redialCap = Duration.milliseconds(600)
     package static let redialEagerAttempts = 500
+    /// A client that stands by asks this often whether the tunnel is free, so that it takes over within a second.
+    static let standbyInterval = Duration.milliseconds(250)
     /// A session that lasted this long was no failure: what follows is tried at once again.
     static let stableSession = Duration.seconds(3)
     /// Retry delays of a tunnel that can not start.

@@ -30,7 +30,8 @@ extension TunnelInstance {
     /// The listeners are there: the peer can be met.
     func meet() async {
         if board.current.phase == .starting || board.current.phase == .backoff { board.move(to: .connecting) }
-        if case .client(let client) = end?.side { await onHome { client.value.connect() } }
+        let isRepeated = board.current.reason == .standby
+        if case .client(let client) = end?.side { await onHome { client.value.connect(isRepeated: isRepeated) } }
     }
 
     /// Tells of files that changed under a running server.

@@ -85,7 +85,8 @@ actor TunnelInstance {
             spec: spec,
             home: home,
             dialer: engine.dialer,
-            log: TunnelLog(id: id, spec: spec, sink: engine.logSink)
+            log: TunnelLog(id: id, spec: spec, sink: engine.logSink),
+            unproven: engine.unproven
         )
         boundExit = .makeEmptyBox(eventLoop: home)
         attention = engine.attention
@@ -358,6 +359,7 @@ actor TunnelInstance {
     }
 
     func failed(_ error: TunnelError) async {
+        guard error.reason != .standby else { return standBy(error) }
         tunnel.log.write(.error, "\(roleName) error: \(error.message)")
         guard !error.isTerminal else {
             await releaseAll()
@@ -373,6 +375,17 @@ actor TunnelInstance {
             status.held = heldAddresses
         }
         board.move(to: .backoff, error.reason, error.message)
+        retry = group.next().scheduleTask(in: TimeAmount(delay)) { self.send(.retry) }
+    }
+
+    /// Another client has the tunnel, which is no failure: asks again soon, and says so once.
+    private func standBy(_ error: TunnelError) {
+        var random = SystemRandomNumberGenerator()
+        let delay = TunnelLimits.standbyInterval * Double.random(in: 0.8...1.2, using: &random)
+        if board.current.reason != .standby || board.current.message != error.message {
+            tunnel.log.write(.info, error.message)
+            board.move(to: .connecting, error.reason, error.message)
+        }
         retry = group.next().scheduleTask(in: TimeAmount(delay)) { self.send(.retry) }
     }
 

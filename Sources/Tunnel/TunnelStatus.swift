@@ -38,6 +38,8 @@ package enum TunnelReason: String, Sendable, Hashable, CaseIterable {
     case noPermission = "NoPermission"
     case authFailed = "AuthFailed"
     case peerUnreachable = "PeerUnreachable"
+    /// Another client has the tunnel; this one takes over when that one is gone.
+    case standby = "Standby"
     case tlsFingerprintMismatch = "TLSFingerprintMismatch"
     case certificateInvalid = "CertificateInvalid"
     case targetUnreachable = "TargetUnreachable"

@@ -107,7 +107,7 @@ struct HandshakeReplyTests {
         Sample(
             "control characters",
             "HTTP/1.1 x\n\u{1b}[31m\r\n\r\n",
-            open: "'HTTP/1.1 x[31m' is no HTTP/1.1 status line"
+            open: "the reply is not HTTP"
         ),
         Sample("a link's id", "\u{0}\u{0}\u{0}\u{0}", open: "the reply is not HTTP"),
     ]

@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Testing
 
@@ -23,13 +24,15 @@ extension TwoEnded {
         private func withServer(
             tls: TLSMode? = nil,
             handshake: Duration = .seconds(5),
+            log: LogLevel = .info,
             _ body: @Sendable (TunnelEngine, KeptLog, Int) async throws -> Void
         ) async throws {
             var environment = TunnelEnvironment.brisk
             environment.handshakeTimeout = handshake
             environment.reportInterval = .seconds(5)
-            let spec = try TunnelSpec.server(.two, target: try deadPort(), tls: tls)
-            try await withKeptLog(environment: environment) { engine, log in
+            var spec = try TunnelSpec.server(.two, target: try deadPort(), tls: tls)
+            spec.log = log
+            try await withKeptLog(environment: environment) { [spec] engine, log in
                 let port = await engine.start(spec)
                 try await body(engine, log, port)
             }
@@ -134,6 +137,40 @@ extension TwoEnded {
             }
         }
 
+        @Test("bytes sent after an answer are discarded, and the connection is closed within a second")
+        func bytesAfterAnswer() async throws {
+            try await withServer { engine, _, port in
+                let sent = 64 * 1024 * 1024
+                let before = try Self.residentBytes()
+                let strangers = try await withThrowingTaskGroup(of: ReferenceLink.self) { group in
+                    for _ in 0..<4 {
+                        group.addTask {
+                            let link = try await ReferenceLink.connect(port: port)
+                            try await link.write(Self.request("GET /nothing HTTP/1.1"))
+                            // Fails when the server closes first, which is what it is to do.
+                            try? await link.write(ByteBuffer(repeating: 0, count: sent))
+                            return link
+                        }
+                    }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+                // Our own side of the connections holds what it has not sent.
+                #expect(try Self.residentBytes() - before < 5 * sent)
+                let start = ContinuousClock.now
+                for link in strangers {
+                    #expect(String(buffer: try await link.readToEnd()).hasPrefix("HTTP/1.1 404 "))
+                    await link.close()
+                }
+                #expect(ContinuousClock.now - start < .seconds(2))
+                try await engine.wait("00000001", for: "four refusals") { $0.rejected == 4 }
+            }
+        }
+
+        private static func residentBytes() throws -> Int {
+            let status = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+            return (Int(status[1]) ?? 0) * 4096
+        }
+
         // MARK: Somebody is connected
 
         @Test("a second client gets 409 and the first one's users notice nothing", arguments: TwoEnded.flows)
@@ -192,6 +229,81 @@ extension TwoEnded {
                 try await log.line("another takes its place", of: "00000001")
                 try await ghost.controlDown()
                 await ghost.stop()
+            }
+        }
+
+        @Test(
+            "two clients that stand by while a ghost is probed: one takes over, the other hears 409, users are served"
+        )
+        func twoStandbys() async throws {
+            try await withServer { engine, log, port in
+                let ghost = try await ReferencePeer.client(port: port, key: "secret", manners: .silentOnControl)
+                try await ghost.controlUp()
+                async let first = ask(
+                    Self.request(token: Self.token, "NodePass-Client: one"),
+                    port: port,
+                    from: "127.0.0.12"
+                )
+                async let second = ask(
+                    Self.request(token: Self.token, "NodePass-Client: two"),
+                    port: port,
+                    from: "127.0.0.13"
+                )
+                let codes = try await [first, second].map { $0.prefix(12) }
+                #expect(codes.sorted() == ["HTTP/1.1 200", "HTTP/1.1 409"])
+                let again = codes[0].hasSuffix("200") ? ("one", "127.0.0.12") : ("two", "127.0.0.13")
+                // The one that has it is the one that may come back, and exactly one session is left to do so.
+                try await expect(
+                    200,
+                    for: Self.request(token: Self.token, "NodePass-Client: \(again.0)"),
+                    port: port,
+                    from: again.1
+                )
+                #expect(log.current.count { $0.message.hasPrefix("Sending tunnel config") } == 3)
+                try await ghost.controlDown()
+                await ghost.stop()
+            }
+        }
+
+        @Test("a client that comes back during a standby's probe keeps its tunnel")
+        func backDuringProbe() async throws {
+            try await withServer(log: .debug) { _, log, port in
+                let mine = Self.request(token: Self.token, "NodePass-Client: one")
+                try await expect(200, for: mine, port: port)
+                let standby = Self.request(token: Self.token, "NodePass-Client: two")
+                async let refused = ask(standby, port: port, from: "127.0.0.13")
+                // The probe of a session without a control link takes as long as that of one that is silent.
+                try await log.line("asking whether the present client is alive", of: "00000001")
+                try await expect(200, for: mine, port: port, from: "127.0.0.12")
+                #expect(try await refused.hasPrefix("HTTP/1.1 409 "))
+                try await expect(200, for: mine, port: port, from: "127.0.0.12")
+                #expect(!log.current.contains { $0.message.contains("another takes its place") })
+            }
+        }
+
+        @Test("a second client stands by, says so once, and takes over within a second of the first one's end")
+        func hotStandby() async throws {
+            let target = try await EchoServer.start()
+            let ends = try TwoEnds(.reverse, to: target.port)
+            let standby = "0000000c"
+            try await withTwoEnds(ends) { engine, log in
+                await engine.run(standby, spec: ends.client, generation: 0, releaseFirst: false)
+                try await engine.wait(standby, for: "standing by") { $0.reason == .standby && $0.phase == .connecting }
+                for round in 1...3 {
+                    let (present, waiting) =
+                        round.isMultiple(of: 2) ? (standby, TwoEnds.clientID) : (TwoEnds.clientID, standby)
+                    #expect(try await TestClient.echo("before", port: ends.port) == "before")
+                    let start = ContinuousClock.now
+                    await engine.stop(present)
+                    #expect(try await TestClient.echo("after", port: ends.port) == "after")
+                    #expect(ContinuousClock.now - start < .seconds(1))
+                    try await engine.ready(waiting)
+                    await engine.run(present, spec: ends.client, generation: round, releaseFirst: false)
+                    try await engine.wait(present, for: "standing by") { $0.reason == .standby }
+                    #expect(engine.snapshot()[waiting]?.phase == .ready)
+                }
+                #expect(engine.snapshot()[TwoEnds.serverID]?.rejected == 0)
+                #expect(log.current.count { $0.id == standby && $0.message.hasPrefix("Standing by") } == 2)
             }
         }
 

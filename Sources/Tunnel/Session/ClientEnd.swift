@@ -44,10 +44,12 @@ final class ClientEnd {
     }
 
     /// Tries once; the outcome is reported, also when a session that came of it ends later.
-    func connect() {
+    ///
+    /// `isRepeated` says that the last attempt has just been told of, and this one need not be.
+    func connect(isRepeated: Bool = false) {
         guard !isStopped, !isConnecting, session == nil else { return }
         isConnecting = true
-        tunnel.log.write(.info, "Pending tunnel handshake...")
+        tunnel.log.write(isRepeated ? .debug : .info, "Pending tunnel handshake...")
         let began = NIODeadline.now()
         let loop = tunnel.home
         let client = handshakeClient()

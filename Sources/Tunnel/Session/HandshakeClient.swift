@@ -50,7 +50,8 @@ struct HandshakeClient: Sendable {
             .connect(to: server)
             .whenComplete { result in
                 switch result {
-                case .success(let channel): reply.futureResult.whenComplete { _ in channel.close(promise: nil) }
+                case .success(let channel):
+                    reply.futureResult.assumeIsolated().whenComplete { _ in channel.closeAtOnce() }
                 case .failure(let error): reply.fail(error)
                 }
             }
@@ -61,7 +62,7 @@ struct HandshakeClient: Sendable {
     }
 
     private static func terms(of reply: HandshakeReply) throws -> HandshakeTerms {
-        let text = String(decoding: reply.body.prefix(200), as: UTF8.self).filter { $0 != "\n" && $0 != "\r" }
+        let text = HTTPHead.quoted(String(decoding: reply.body, as: UTF8.self)[...], limit: 200)
         guard reply.status == 200 else { throw HandshakeProblem.refused(status: reply.status, text) }
         return try HandshakeTerms(body: reply.body)
     }
@@ -70,6 +71,7 @@ struct HandshakeClient: Sendable {
         switch error {
         case HandshakeProblem.refused(401, _):
             TunnelError(.authFailed, "Unauthorized (401): the server has another tunnel key")
+        case HandshakeProblem.refused(409, let text): TunnelError(.standby, "Standing by: \(text)")
         case HandshakeProblem.refused(let status, let text):
             TunnelError(.peerUnreachable, "the server answered \(status): \(text)")
         case HandshakeProblem.malformed(let why): TunnelError(.peerUnreachable, "no NodePass server there: \(why)")
@@ -87,7 +89,8 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
 
     private let request: String
     private let reply: EventLoopPromise<HandshakeReply>
-    private var held = ByteBuffer()
+    private var reader = HandshakeReplyReader()
+    private var isDone = false
 
     init(request: String, reply: EventLoopPromise<HandshakeReply>) {
         self.request = request
@@ -100,18 +103,17 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = Self.unwrapInboundIn(data)
-        held.writeBuffer(&bytes)
-        judge(isEnded: false)
+        guard !isDone else { return }
+        finish(reader.append(Self.unwrapInboundIn(data).readableBytesView))
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed? = event as? ChannelEvent { judge(isEnded: true) }
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { end() }
         context.fireUserInboundEventTriggered(event)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        judge(isEnded: true)
+        end()
         context.fireChannelInactive()
     }
 
@@ -120,11 +122,17 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    private func judge(isEnded: Bool) {
-        switch HandshakeReply.parse(held.readableBytesView, isEnded: isEnded) {
-        case .incomplete: break
+    private func end() {
+        guard !isDone else { return }
+        finish(reader.end())
+    }
+
+    private func finish(_ parsed: HandshakeReply.Parsed) {
+        switch parsed {
+        case .incomplete: return
         case .reply(let whole): reply.succeed(whole)
         case .malformed(let why): reply.fail(HandshakeProblem.malformed(why))
         }
+        isDone = true
     }
 }

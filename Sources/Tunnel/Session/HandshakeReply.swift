@@ -9,7 +9,7 @@ package struct HandshakeReply: Sendable, Hashable {
         case malformed(String)
     }
 
-    /// Reads a reply, of which `isEnded` says that the peer has sent all it will.
+    /// Reads a reply from all its bytes, of which `isEnded` says that the peer has sent all it will.
     ///
     /// Malformed past `limitBytes` of head or body.
     package static func parse(
@@ -17,28 +17,9 @@ package struct HandshakeReply: Sendable, Hashable {
         isEnded: Bool,
         limitBytes: Int = TunnelLimits.handshakeHeadBytes
     ) -> Parsed {
-        let lines: [Substring]
-        let rest: [UInt8]
-        let begin = Array("HTTP/1.".utf8)
-        guard begin.starts(with: bytes.prefix(begin.count)) else { return .malformed("the reply is not HTTP") }
-        switch HTTPHead.split(bytes, limitBytes: limitBytes) {
-        case .incomplete: return isEnded ? .malformed("the reply ended early") : .incomplete
-        case .malformed(let why): return .malformed(why)
-        case .head(let head, let length):
-            lines = head
-            rest = Array(bytes.dropFirst(length).prefix(limitBytes + 1))
-        }
-        let parts = lines[0].split(separator: " ", maxSplits: 2)
-        guard parts.count >= 2, parts[0].hasPrefix("HTTP/1."), let status = Int(parts[1]) else {
-            return .malformed("'\(HTTPHead.quoted(lines[0]))' is no HTTP/1.1 status line")
-        }
-        guard rest.count <= limitBytes else { return .malformed("the body is longer than \(limitBytes) bytes") }
-        let headers = HTTPHead.headers(lines.dropFirst())
-        let framing = BodyFraming(headers)
-        switch framing.body(in: rest, isEnded: isEnded) {
-        case .some(let body): return .reply(HandshakeReply(status: status, body: body))
-        case .none: return isEnded ? .malformed("the reply ended early") : .incomplete
-        }
+        var reader = HandshakeReplyReader(limitBytes: limitBytes)
+        let parsed = reader.append(bytes)
+        return parsed == .incomplete && isEnded ? reader.end() : parsed
     }
 
     /// The bytes of a server's reply, headers as NodePass's server writes them; `date` is an HTTP date (RFC 9110 §5.6.7).
@@ -70,46 +51,123 @@ package struct HandshakeReply: Sendable, Hashable {
     }
 }
 
-/// How a reply's body is delimited (RFC 9112 §6): by length, in chunks (a CDN may do that), or by the end.
-private enum BodyFraming {
-    case length(Int)
-    case chunked
-    case untilEnd
+/// Reads a reply as its bytes come, looking at each once.
+struct HandshakeReplyReader {
+    private let limitBytes: Int
+    private var head: HTTPHead
+    private var status = 0
+    private var body: ReplyBody?
 
-    init(_ headers: [String: String]) {
+    init(limitBytes: Int = TunnelLimits.handshakeHeadBytes) {
+        self.limitBytes = limitBytes
+        head = HTTPHead(limitBytes: limitBytes, beginning: "HTTP/1.")
+    }
+
+    /// Takes the next bytes; after anything but `incomplete` there is nothing more to take.
+    mutating func append(_ bytes: some Collection<UInt8>) -> HandshakeReply.Parsed {
+        if body != nil { return appendBody(bytes) }
+        switch head.append(bytes) {
+        case .incomplete: return .incomplete
+        case .malformed(HTTPHead.notHTTP): return .malformed("the reply is not HTTP")
+        case .malformed(let why): return .malformed(why)
+        case .head(let lines, let rest):
+            let parts = lines[0].split(separator: " ", maxSplits: 2)
+            guard parts.count >= 2, let status = Int(parts[1]) else {
+                return .malformed("'\(HTTPHead.quoted(lines[0]))' is no HTTP/1.1 status line")
+            }
+            self.status = status
+            body = ReplyBody(HTTPHead.headers(lines.dropFirst()), limitBytes: limitBytes)
+            return appendBody(rest)
+        }
+    }
+
+    /// The peer has sent all it will.
+    mutating func end() -> HandshakeReply.Parsed {
+        guard let whole = body?.whole(isEnded: true) else { return .malformed("the reply ended early") }
+        return .reply(HandshakeReply(status: status, body: whole))
+    }
+
+    private mutating func appendBody(_ bytes: some Collection<UInt8>) -> HandshakeReply.Parsed {
+        guard body?.append(bytes) == true else { return .malformed("the body is longer than \(limitBytes) bytes") }
+        return body?.whole(isEnded: false).map { .reply(HandshakeReply(status: status, body: $0)) } ?? .incomplete
+    }
+}
+
+/// A reply's body, delimited (RFC 9112 §6) by a length, in chunks (a CDN may do that), or by the end.
+private struct ReplyBody {
+    private enum Framing {
+        case length(Int)
+        case chunked(ChunkState)
+        case untilEnd
+    }
+
+    private enum ChunkState {
+        case size
+        case data(left: Int)
+        /// The line end after a chunk.
+        case gap(left: Int)
+        case done
+        /// A size that is none: the body never becomes whole.
+        case broken
+    }
+
+    private var framing: Framing
+    private var sizeLine: [UInt8] = []
+    private var held: [UInt8] = []
+    private var taken = 0
+    private let limitBytes: Int
+
+    init(_ headers: [String: String], limitBytes: Int) {
+        self.limitBytes = limitBytes
         if headers["transfer-encoding"]?.lowercased() == "chunked" {
-            self = .chunked
+            framing = .chunked(.size)
         } else if let length = headers["content-length"].flatMap({ Int($0) }), length >= 0 {
-            self = .length(length)
+            framing = .length(length)
         } else {
-            self = .untilEnd
+            framing = .untilEnd
         }
     }
 
-    func body(in bytes: [UInt8], isEnded: Bool) -> [UInt8]? {
-        switch self {
-        case .length(let length): bytes.count >= length ? Array(bytes.prefix(length)) : nil
-        case .untilEnd: isEnded ? bytes : nil
-        case .chunked: Self.unchunk(bytes[...])
+    /// False when more has come than the limit allows.
+    mutating func append(_ bytes: some Collection<UInt8>) -> Bool {
+        taken += bytes.count
+        guard taken <= limitBytes else { return false }
+        guard case .chunked(var state) = framing else {
+            held += bytes
+            return true
+        }
+        for byte in bytes { state = next(state, byte) }
+        framing = .chunked(state)
+        return true
+    }
+
+    /// The body when all of it is there.
+    func whole(isEnded: Bool) -> [UInt8]? {
+        switch framing {
+        case .length(let length): held.count >= length ? Array(held.prefix(length)) : nil
+        case .untilEnd: isEnded ? held : nil
+        case .chunked(.done): held
+        case .chunked: nil
         }
     }
 
-    private static func unchunk(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
-        var rest = bytes
-        var body: [UInt8] = []
-        while let lineEnd = rest.firstIndex(of: 10) {
-            let digits = String(
-                decoding: rest[..<lineEnd].prefix { $0 != 13 && $0 != UInt8(ascii: ";") },
-                as: UTF8.self
-            )
-            guard let size = Int(digits, radix: 16), size >= 0 else { return nil }
-            rest = rest[(lineEnd + 1)...]
-            if size == 0 { return body }
-            guard rest.count - 2 >= size else { return nil }
-            body += rest.prefix(size)
-            rest = rest.dropFirst(size + 2)
+    private mutating func next(_ state: ChunkState, _ byte: UInt8) -> ChunkState {
+        switch state {
+        case .size:
+            guard byte == 10 else {
+                sizeLine.append(byte)
+                return .size
+            }
+            let digits = sizeLine.prefix { $0 != 13 && $0 != UInt8(ascii: ";") }
+            sizeLine = []
+            guard let size = Int(String(decoding: digits, as: UTF8.self), radix: 16), size >= 0 else { return .broken }
+            return size == 0 ? .done : .data(left: size)
+        case .data(let left):
+            held.append(byte)
+            return left == 1 ? .gap(left: 2) : .data(left: left - 1)
+        case .gap(let left): return left == 1 ? .size : .gap(left: left - 1)
+        case .done, .broken: return state
         }
-        return nil
     }
 }
 
@@ -122,6 +180,8 @@ package enum HandshakeRefusal: Sendable, Hashable {
     case taken(by: String)
     /// Ours: too many failures from this address lately.
     case tooManyAttempts
+    /// Ours: the end has been stopped.
+    case unavailable
     case malformed
 
     var status: Int {
@@ -131,6 +191,7 @@ package enum HandshakeRefusal: Sendable, Hashable {
         case .unauthorized: 401
         case .taken: 409
         case .tooManyAttempts: 429
+        case .unavailable: 503
         case .malformed: 400
         }
     }
@@ -142,6 +203,7 @@ package enum HandshakeRefusal: Sendable, Hashable {
         case .unauthorized: "Unauthorized"
         case .taken: "Conflict"
         case .tooManyAttempts: "Too Many Requests"
+        case .unavailable: "Service Unavailable"
         case .malformed: "Bad Request"
         }
     }

@@ -16,15 +16,21 @@ package struct HandshakeRequest: Sendable, Hashable {
         case malformed(String)
     }
 
-    /// Reads a request's head; a body is not expected and not read.
+    /// Reads a request's head from all its bytes; a body is not expected and not read.
     ///
     /// Malformed past `limitBytes`.
     package static func parse(
         _ bytes: some Collection<UInt8>,
         limitBytes: Int = TunnelLimits.handshakeHeadBytes
     ) -> Parsed {
+        var head = HTTPHead(limitBytes: limitBytes)
+        return parse(head.append(bytes))
+    }
+
+    /// Reads a request from what a head has come to.
+    static func parse(_ progress: HTTPHead.Progress) -> Parsed {
         let head: [Substring]
-        switch HTTPHead.split(bytes, limitBytes: limitBytes) {
+        switch progress {
         case .incomplete: return .incomplete
         case .malformed(let why): return .malformed(why)
         case .head(let lines, _): head = lines
@@ -63,31 +69,62 @@ package struct HandshakeRequest: Sendable, Hashable {
     }
 }
 
-/// Splits the head of an HTTP/1.1 message into lines (RFC 9112 §2.1), within a limit.
-enum HTTPHead {
-    enum Split {
+/// The head of an HTTP/1.1 message (RFC 9112 §2.1), collected as its bytes come, within a limit.
+///
+/// Each byte is looked at once, however many segments it comes in.
+struct HTTPHead {
+    enum Progress {
         case incomplete
-        /// The lines, start line first, and how many bytes the head took.
-        case head([Substring], lengthBytes: Int)
+        /// The lines, start line first, and what came behind the head.
+        case head([Substring], rest: [UInt8])
         case malformed(String)
     }
 
-    static func split(_ bytes: some Collection<UInt8>, limitBytes: Int) -> Split {
-        let window = Array(bytes.prefix(limitBytes + 4))
-        let mark: [UInt8] = [13, 10, 13, 10]
-        guard let end = window.indices.first(where: { window[$0...].starts(with: mark) }) else {
-            guard window.count <= limitBytes else { return .malformed("the head is longer than \(limitBytes) bytes") }
-            let isText = window.allSatisfy { $0 == 13 || $0 == 10 || $0 == 9 || (32...126).contains($0) || $0 >= 128 }
-            return isText ? .incomplete : .malformed("not HTTP")
+    /// What `malformed` says of bytes that are no text or begin otherwise.
+    static let notHTTP = "not HTTP"
+    private static let blankLine: [UInt8] = [13, 10, 13, 10]
+
+    private let limitBytes: Int
+    private let beginning: [UInt8]
+    private var held: [UInt8] = []
+    /// How many bytes of the blank line `held` ends with.
+    private var matched = 0
+
+    /// `beginning` is how the start line has to begin.
+    init(limitBytes: Int = TunnelLimits.handshakeHeadBytes, beginning: String = "") {
+        self.limitBytes = limitBytes
+        self.beginning = Array(beginning.utf8)
+    }
+
+    /// Takes the next bytes; after anything but `incomplete` there is nothing more to take.
+    mutating func append(_ bytes: some Collection<UInt8>) -> Progress {
+        var index = bytes.startIndex
+        while index < bytes.endIndex {
+            let byte = bytes[index]
+            bytes.formIndex(after: &index)
+            let isExpected = held.count >= beginning.count || beginning[held.count] == byte
+            guard isExpected, Self.isText(byte) else { return .malformed(Self.notHTTP) }
+            held.append(byte)
+            // A CR that does not continue the blank line may begin one.
+            if byte == Self.blankLine[matched] { matched += 1 } else { matched = byte == 13 ? 1 : 0 }
+            if matched == Self.blankLine.count {
+                let text = String(decoding: held.dropLast(4), as: UTF8.self)
+                let lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
+                return .head(lines, rest: Array(bytes[index...]))
+            }
+            guard held.count <= limitBytes else { return .malformed("the head is longer than \(limitBytes) bytes") }
         }
-        let text = String(decoding: window[..<end], as: UTF8.self)
-        return .head(text.split(separator: "\r\n", omittingEmptySubsequences: false), lengthBytes: end + 4)
+        return .incomplete
+    }
+
+    private static func isText(_ byte: UInt8) -> Bool {
+        byte == 13 || byte == 10 || byte == 9 || (32...126).contains(byte) || byte >= 128
     }
 
     /// A peer's text for a log: short, and with nothing that begins a line of its own or steers a terminal.
-    static func quoted(_ text: Substring) -> String {
+    static func quoted(_ text: Substring, limit: Int = 60) -> String {
         let harmless = text.unicodeScalars.filter { $0.properties.generalCategory != .control }
-        return String(String.UnicodeScalarView(harmless).prefix(60))
+        return String(String.UnicodeScalarView(harmless).prefix(limit))
     }
 
     /// Header fields by lower-case name; of a repeated one the first counts.

@@ -9,8 +9,8 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private let tunnel: TunnelContext
     private var end: ServerEnd?
+    private var place: UnprovenPlace?
     private var address = ""
-    private var held = ByteBuffer()
     private var state = State.waiting
     private var deadline: Scheduled<Void>?
     private var silence: Scheduled<Void>?
@@ -19,11 +19,11 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
         case waiting
         /// Nothing has come yet that says what it is.
         case listening(ServerEnd.Expectation)
-        /// It is a request; its head is coming.
-        case reading
-        /// The answer is being found.
-        case answering
-        /// It is sent; the peer closes when it has read it.
+        /// It is a request, and its head is still arriving.
+        case reading(HTTPHead)
+        /// The answer to the contender of this number is being decided; what else it sends is discarded.
+        case answering(Int?)
+        /// The answer is sent; what else it sends is discarded until it closes.
         case answered
         case done
     }
@@ -43,7 +43,7 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func begin(_ context: ChannelHandlerContext) {
         guard case .waiting = state else { return }
-        guard let end = tunnel.serverEnd, end.open() else { return context.close(promise: nil) }
+        guard let end = tunnel.serverEnd else { return context.close(promise: nil) }
         self.end = end
         address = context.remoteAddress.map { Endpoint($0).host } ?? ""
         let expectation = end.expectation(of: address)
@@ -53,62 +53,74 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
             self.reject(context, "nothing useful came in time")
         }
         if case .silence = expectation {
-            silence = loop.scheduleTask(in: TimeAmount(TunnelLimits.firstByteWait)) { self.becomeLink(context) }
+            silence = loop.scheduleTask(in: TimeAmount(TunnelLimits.firstByteWait)) {
+                self.becomeLink(context, first: ByteBuffer())
+            }
+        }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        place = tunnel.unproven.enter(from: context.remoteAddress.flatMap { IPAddress($0) }) {
+            bound.eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.reject(context, "too many connections have not proven who they are")
+            }
         }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = Self.unwrapInboundIn(data)
-        held.writeBuffer(&bytes)
+        let bytes = Self.unwrapInboundIn(data)
         silence?.cancel()
         switch state {
-        case .listening(let expectation): judge(expectation, context)
-        case .reading: read(context)
+        case .listening(let expectation): judge(expectation, bytes, context)
+        case .reading(let head): read(head, bytes, context)
         case .waiting, .answering, .answered, .done: break
         }
     }
 
-    private func judge(_ expectation: ServerEnd.Expectation, _ context: ChannelHandlerContext) {
-        guard let first = held.readableBytesView.first, let end else { return }
+    private func judge(_ expectation: ServerEnd.Expectation, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        guard let first = bytes.readableBytesView.first, let end else { return }
         switch expectation {
-        case .firstByte where end.acceptor.recognises(first): becomeLink(context)
-        case .firstByte, .silence, .handshake:
-            state = .reading
-            read(context)
+        case .firstByte where end.acceptor.recognises(first): becomeLink(context, first: bytes)
+        case .firstByte, .silence, .handshake: read(HTTPHead(), bytes, context)
         }
     }
 
-    private func read(_ context: ChannelHandlerContext) {
-        switch HandshakeRequest.parse(held.readableBytesView) {
-        case .incomplete: return
+    private func read(_ head: HTTPHead, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        guard let end else { return }
+        var head = head
+        // The state's copy would make every append copy what is held.
+        state = .answering(nil)
+        switch HandshakeRequest.parse(head.append(bytes.readableBytesView)) {
+        case .incomplete: state = .reading(head)
         case .malformed(let why):
-            guard let end else { return }
             end.rejected(address, why)
             // Who speaks HTTP gets an answer; anything else is closed without a word.
-            guard why != "not HTTP" else { return context.close(promise: nil) }
+            guard why != HTTPHead.notHTTP else { return context.close(promise: nil) }
             write(end.refusal(.malformed), context)
         case .request(let request):
-            state = .answering
-            end?.answer(request, from: address) { self.write($0, context) }
+            let number = end.answer(request, from: address) { self.write($0, context) }
+            if case .answering = state { state = .answering(number) }
         }
     }
 
     private func write(_ reply: String, _ context: ChannelHandlerContext) {
-        if case .done = state { return }
+        guard case .answering = state else { return }
         state = .answered
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: reply)), promise: written)
         // Closing all of it now could lose the reply to a reset.
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(mode: .output, promise: nil) }
+        deadline?.cancel()
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.answeredLinger)) {
+            context.close(promise: nil)
+        }
     }
 
-    private func becomeLink(_ context: ChannelHandlerContext) {
-        guard case .listening = state, let end else { return }
-        let first = held
-        self.end = nil
+    private func becomeLink(_ context: ChannelHandlerContext, first: ByteBuffer) {
+        guard case .listening = state, let end, let place else { return }
+        self.place = nil
         leave()
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        end.admit(context.channel, first: first)
+        end.admit(context.channel, place, first: first)
     }
 
     private func reject(_ context: ChannelHandlerContext, _ why: String) {
@@ -119,9 +131,11 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    /// It is nothing of ours any more.
+    /// The connection is not this handler's any more.
     private func leave() {
-        end?.closed()
+        if case .answering(let number?) = state { end?.withdraw(number) }
+        place?.leave()
+        place = nil
         end = nil
         state = .done
         deadline?.cancel()

@@ -32,11 +32,21 @@ final class ServerEnd {
     private let exit: LinkExit
     private let report: (EndReport) -> Void
     private var throttle = HandshakeThrottle()
-    private var session: Session?
-    private var clientID: String?
-    private var pending = 0
+    private var seat = ServerSeat()
+    private var current: (number: Int, session: Session)?
+    /// Requests whose answer waits for the seat, by the contender's number.
+    private var contenders: [Int: Contender] = [:]
+    private var contendersSeen = 0
     private var rejections = ThinnedCount()
+    /// Attempts of clients that wait for the present one to leave.
+    private var standbys = ThinnedCount()
     private var isStopped = false
+
+    private struct Contender {
+        let request: HandshakeRequest
+        let address: String
+        let reply: (String) -> Void
+    }
 
     init(
         spec: TunnelSpec,
@@ -63,7 +73,7 @@ final class ServerEnd {
     /// Ends the session; nobody can come back in.
     func stop() {
         isStopped = true
-        session?.end(TunnelError(.peerUnreachable, "stopped"))
+        current?.session.end(TunnelError(.peerUnreachable, "stopped"))
     }
 
     // MARK: Connections on the tunnel's port
@@ -79,48 +89,38 @@ final class ServerEnd {
     }
 
     func expectation(of address: String) -> Expectation {
-        guard let session, !isStopped else { return .handshake }
+        guard let session = current?.session, !isStopped else { return .handshake }
         let proves = session.terms.extensions.contains(.linkProof)
         // A client of ours proves itself on every link, wherever it comes from; NodePass's is known by its address alone.
         guard proves || address == session.peer else { return .handshake }
         return proves || acceptor.clientSpeaksFirst ? .firstByte : .silence
     }
 
-    /// Counts a connection that is not yet a link or refused; false when too many are, or the end is gone.
-    func open() -> Bool {
-        guard !isStopped, pending < TunnelLimits.meetingConnections else { return false }
-        pending += 1
-        return true
-    }
-
-    func closed() {
-        pending -= 1
-    }
-
-    /// Makes a link, or several, of an accepted connection that `open` has counted; it has as long as a handshake to
-    /// become one.
-    func admit(_ channel: any Channel, first: ByteBuffer) {
-        guard let session else {
-            closed()
+    /// Makes a link, or several, of an accepted connection, which keeps its place until it is proven and has as long as a
+    /// handshake to become one.
+    func admit(_ channel: any Channel, _ place: UnprovenPlace, first: ByteBuffer) {
+        guard let session = current?.session, !isStopped else {
+            place.leave()
             return channel.close(promise: nil)
         }
-        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
+        try? channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: .relay(maximum: tunnel.environment.readBufferMaxBytes)
+        )
         let address = LinkChannel(channel: channel, fingerprint: nil).peerName
-        var isPending = true
+        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
         let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) {
             self.rejected(address, "no link came of it in time")
             channel.cut()
         }
-        let settle = {
-            guard isPending else { return }
-            isPending = false
+        channel.closeFuture.assumeIsolated().whenComplete { _ in
             deadline.cancel()
-            self.closed()
+            place.leave()
         }
-        channel.closeFuture.assumeIsolated().whenComplete { _ in settle() }
+        if acceptor.clientSpeaksFirst { place.grow(by: TunnelLimits.unprovenTLSBytes) }
         acceptor.accept(channel, first: first) { carrier in
-            settle()
-            session.greet(carrier)
+            deadline.cancel()
+            session.handshake(carrier) { place.leave() }
         }
     }
 
@@ -133,34 +133,76 @@ final class ServerEnd {
     // MARK: Handshake
 
     /// Judges a request; the answer's bytes come at once, or when a present client has been asked whether it is alive.
-    func answer(_ request: HandshakeRequest, from address: String, then reply: @escaping (String) -> Void) {
+    ///
+    /// Returns a number for `withdraw` when it waits.
+    func answer(_ request: HandshakeRequest, from address: String, then reply: @escaping (String) -> Void) -> Int? {
         let now = NIODeadline.now()
+        guard !isStopped else {
+            reply(refusal(.unavailable))
+            return nil
+        }
         guard throttle.admits(address, now: now) else {
             rejected(address, "too many failed handshakes")
-            return reply(refusal(.tooManyAttempts))
+            reply(refusal(.tooManyAttempts))
+            return nil
         }
         if let problem = request.problem(token: token) {
             throttle.failed(address, now: now)
             rejected(address, "handshake answered \(problem.status)")
-            if problem == .unauthorized, session == nil {
+            if problem == .unauthorized, current == nil {
                 let message = "Unauthorized: a client at \(address) has another key"
                 report(.rejected(TunnelError(.authFailed, message)))
             }
-            return reply(refusal(problem))
+            reply(refusal(problem))
+            return nil
         }
-        guard let session else { return reply(begin(request, address)) }
-        if let id = request.clientID, id == clientID {
-            session.end(TunnelError(.peerUnreachable, "the client has come back"))
-            return reply(begin(request, address))
-        }
-        session.probe { isAlive in
-            guard !isAlive else {
-                self.rejected(address, "another client (\(session.peer)) has the tunnel")
-                return reply(self.refusal(.taken(by: session.peer)))
+        contendersSeen += 1
+        let number = contendersSeen
+        contenders[number] = Contender(request: request, address: address, reply: reply)
+        perform(seat.request(ServerSeat.Contender(number: number, clientID: request.clientID)))
+        return contenders[number] == nil ? nil : number
+    }
+
+    /// The connection of a waiting request has closed.
+    func withdraw(_ number: Int) {
+        contenders[number] = nil
+        seat.withdraw(number)
+    }
+
+    private func perform(_ actions: [ServerSeat.Action]) {
+        for action in actions {
+            switch action {
+            case .begin(let number, let contender): begin(number, contenders.removeValue(forKey: contender))
+            case .end(let number, let why): end(number, why)
+            case .probe(let number): probe(number)
+            case .refuse(let contender):
+                guard let refused = contenders.removeValue(forKey: contender) else { continue }
+                let holder = current?.session.peer ?? "unknown"
+                if let count = standbys.next() {
+                    tunnel.log.write(
+                        .info,
+                        "Another client (\(refused.address)) stands by; \(holder) has the tunnel (\(count) attempts so far)"
+                    )
+                }
+                refused.reply(refusal(isStopped ? .unavailable : .taken(by: holder)))
             }
-            session.end(TunnelError(.peerUnreachable, "the client is gone; another takes its place"))
-            reply(self.begin(request, address))
         }
+    }
+
+    private func end(_ number: Int, _ why: ServerSeat.EndReason) {
+        guard let current, current.number == number else { return }
+        let message =
+            switch why {
+            case .clientCameBack: "the client has come back"
+            case .clientGone: "the client is gone; another takes its place"
+            }
+        current.session.end(TunnelError(.peerUnreachable, message))
+    }
+
+    private func probe(_ number: Int) {
+        guard let current, current.number == number else { return perform(seat.probed(number, isAlive: false)) }
+        tunnel.log.write(.debug, "Another client asks for the tunnel: asking whether the present client is alive")
+        current.session.probe { self.perform(self.seat.probed(number, isAlive: $0)) }
     }
 
     func refusal(_ refusal: HandshakeRefusal) -> String {
@@ -168,8 +210,12 @@ final class ServerEnd {
     }
 
     /// Starts a session for this client and says its terms.
-    private func begin(_ request: HandshakeRequest, _ address: String) -> String {
-        let wanted = request.extensions
+    private func begin(_ number: Int, _ contender: Contender?) {
+        guard let contender, !isStopped else {
+            contender?.reply(refusal(.unavailable))
+            return perform(seat.ended(number))
+        }
+        let wanted = contender.request.extensions
         let terms = HandshakeTerms(
             flow: flow,
             max: max(tunnel.admission().plan.pool.max, 1),
@@ -178,7 +224,7 @@ final class ServerEnd {
             extensions: wanted,
             nonce: wanted.isEmpty ? [] : SessionSecret.makeNonce()
         )
-        clientID = request.clientID
+        standbys = ThinnedCount()
         tunnel.log.write(
             .info,
             "Sending tunnel config: FLOW=\(flow.rawValue)|MAX=\(terms.max)|TLS=\(tlsCode)|TYPE=\(transport.codeText)"
@@ -186,7 +232,7 @@ final class ServerEnd {
         let session = Session(
             terms: terms,
             side: .server,
-            peer: address,
+            peer: contender.address,
             tunnelKey: tunnelKey,
             tunnel: tunnel,
             entrance: entrance,
@@ -194,28 +240,30 @@ final class ServerEnd {
             dialer: nil,
             began: .now()
         ) { event in
-            self.sessionEvent(event)
+            self.sessionEvent(event, of: number)
         }
-        self.session = session
+        current = (number, session)
         entrance.session = session
         session.start()
-        return HandshakeReply.text(terms: terms, date: HTTPDate.text(Date()))
+        contender.reply(HandshakeReply.text(terms: terms, date: HTTPDate.text(Date())))
     }
 
-    private func sessionEvent(_ event: Session.Event) {
+    private func sessionEvent(_ event: Session.Event, of number: Int) {
         switch event {
         case .established: report(.established(flow))
         case .ended(let error):
-            session = nil
-            entrance.session = nil
-            clientID = nil
+            if current?.number == number {
+                current = nil
+                entrance.session = nil
+            }
             report(.lost(error))
+            perform(seat.ended(number))
         case .strayBytes(let bytes):
             // A NodePass client that came back was taken for a link: now that we know, it finds the door open next time.
             guard case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
                 request.problem(token: token) == nil
             else { return }
-            session?.end(TunnelError(.peerUnreachable, "the client has come back"))
+            current?.session.end(TunnelError(.peerUnreachable, "the client has come back"))
         }
     }
 }

@@ -16,6 +16,7 @@ extension Session {
         let milliseconds = (NIODeadline.now() - began).nanoseconds / 1_000_000
         tunnel.log.write(.info, "Marking tunnel handshake as complete in \(milliseconds)ms")
         if control.owesVerify { tunnel.log.write(.info, "TLS certificate fingerprint verifying...") }
+        answerProbes(true)
         perform(control.start(now: .now()))
         scheduleBeat()
         loop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.verifyPatience)) {

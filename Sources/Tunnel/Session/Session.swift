@@ -39,6 +39,7 @@ final class Session {
     var control: ControlState
     var controlHandler: ControlHandler?
     private var proofs = LinkProofWindow()
+    private var forgedProofs = ThinnedCount()
     var links: [LinkID: Link] = [:]
     /// Links whose user has sent all it will before the signal came; the signal may still name them.
     var fading: [LinkID: Link] = [:]
@@ -132,18 +133,19 @@ final class Session {
         let report = onEvent
         onEvent = nil
         report?(.ended(error))
+        answerProbes(false)
     }
 
     /// True while users can be given links.
     var serves: Bool { isEstablished && !hasEnded }
 
-    /// Asks whether the peer still answers, within a time limit.
+    /// Asks whether the peer still answers, within a time limit; one that has no control link yet has as long to get it.
     func probe(_ answer: @escaping (Bool) -> Void) {
-        guard let controlHandler, !hasEnded else { return answer(false) }
+        guard !hasEnded else { return answer(false) }
         let number = nextProbe
         nextProbe += 1
         probes[number] = answer
-        controlHandler.send(.ping)
+        controlHandler?.send(.ping)
         loop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.ghostPatience)) {
             self.probes.removeValue(forKey: number)?(false)
         }
@@ -157,9 +159,13 @@ final class Session {
 
     // MARK: Links arrive
 
-    /// The server's side: a channel that a transport delivered becomes a link, or is closed.
-    func greet(_ carrier: LinkChannel) {
-        guard let secret, terms.extensions.contains(.linkProof) else { return assignID(carrier, early: ByteBuffer()) }
+    /// The server's side: a channel that a transport delivered becomes a link, or is closed; `proven` is called when it
+    /// is the peer's.
+    func handshake(_ carrier: LinkChannel, proven: @escaping () -> Void) {
+        guard let secret, terms.extensions.contains(.linkProof) else {
+            proven()
+            return assignID(carrier, early: ByteBuffer())
+        }
         let reader = ExactReader(
             length: LinkProof.lengthBytes,
             within: TimeAmount(tunnel.environment.handshakeTimeout)
@@ -169,9 +175,15 @@ final class Session {
                 self.proofs.admit(proof.number)
             else {
                 self.tunnel.counters.countRejected()
-                self.tunnel.log.write(.warn, "Link without proof of the tunnel key from \(carrier.peerName) closed")
+                if let count = self.forgedProofs.next() {
+                    self.tunnel.log.write(
+                        .warn,
+                        "Link without proof of the tunnel key from \(carrier.peerName) closed (\(count) so far)"
+                    )
+                }
                 return carrier.channel.closeAtOnce()
             }
+            proven()
             self.assignID(carrier, early: rest)
         }
         try? carrier.channel.pipeline.syncOperations.addHandler(reader)
