@@ -1,12 +1,7 @@
 import API
 import ArgumentParser
 import Config
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// The program: NodePass's command line (one URL) first, then our own subcommands.
 ///

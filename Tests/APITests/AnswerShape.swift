@@ -1,16 +1,11 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Reconciler
 import TestSupport
 import Testing
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What NodePass's clients take for granted in any JSON answer or event, checked on the text as it came.
 enum AnswerShape {

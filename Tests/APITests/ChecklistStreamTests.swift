@@ -1,16 +1,11 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Reconciler
 import TestSupport
 import Testing
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("The clients' checklist: events", .timeLimit(.minutes(1)))
 struct ChecklistStreamTests {

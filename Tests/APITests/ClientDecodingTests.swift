@@ -1,15 +1,10 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Reconciler
 import TestSupport
 import Testing
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("Every answer decodes as its clients decode it", .timeLimit(.minutes(1)))
 struct ClientDecodingTests {

@@ -1,14 +1,9 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Reconciler
 import Testing
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("The event stream", .timeLimit(.minutes(1)))
 struct EventStreamTests {

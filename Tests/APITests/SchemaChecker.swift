@@ -1,11 +1,6 @@
 import API
 import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Holds JSON against the JSON Schemas of the API's document.
 ///

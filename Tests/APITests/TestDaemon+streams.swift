@@ -1,13 +1,8 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Reconciler
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The stream of events ended before the one a test waited for.
 struct StreamEnded: Error {}

@@ -1,5 +1,6 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
@@ -9,12 +10,6 @@ import NIOPosix
 import Reconciler
 import TestSupport
 import Testing
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The API over a real reconciler, with a host that needs no sockets and a store of its own.
 struct TestDaemon: Sendable {

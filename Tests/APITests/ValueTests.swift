@@ -1,16 +1,11 @@
 import API
 import Config
+import FoundationEssentials
 import Reconciler
 import TestSupport
 import Testing
 
 @testable import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("Values of the API")
 struct ValueTests {

@@ -1,11 +1,6 @@
 import Config
-import Testing
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Testing
 
 struct IncludeTests {
     private func read(_ files: [String: String], _ paths: [String]) throws -> (reading: ManifestReading, root: String) {

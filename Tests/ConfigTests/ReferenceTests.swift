@@ -1,11 +1,6 @@
 import Config
-import Testing
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Testing
 
 struct ReferenceTests {
     private static let url = "url: 'client://k@:2000/h:1?mode=1'"

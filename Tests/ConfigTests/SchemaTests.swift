@@ -1,11 +1,6 @@
 import Config
-import Testing
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Testing
 
 struct SchemaTests {
     private let page: String

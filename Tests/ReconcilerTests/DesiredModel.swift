@@ -1,11 +1,6 @@
 import Config
-import Reconciler
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Reconciler
 
 /// What the documentation says of ownership, in so few lines that they can be read against it.
 struct DesiredModel: Sendable {

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import GRDB
 import Logging
 import ServiceLifecycle
@@ -6,12 +7,6 @@ import Testing
 import Tunnel
 
 @testable import Reconciler
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("The history of traffic", .timeLimit(.minutes(1)))
 struct HistoryTests {

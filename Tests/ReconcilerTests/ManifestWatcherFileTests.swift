@@ -1,18 +1,8 @@
+import FoundationEssentials
+import Glibc
 import Reconciler
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("Every way a file can change is one reading", .timeLimit(.minutes(1)))
 struct ManifestWatcherFileTests {

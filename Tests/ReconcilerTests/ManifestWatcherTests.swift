@@ -1,16 +1,9 @@
+// The C library's `stat` counts as CoreFoundation's wherever that is loaded, and a dependency loads it.
+import CoreFoundation
+import Glibc
 import Reconciler
 import TestSupport
 import Testing
-
-// The C library's `stat` counts as CoreFoundation's wherever that is loaded, and a dependency loads it.
-#if canImport(CoreFoundation)
-import CoreFoundation
-#endif
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 @Suite("Manifest watcher", .timeLimit(.minutes(1)))
 struct ManifestWatcherTests {

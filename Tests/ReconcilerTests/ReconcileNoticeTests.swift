@@ -1,14 +1,9 @@
 import Config
+import FoundationEssentials
 import Reconciler
 import TestSupport
 import Testing
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("What the reconciler tells of its work", .timeLimit(.minutes(1)))
 struct ReconcileNoticeTests {

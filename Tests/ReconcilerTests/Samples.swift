@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import Reconciler
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// A fixed moment, so that stored times compare.
 let epoch = Date(timeIntervalSince1970: 1_795_000_000)

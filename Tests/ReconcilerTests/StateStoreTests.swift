@@ -1,24 +1,12 @@
 import Config
+// The C library's `stat` counts as CoreFoundation's wherever that is loaded, and a dependency loads it.
+import CoreFoundation
+import FoundationEssentials
+import Glibc
 import Reconciler
 import TestSupport
 import Testing
 import Tunnel
-
-// The C library's `stat` counts as CoreFoundation's wherever that is loaded, and a dependency loads it.
-#if canImport(CoreFoundation)
-import CoreFoundation
-#endif
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("State store")
 struct StateStoreTests {

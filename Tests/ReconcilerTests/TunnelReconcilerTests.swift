@@ -1,16 +1,11 @@
 import Config
+import FoundationEssentials
 import Logging
 import Reconciler
 import Synchronization
 import TestSupport
 import Testing
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// A reconciler on a fake host, with a subscriber from before its first pass.
 final class Daemon: Sendable {

@@ -1,20 +1,10 @@
 import Config
+import FoundationEssentials
+import Glibc
 import Logging
 import Reconciler
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// A watcher on a directory whose time stands still while files change, so that each change is one reading.
 struct WatchedFiles {

@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import Reconciler
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What a `FakeHost` knows: its instances, who holds which address, and what went wrong.
 struct FakeWorld {

@@ -1,8 +1,5 @@
-import Synchronization
-
-#if canImport(Glibc)
 import Glibc
-#endif
+import Synchronization
 
 /// Ports of 127.0.0.1 that nothing listens on, for daemons whose manifest must name them beforehand.
 ///

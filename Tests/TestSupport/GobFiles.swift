@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// State files as Go's `encoding/gob` writes them, with invented content.
 package enum GobFiles {

@@ -1,14 +1,9 @@
 import Crypto
+import FoundationEssentials
 import NIOCore
 import NIOSSL
 import SwiftASN1
 import X509
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// A server's certificate with its key: made in memory like NodePass does for `tls=1`, or read from PEM files.
 package struct ReferenceCertificate: Sendable {

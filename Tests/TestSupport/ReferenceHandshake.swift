@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The HTTP texts of the handshake, byte for byte as Go sends them.
 package enum ReferenceHandshake {

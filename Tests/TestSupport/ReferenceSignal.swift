@@ -1,10 +1,5 @@
 import Crypto
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// One message of the control connection, as NodePass v1.14 writes it; keys it does not know are lost in decoding.
 package struct ReferenceSignal: Hashable, Sendable, Decodable {

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// A directory of its own for one test, gone with its last reference.
 package final class TemporaryDirectory: Sendable {

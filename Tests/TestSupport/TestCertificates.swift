@@ -1,14 +1,9 @@
 package import Config
 import Crypto
 import CryptoExtras
+import FoundationEssentials
 import SwiftASN1
 import X509
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// An authority that signs certificates for tests; nobody trusts it who is not told to.
 package struct TestAuthority: Sendable {

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What the environment may say about how long a test explores, and with which chance.
 package enum TestEnvironment {

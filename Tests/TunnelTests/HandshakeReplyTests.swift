@@ -1,13 +1,8 @@
 import Config
+import FoundationEssentials
 import Testing
 
 @testable import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("The handshake's reply and the terms in it")
 struct HandshakeReplyTests {

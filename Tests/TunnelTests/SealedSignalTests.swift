@@ -1,14 +1,9 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Testing
 
 @testable import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("Sealed signals between two of ours")
 struct SealedSignalTests {

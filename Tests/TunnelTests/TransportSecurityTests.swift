@@ -1,5 +1,6 @@
 import Config
 import Crypto
+import FoundationEssentials
 import NIOCore
 import NIOEmbedded
 import NIOPosix
@@ -12,12 +13,6 @@ import Testing
 import X509
 
 @testable import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 @Suite("Certificates, their files and their reloading", .timeLimit(.minutes(1)))
 struct TransportSecurityTests {

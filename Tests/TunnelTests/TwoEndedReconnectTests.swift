@@ -1,15 +1,10 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Testing
 
 @testable import TestSupport
 @testable import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 extension TwoEnded {
     @Suite("Two ends that lose each other")

@@ -1,15 +1,10 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Testing
 
 @testable import TestSupport
 @testable import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// One of ours and a scripted NodePass, which may be either end and whichever way users come.
 private struct Pairing: CustomTestStringConvertible {

@@ -1,12 +1,7 @@
 package import Config
+package import FoundationEssentials
 package import Reconciler
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// What the API shows its clients over TLS.
 package enum APICredentials {

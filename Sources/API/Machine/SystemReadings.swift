@@ -1,17 +1,7 @@
+import FoundationEssentials
+import Glibc
 import NIOCore
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The machine as `/proc` shows it: the counters that `/info` gives out.
 final class SystemReadings: Sendable {

@@ -1,11 +1,6 @@
+import FoundationEssentials
 import Reconciler
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that grows with their number.
 enum TunnelMetrics {

@@ -1,15 +1,10 @@
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import NIOCore
 import Reconciler
 import Synchronization
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// `GET /events`: instance events as server-sent events.
 struct EventRoutes: Sendable {

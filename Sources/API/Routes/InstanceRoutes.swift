@@ -1,14 +1,9 @@
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Reconciler
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// `/instances`: the tunnels, and the pseudo instance that holds the API key.
 struct InstanceRoutes: Sendable {

@@ -1,14 +1,9 @@
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Reconciler
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// `GET /metrics`: what Prometheus scrapes, in its text format 0.0.4.
 struct MetricsRoutes: Sendable {

@@ -1,16 +1,11 @@
 package import Config
+import Glibc
 import Hummingbird
 import HummingbirdCore
 package import Logging
 package import NIOCore
 import ServiceLifecycle
 package import Tunnel
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// One socket that the API is served on, for as long as its `run()` lasts.
 package struct APIListener: Service {

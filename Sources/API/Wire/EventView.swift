@@ -1,12 +1,7 @@
 package import Config
+package import FoundationEssentials
 import NIOCore
 package import Reconciler
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// Events as NodePass's clients know them: one JSON envelope, one SSE block.
 package enum EventView {

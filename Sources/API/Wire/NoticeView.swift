@@ -1,12 +1,7 @@
 import Config
+package import FoundationEssentials
 package import Reconciler
 import Tunnel
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// The `data:` of a reconcile event: `type` and `time`, what it speaks of, then what is particular to its type.
 package enum NoticeView {

@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// Times as the API writes them: UTC, `2026-11-23T20:42:28.717850665Z`.
 package enum RFC3339 {

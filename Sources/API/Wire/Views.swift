@@ -1,12 +1,7 @@
 package import Config
+package import FoundationEssentials
 package import Reconciler
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// The wire shape of an instance: NodePass v1.14's 17 keys in its order, then ours.
 ///

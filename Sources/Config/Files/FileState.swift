@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// What tells one state of a file from another without reading it: which file it is, its size and its last change.
 package struct FileState: Sendable, Hashable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Reads small text files and resolves paths, without more than the C library.
 package enum TextFile {
@@ -44,11 +40,7 @@ package enum TextFile {
 
     /// The C library's `read`, which the function above hides.
     private static func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-        #if canImport(Glibc)
         Glibc.read(descriptor, buffer, count)
-        #else
-        Musl.read(descriptor, buffer, count)
-        #endif
     }
 
     static func isDirectory(_ path: String) -> Bool {

@@ -1,10 +1,5 @@
 import Crypto
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What a manifest's author allows the outside world to do.
 package struct ManifestPolicy: Sendable, Hashable {

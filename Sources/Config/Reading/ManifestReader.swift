@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Reads manifests into checked values: the same code for the daemon, `plan`, `validate` and the API.
 package struct ManifestReader: Sendable {

@@ -1,11 +1,6 @@
 package import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+package import Tunnel
 
 /// What a reading of the manifest did to the records.
 package struct DeclareOutcome: Sendable {

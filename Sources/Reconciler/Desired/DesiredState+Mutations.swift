@@ -1,11 +1,6 @@
 import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+package import Tunnel
 
 /// Each function checks a request completely and returns the record it leads to; storing and acting come after.
 extension DesiredState {

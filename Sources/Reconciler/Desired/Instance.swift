@@ -1,11 +1,6 @@
 package import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+package import Tunnel
 
 /// One instance as everybody outside the reconciler sees it: desired, actual and recorded state in one value.
 package struct Instance: Sendable, Hashable {

@@ -1,10 +1,5 @@
 import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 extension Instance {
     /// Changes with everything a mutation can change, and with nothing else; for `ETag` and `If-Match`.

@@ -1,10 +1,5 @@
 import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The values a mutation may set, the same ones for both kinds of instance.
 struct RecordDraft {

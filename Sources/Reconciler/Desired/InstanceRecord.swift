@@ -1,12 +1,7 @@
 package import Config
+package import FoundationEssentials
 import Synchronization
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// What the store keeps of one instance: the last good declaration or the created tunnel, and what stands over it.
 package struct InstanceRecord: Sendable, Hashable {

@@ -1,10 +1,5 @@
 import Config
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// The live state as a manifest: planning it against the daemon it came from changes nothing.
 ///

@@ -1,11 +1,6 @@
 package import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+package import Tunnel
 
 /// What the reconciler tells of its own work; each is stored before anybody sees it.
 package enum ReconcileNotice: Sendable, Hashable {

@@ -1,11 +1,6 @@
+package import FoundationEssentials
 package import Logging
 import ServiceLifecycle
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// Writes what tunnels did into the store: every five seconds for an hour, and by the minute for a week.
 package actor HistoryRecorder: Service {

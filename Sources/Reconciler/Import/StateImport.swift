@@ -1,11 +1,6 @@
 import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+package import Tunnel
 
 /// What becomes of a NodePass master's state here: the records and settings to store, and a line about each instance.
 ///

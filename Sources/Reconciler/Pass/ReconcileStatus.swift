@@ -1,10 +1,5 @@
 package import Config
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// How far reconciling has come.
 package struct ReconcileStatus: Sendable, Hashable {

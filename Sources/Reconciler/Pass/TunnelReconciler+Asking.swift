@@ -1,11 +1,6 @@
 package import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+package import Tunnel
 
 /// What became of one tunnel after a reconcile was asked for.
 package struct AppliedInstance: Sendable, Hashable {

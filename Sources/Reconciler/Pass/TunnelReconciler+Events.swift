@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import Logging
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What the world has been told of one instance: the last step of its life, and the values a client can compare.
 struct ToldInstance: Sendable {

@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import Logging
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 extension TunnelReconciler {
     /// Steps of one stage that run at a time; each may wait for a bind or a name.

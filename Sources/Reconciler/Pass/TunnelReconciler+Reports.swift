@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import Logging
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The last traffic report of one instance.
 struct ReportedInstance: Sendable {

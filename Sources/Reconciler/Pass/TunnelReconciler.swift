@@ -1,14 +1,9 @@
 package import Config
+package import FoundationEssentials
 package import Logging
 import ServiceLifecycle
 import Synchronization
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// Renders the JSON of one event: its kind, time, the instance it speaks of, and a log line or "".
 package typealias EventRenderer = @Sendable (StreamEvent.Kind, Date, Instance?, _ log: String) -> String

@@ -1,11 +1,6 @@
 package import Config
-package import Tunnel
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+package import Tunnel
 
 /// What a plan means to people: each step with the fields that change and what becomes of connections.
 ///

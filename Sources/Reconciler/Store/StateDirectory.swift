@@ -1,16 +1,6 @@
 import Config
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Glibc
 
 /// The directory of one daemon: its mode, its lock, and what happens to a database nobody can read.
 struct StateDirectory: Sendable {

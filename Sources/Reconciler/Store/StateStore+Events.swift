@@ -1,11 +1,6 @@
+package import FoundationEssentials
 import GRDB
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// An event that is not in the store yet, and so has no number.
 package struct EventDraft: Sendable, Hashable {

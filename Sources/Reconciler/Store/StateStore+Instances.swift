@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import GRDB
 package import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The records of one reading of the store, and the rows that could not become one.
 package struct StoredInstances: Sendable {

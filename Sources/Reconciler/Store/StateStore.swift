@@ -1,10 +1,5 @@
-import GRDB
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+import GRDB
 
 /// Everything the daemon must not forget, in one SQLite file: instances, overrides, settings and events.
 ///

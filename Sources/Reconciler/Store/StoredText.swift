@@ -1,10 +1,5 @@
 import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The small values that stand in one column each, as text a person can read.
 enum StoredText {

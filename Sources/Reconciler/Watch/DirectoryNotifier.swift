@@ -1,11 +1,6 @@
 @preconcurrency import Dispatch
-import Synchronization
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import Synchronization
 
 /// Calls back when something may have happened in a directory: a hint, which may be lost and may mean nothing.
 ///

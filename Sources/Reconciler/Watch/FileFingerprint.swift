@@ -1,11 +1,6 @@
 import Config
 import Crypto
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// What tells one state of a path from another: the file it leads to, and its content.
 struct FileFingerprint: Sendable, Hashable {

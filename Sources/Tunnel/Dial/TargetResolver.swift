@@ -1,11 +1,8 @@
 import Config
+import Glibc
 import NIOCore
 import NIOPosix
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Turns host names into addresses, off the event loops, remembering them for as long as each tunnel asks.
 ///

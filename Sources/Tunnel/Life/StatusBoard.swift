@@ -1,11 +1,6 @@
 import Config
-import Synchronization
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Synchronization
 
 /// Where one tunnel's task writes what it is doing, and everybody else reads it without waiting.
 final class StatusBoard: Sendable {

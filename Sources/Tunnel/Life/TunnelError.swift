@@ -1,9 +1,6 @@
 import Config
-package import NIOCore
-
-#if canImport(Glibc)
 import Glibc
-#endif
+package import NIOCore
 
 /// Why a tunnel can not run, in a word for programs and a sentence for people.
 package struct TunnelError: Error, Sendable, Hashable {

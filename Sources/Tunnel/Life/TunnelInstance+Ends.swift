@@ -1,12 +1,7 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import NIOPosix
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Two-ended tunnels: the end that belongs to the spec, and what its sessions report.
 extension TunnelInstance {

@@ -1,14 +1,9 @@
 import Config
 import DequeModule
+import FoundationEssentials
 import NIOCore
 import NIOPosix
 import Synchronization
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// One tunnel's life: it takes commands one at a time, binds, hands over, drains, and tries again by itself.
 ///

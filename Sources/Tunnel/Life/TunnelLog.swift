@@ -1,11 +1,6 @@
 package import Config
-import Synchronization
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
+import Synchronization
 
 /// One line of a tunnel's own log, as NodePass's masters stream it to their clients.
 package struct TunnelLogLine: Sendable, Hashable {

@@ -1,10 +1,5 @@
 package import Config
-
-#if canImport(FoundationEssentials)
 package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// Identifies one instance: 8 lower-case hex digits, stable for its whole life.
 package typealias InstanceID = String

@@ -1,11 +1,6 @@
 import Config
-import NIOSSL
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import NIOSSL
 
 /// The two PEM files of `tls=2`: a certificate chain, leaf first, and the leaf's private key.
 struct CertificateFiles: Sendable {

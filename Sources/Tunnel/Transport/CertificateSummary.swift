@@ -1,13 +1,8 @@
 import Crypto
+package import FoundationEssentials
 package import NIOSSL
 import SwiftASN1
 import X509
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// What people and peers get to know of a certificate we present: whose it is, until when, and its fingerprint.
 package struct CertificateSummary: Sendable, Hashable {

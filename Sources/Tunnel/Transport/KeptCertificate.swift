@@ -1,13 +1,8 @@
 package import Config
+package import FoundationEssentials
 import NIOSSL
 import SwiftASN1
 import X509
-
-#if canImport(FoundationEssentials)
-package import FoundationEssentials
-#else
-package import Foundation
-#endif
 
 /// A self-signed certificate with its key, in a form to be kept: clients that have seen its fingerprint know it again.
 package struct KeptCertificate: Sendable, Hashable {

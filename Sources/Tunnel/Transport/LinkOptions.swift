@@ -1,9 +1,6 @@
+import Glibc
 import NIOCore
 import NIOPosix
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// Link sockets let the kernel find out that a silent peer has gone, at NodePass's pace: one probe each report interval.
 extension ClientBootstrap {

@@ -1,12 +1,7 @@
 import Crypto
+import FoundationEssentials
 import SwiftASN1
 import X509
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// A certificate signed by nobody, told apart by its fingerprint alone.
 enum SelfSignedCertificate {

@@ -1,14 +1,9 @@
 import API
 import AsyncHTTPClient
 import Config
+import Glibc
 import NIOCore
 import NIOHTTP1
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Talks to a running daemon: through its Unix socket, or to a server with its key.
 struct ControlClient: Sendable {

@@ -1,12 +1,7 @@
 import ArgumentParser
 import Config
-import Reconciler
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Reconciler
 
 /// `nodepass import`: takes over what a NodePass master has kept, while no daemon runs on the state directory.
 struct ImportCommand: ParsableCommand {

@@ -1,18 +1,8 @@
 import API
 import ArgumentParser
 import Config
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Glibc
 
 /// `nodepass logs`: what one tunnel said lately, and with `-f` what it goes on to say.
 struct LogsCommand: AsyncParsableCommand {

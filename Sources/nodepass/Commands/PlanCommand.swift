@@ -1,12 +1,7 @@
 import API
 import ArgumentParser
 import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// `nodepass plan`: what files would change in a running daemon; changes nothing.
 struct PlanCommand: AsyncParsableCommand {

@@ -1,13 +1,8 @@
 import API
 import ArgumentParser
 import Config
-import Reconciler
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Reconciler
 
 /// `nodepass run`: the declarative daemon.
 struct RunCommand: AsyncParsableCommand {

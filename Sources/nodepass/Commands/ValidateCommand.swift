@@ -1,11 +1,6 @@
 import ArgumentParser
 import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// `nodepass validate`: the daemon's own checks, without a daemon.
 struct ValidateCommand: ParsableCommand {

@@ -1,17 +1,12 @@
 import API
 import Config
+import FoundationEssentials
 import Logging
 import NIOCore
 import NIOPosix
 import Reconciler
 import ServiceLifecycle
 import Tunnel
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// The composition root: builds every part of the daemon, in the order of their dependence, and runs them.
 struct Daemon {

@@ -1,12 +1,7 @@
 import API
 import Config
-import Reconciler
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import Reconciler
 
 /// Everything a daemon is started with, whether flags or a `master://` URL said it.
 struct DaemonOptions: Sendable {

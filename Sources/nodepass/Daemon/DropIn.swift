@@ -1,18 +1,8 @@
 import API
 import Config
-import Reconciler
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Glibc
+import Reconciler
 
 /// What one URL on the command line means: NodePass's own way to be started.
 enum DropIn {

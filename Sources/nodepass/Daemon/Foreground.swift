@@ -1,15 +1,10 @@
 import Config
+import FoundationEssentials
 import NIOPosix
 import Reconciler
 import ServiceLifecycle
 import Tunnel
 import UnixSignals
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// One tunnel for as long as the process lives, with NodePass's log on stdout.
 enum Foreground {

@@ -1,17 +1,7 @@
 import Config
-import Logging
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import Glibc
+import Logging
 
 /// Writes log lines the way NodePass does, which people's eyes and scripts know.
 struct NodePassLogHandler: LogHandler {

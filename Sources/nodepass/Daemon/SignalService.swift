@@ -1,11 +1,6 @@
+import Glibc
 import ServiceLifecycle
 import UnixSignals
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Turns the process's signals into what the program does about them.
 ///

@@ -1,10 +1,5 @@
-import NIOCore
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import NIOCore
 
 /// Tells the service manager how we are, where it asked for that with `$NOTIFY_SOCKET` (sd_notify's protocol).
 struct SystemdNotifier: Sendable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Whole lines to stdout and stderr, unbuffered: a log that is piped must not wait for a full buffer.
 enum Output {
@@ -32,10 +28,6 @@ enum Output {
     }
 
     private static func send(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int {
-        #if canImport(Glibc)
         Glibc.write(descriptor, bytes.baseAddress, bytes.count)
-        #else
-        Musl.write(descriptor, bytes.baseAddress, bytes.count)
-        #endif
     }
 }

@@ -1,11 +1,6 @@
 import Crypto
-package import NIOCore
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+package import NIOCore
 
 /// Writes and reads the lines of the control link: JSON, hidden or sealed, then base64 and a line feed.
 ///

@@ -1,11 +1,6 @@
 import Config
-import NIOCore
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+import NIOCore
 
 /// What a two-ended tunnel's end tells its tunnel.
 enum EndReport: Sendable {

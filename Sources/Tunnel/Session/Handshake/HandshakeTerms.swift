@@ -1,10 +1,5 @@
 package import Config
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Which way users come: the side they connect to is the entry, the side that dials the target the exit.
 package enum TunnelFlow: String, Sendable, Hashable {

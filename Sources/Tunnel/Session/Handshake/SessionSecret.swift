@@ -1,10 +1,5 @@
 import Crypto
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Which end of the wire: the client dials and the server accepts, whichever way users come.
 package enum SessionSide: String, Sendable, Hashable {
