@@ -55,8 +55,7 @@ final class TargetDialer: Sendable {
             return loop.makeFailedFuture(TunnelError(.targetUnreachable, problems.joined(separator: "; ")))
         }
         let target = plan.rotation.targets[index]
-        return resolver.resolve(target, ttl: plan.dnsTTL, on: loop)
-            .flatMap { self.tryAddresses($0[...], on: loop, reach: reach) }
+        return reachTarget(target, plan, on: loop, reach: reach)
             .map { reached in
                 plan.rotation.succeeded(index)
                 return reached
@@ -66,6 +65,27 @@ final class TargetDialer: Sendable {
                 let problem = "\(target): \(Self.problem(of: error))"
                 return self.tryTargets(order.dropFirst(), plan, on: loop, problems: problems + [problem], reach: reach)
             }
+    }
+
+    /// Tries the known addresses of a target and, when none answers, those that a fresh look-up adds: the name may have
+    /// moved.
+    private func reachTarget<Reached: Sendable>(
+        _ target: Endpoint,
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop,
+        reach: @escaping @Sendable (SocketAddress) -> EventLoopFuture<Reached>
+    ) -> EventLoopFuture<Reached> {
+        resolver.resolve(target, ttl: plan.dnsTTL, on: loop).flatMap { known in
+            self.tryAddresses(known[...], on: loop, reach: reach).flatMapError { error in
+                guard TargetResolver.literal(target) == nil else { return loop.makeFailedFuture(error) }
+                self.resolver.doubt(target)
+                return self.resolver.resolve(target, ttl: plan.dnsTTL, on: loop).flatMap { fresh in
+                    let others = fresh.filter { !known.contains($0) }
+                    guard !others.isEmpty else { return loop.makeFailedFuture(error) }
+                    return self.tryAddresses(others[...], on: loop, reach: reach)
+                }
+            }
+        }
     }
 
     private func tryAddresses<Reached: Sendable>(

@@ -1,41 +1,33 @@
 import Config
 import Glibc
 import NIOCore
-import NIOPosix
 import Synchronization
 
-/// Turns host names into addresses, off the event loops, remembering them for as long as each tunnel asks.
+/// Turns host names into addresses, off the event loops, and remembers them for as long as each tunnel asks.
 ///
-/// Literal addresses need neither. Several askers of one name share one look-up, and when the name server does not answer
-/// the last known addresses are used, so that a dead name server does not take running tunnels with it.
+/// Literal addresses need neither. Everyone who waits for a name shares one look-up and waits a limited
+/// time; `NameCache` decides the rest.
 final class TargetResolver: Sendable {
     typealias Lookup = @Sendable (_ host: String) throws -> [SocketAddress]
 
-    private struct Entry {
-        let addresses: [SocketAddress]
-        let resolvedAt: NIODeadline
-    }
-
     private struct State {
-        var entries: [String: Entry] = [:]
-        var waiting: [String: [EventLoopPromise<[SocketAddress]>]] = [:]
-
-        mutating func store(_ entry: Entry, for host: String) {
-            if entries.count >= TunnelLimits.resolverEntries, entries[host] == nil,
-                let oldest = entries.min(by: { $0.value.resolvedAt < $1.value.resolvedAt })?.key
-            {
-                entries[oldest] = nil
-            }
-            entries[host] = entry
-        }
+        var names = NameCache()
+        var waiting: [String: [Int: EventLoopPromise<[SocketAddress]>]] = [:]
+        var nextWaiter = 0
     }
 
     private let state = Mutex(State())
-    private let threads: NIOThreadPool
+    private let threads: LookUpThreads
+    private let patience: TimeAmount
     private let lookup: Lookup
 
-    init(threads: NIOThreadPool = .singleton, lookup: @escaping Lookup = TargetResolver.systemLookup) {
+    init(
+        threads: LookUpThreads = LookUpThreads(),
+        patience: Duration = TunnelLimits.lookUpWait,
+        lookup: @escaping Lookup = TargetResolver.systemLookup
+    ) {
         self.threads = threads
+        self.patience = TimeAmount(patience)
         self.lookup = lookup
     }
 
@@ -45,8 +37,13 @@ final class TargetResolver: Sendable {
     func resolve(_ endpoint: Endpoint, ttl: Duration, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
         if let literal = Self.literal(endpoint) { return loop.makeSucceededFuture([literal]) }
         let (host, port) = (endpoint.host, Int(endpoint.port))
-        if let known = fresh(host, ttl: ttl) { return loop.makeSucceededFuture(known.map { $0.with(port: port) }) }
-        return refresh(host, on: loop).map { addresses in addresses.map { $0.with(port: port) } }
+        return addresses(of: host, ttl: TimeAmount(ttl), on: loop).map { $0.map { $0.with(port: port) } }
+    }
+
+    /// Says that nothing answered at the endpoint's known addresses: the next one who asks waits for a fresh look-up.
+    func doubt(_ endpoint: Endpoint) {
+        guard Self.literal(endpoint) == nil else { return }
+        state.withLock { $0.names.doubt(endpoint.host) }
     }
 
     /// The address of an endpoint that is no name, which needs no looking up.
@@ -55,40 +52,58 @@ final class TargetResolver: Sendable {
         return try? SocketAddress(ipAddress: host, port: Int(endpoint.port))
     }
 
-    private func fresh(_ host: String, ttl: Duration) -> [SocketAddress]? {
-        state.withLock { state in
-            guard let entry = state.entries[host] else { return nil }
-            return NIODeadline.now() - entry.resolvedAt < TimeAmount(ttl) ? entry.addresses : nil
-        }
-    }
-
-    private func refresh(_ host: String, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
+    private func addresses(of host: String, ttl: TimeAmount, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]>
+    {
         let promise = loop.makePromise(of: [SocketAddress].self)
-        let isFirst = state.withLock { state in
-            state.waiting[host, default: []].append(promise)
-            return state.waiting[host]?.count == 1
+        let (answer, waiter) = state.withLock { state in
+            let answer = state.names.ask(host, ttl: ttl, now: .now())
+            let waiter = state.nextWaiter
+            if case .wait = answer {
+                state.nextWaiter += 1
+                state.waiting[host, default: [:]][waiter] = promise
+            }
+            return (answer, waiter)
         }
-        if isFirst {
-            threads.runIfActive(eventLoop: loop) { [lookup] in try lookup(host) }
-                .whenComplete { self.finish(host, $0) }
+        switch answer {
+        case .addresses(let addresses, let mustLookUp):
+            promise.succeed(addresses)
+            if mustLookUp { lookUp(host) }
+        case .failed(let problem): promise.fail(Self.notResolved(host, problem))
+        case .wait(let mustLookUp):
+            let deadline = loop.scheduleTask(in: patience) { self.giveUp(waiter, host) }
+            promise.futureResult.whenComplete { _ in deadline.cancel() }
+            if mustLookUp { lookUp(host) }
         }
         return promise.futureResult
     }
 
+    private func giveUp(_ waiter: Int, _ host: String) {
+        let (promise, known) = state.withLock { state in
+            (state.waiting[host]?.removeValue(forKey: waiter), state.names.known(host))
+        }
+        let seconds = patience.nanoseconds / 1_000_000_000
+        promise?.finish(known, Self.notResolved(host, "no answer from the name server within \(seconds) s"))
+    }
+
+    private func lookUp(_ host: String) {
+        let isRetry = state.withLock { $0.names.isFailing(host) }
+        threads.run(isRetry: isRetry) { [weak self, lookup] in
+            let result = Result { try lookup(host) }
+            self?.finish(host, result)
+        }
+    }
+
     private func finish(_ host: String, _ result: Result<[SocketAddress], any Error>) {
-        let (waiting, stale) = state.withLock { state in
-            if case .success(let addresses) = result, !addresses.isEmpty {
-                state.store(Entry(addresses: addresses, resolvedAt: .now()), for: host)
-            }
-            return (state.waiting.removeValue(forKey: host) ?? [], state.entries[host]?.addresses)
+        let problem = Self.problem(of: result)
+        let (waiting, known) = state.withLock { state in
+            state.names.answered(host, (try? result.get()) ?? [], problem: problem, now: .now())
+            return (state.waiting.removeValue(forKey: host) ?? [:], state.names.known(host))
         }
-        for promise in waiting {
-            if let addresses = stale {
-                promise.succeed(addresses)
-            } else {
-                promise.fail(TunnelError(.nameNotResolved, "no address for \(host): \(Self.problem(of: result))"))
-            }
-        }
+        for promise in waiting.values { promise.finish(known, Self.notResolved(host, problem)) }
+    }
+
+    private static func notResolved(_ host: String, _ problem: String) -> TunnelError {
+        TunnelError(.nameNotResolved, "no address for \(host): \(problem)")
     }
 
     private static func problem(of result: Result<[SocketAddress], any Error>) -> String {
@@ -118,6 +133,13 @@ final class TargetResolver: Sendable {
             next = info.ai_next
         }
         return addresses
+    }
+}
+
+extension EventLoopPromise<[SocketAddress]> {
+    /// The last known addresses are better than none.
+    fileprivate func finish(_ known: [SocketAddress], _ error: TunnelError) {
+        if known.isEmpty { fail(error) } else { succeed(known) }
     }
 }
 

@@ -95,6 +95,15 @@ package enum TunnelLimits {
     static let datagramsWhileConnecting = 128
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
+    /// How long anyone waits for a name; after that the last known addresses are used, or there are none.
+    static let lookUpWait = Duration.seconds(5)
+    /// A name is looked up at most this often.
+    static let lookUpInterval = Duration.seconds(1)
+    /// A failed look-up is taken as the answer for this long.
+    static let failedLookUpHold = Duration.seconds(5)
+    /// Look-ups at once, each on a thread that the C library's resolver blocks; and those of names that failed last.
+    static let lookUpThreads = 32
+    static let lookUpRetryThreads = 8
     /// Names kept by the resolver; the oldest goes first.
     static let resolverEntries = 4096
     /// A signal is some 150 bytes; a longer line than this is no signal.

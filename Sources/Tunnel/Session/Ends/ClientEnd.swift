@@ -72,6 +72,8 @@ final class ClientEnd {
                     let outcome = try result.get()
                     try self.begin(outcome.terms, outcome.server, began)
                 } catch {
+                    // Its name may have moved.
+                    self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
                     self.report(.lost(error as? TunnelError ?? TunnelError(.internalError, "\(error)")))
                 }
             }

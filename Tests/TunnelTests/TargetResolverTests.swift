@@ -1,0 +1,101 @@
+import Config
+import Foundation
+import NIOCore
+import NIOPosix
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+@Suite("Looking names up", .timeLimit(.minutes(1)))
+struct TargetResolverTests {
+    private let loop = MultiThreadedEventLoopGroup.singleton.any()
+
+    /// Name servers of which one never answers until it is let go.
+    private final class NameServers: Sendable {
+        private let gate = DispatchSemaphore(value: 0)
+        let asked = Mutex<[String]>([])
+
+        func lookup(_ host: String) throws -> [SocketAddress] {
+            asked.withLock { $0.append(host) }
+            if host.hasPrefix("dead") { gate.wait() }
+            if host.hasPrefix("none") { throw TargetResolver.LookupError(message: "no such name") }
+            return [try SocketAddress(ipAddress: "127.0.0.1", port: 0)]
+        }
+
+        func release(_ count: Int) { for _ in 0..<count { gate.signal() } }
+    }
+
+    @Test("dead names hold up neither each other nor a name that answers, and give up after their time")
+    func deadNames() async throws {
+        let servers = NameServers()
+        let resolver = TargetResolver(patience: .milliseconds(300), lookup: servers.lookup)
+        let start = ContinuousClock.now
+        let dead = (1...12).map { resolver.resolve(Endpoint(host: "dead\($0)", port: 80), ttl: .seconds(60), on: loop) }
+        let alive = try await resolver.resolve(Endpoint(host: "alive", port: 80), ttl: .seconds(60), on: loop).get()
+        #expect(alive.map(\.port) == [80])
+        for name in dead {
+            await #expect(throws: TunnelError.self) { try await name.get() }
+        }
+        #expect(ContinuousClock.now - start < .seconds(5))
+        servers.release(12)
+    }
+
+    @Test("names that failed before share a few threads, whatever their number")
+    func retries() async throws {
+        let gate = DispatchSemaphore(value: 0)
+        let threads = LookUpThreads(threads: 4, retryThreads: 2)
+        let running = Awaited(0)
+        for _ in 0..<20 {
+            threads.run(isRetry: true) {
+                running.change { $0 += 1 }
+                gate.wait()
+            }
+        }
+        try await running.wait(for: "two retries") { $0 == 2 ? $0 : nil }
+        let ran = Awaited(false)
+        threads.run(isRetry: false) { ran.change { $0 = true } }
+        try await ran.wait(for: "another name") { $0 ? $0 : nil }
+        #expect(running.current == 2)
+        for _ in 0..<20 { gate.signal() }
+        try await running.wait(for: "all retries") { $0 == 20 ? $0 : nil }
+    }
+
+    @Test("a failure is kept, and is not asked for again at once")
+    func negative() async throws {
+        let servers = NameServers()
+        let resolver = TargetResolver(lookup: servers.lookup)
+        for _ in 0..<3 {
+            await #expect(throws: TunnelError(.nameNotResolved, "no address for none: no such name")) {
+                try await resolver.resolve(Endpoint(host: "none", port: 80), ttl: .seconds(60), on: loop).get()
+            }
+        }
+        #expect(servers.asked.withLock { $0 } == ["none"])
+    }
+
+    @Test("a target whose name has moved is reached by the user who finds the old address dead")
+    func movedTarget() async throws {
+        let target = try await EchoServer.start()
+        let names = Mutex(["127.0.0.2"])
+        let resolver = TargetResolver { _ in
+            try names.withLock { try $0.map { try SocketAddress(ipAddress: $0, port: 0) } }
+        }
+        let dialer = TargetDialer(resolver: resolver, environment: TunnelEnvironment())
+        var spec = try TunnelSpec.singleEnd(to: target.port)
+        spec.targets = [Endpoint(host: "db.test", port: UInt16(target.port))]
+        let plan = ForwardingPlan(spec, following: nil)
+        await #expect(throws: (any Error).self) { try await dialer.connect(plan, on: loop).get() }
+        names.withLock { $0 = ["127.0.0.1"] }
+        // A name is looked up once a second: users who come before are still refused.
+        let start = ContinuousClock.now
+        while ContinuousClock.now - start < .seconds(10) {
+            if let reached = try? await dialer.connect(plan, on: loop).get() {
+                #expect(reached.address.ipAddress == "127.0.0.1")
+                try await reached.channel.close()
+                break
+            }
+        }
+        #expect(ContinuousClock.now - start < .seconds(3))
+    }
+}
