@@ -3,7 +3,7 @@ import FoundationEssentials
 import Glibc
 import Logging
 
-/// Writes log lines the way NodePass does, which people's eyes and scripts know.
+/// Writes the daemon's log in NodePass's format, which scripts read.
 struct NodePassLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
     var logLevel: Logger.Level
