@@ -8,7 +8,8 @@ struct CommandFailure: Error {
 }
 
 extension CommandFailure {
-    /// A daemon or tunnel of a URL that did not start, in the words that NodePass's scripts look for.
+    /// A daemon or tunnel of a URL that did not start, in the words that NodePass's scripts look
+    /// for.
     init(startingFailed error: any Error) {
         let failure = error as? CommandFailure
         self.init(

@@ -5,9 +5,8 @@ import Glibc
 
 /// The program: a subcommand, or one URL as NodePass takes it.
 ///
-/// Map of the target: `Commands/` has a file for each subcommand and each kind of URL, `Daemon/` puts the modules
-/// together and runs them, `Client/` talks to a running daemon, `Text/` is what people read, `Import/` reads NodePass's
-/// state.
+/// `Commands/` has a file for each subcommand and each kind of URL, `Daemon/` puts the modules
+/// together and runs them, `Client/` talks to a running daemon, `Text/` is what people read.
 @main
 enum NodePass {
     static func main() async {

@@ -66,7 +66,8 @@ struct ControlClient: Sendable {
         return ServerSentEvents(chunks: response.body, place: place)
     }
 
-    /// `path` begins below `/v1`; an answer that is not a success is thrown, with its message and details.
+    /// `path` begins below `/v1`; an answer that is not a success is thrown, with its message and
+    /// details.
     private func send(
         _ method: HTTPMethod,
         _ path: String,

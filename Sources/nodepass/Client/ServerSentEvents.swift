@@ -2,7 +2,8 @@ import API
 import AsyncHTTPClient
 import NIOCore
 
-/// The events a daemon sends; ends when the daemon ends the stream, throws when the connection breaks.
+/// The events a daemon sends; ends when the daemon ends the stream, throws when the connection
+/// breaks.
 struct ServerSentEvents: AsyncSequence, Sendable {
     typealias Element = ServerSentEvent
 

@@ -2,7 +2,8 @@ import API
 import ArgumentParser
 import Config
 
-/// `nodepass apply`: a running daemon reads its manifest now; waits until its tunnels are as declared.
+/// `nodepass apply`: a running daemon reads its manifest now; waits until its tunnels are as
+/// declared.
 struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply",

@@ -3,7 +3,8 @@ import Config
 import FoundationEssentials
 import Reconciler
 
-/// `nodepass import`: reads the state of a NodePass master; no daemon may run on the state directory meanwhile.
+/// `nodepass import`: reads the state of a NodePass master; no daemon may run on the state
+/// directory meanwhile.
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",

@@ -3,7 +3,8 @@ import Config
 import FoundationEssentials
 import Reconciler
 
-/// `nodepass "master://…"`: NodePass's own way to start a daemon, with the options of `run` beside the URL.
+/// `nodepass "master://…"`: NodePass's own way to start a daemon, with the options of `run` beside
+/// the URL.
 struct MasterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodepass",

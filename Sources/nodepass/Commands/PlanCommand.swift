@@ -32,7 +32,8 @@ struct PlanCommand: AsyncParsableCommand {
         if plan["changes"] == .bool(true) { throw ExitCode(2) }
     }
 
-    /// A daemon on this machine reads the files itself, with its own environment; a remote one is sent their text.
+    /// A daemon on this machine reads the files itself, with its own environment; a remote one is
+    /// sent their text.
     private func ask(_ client: ControlClient) async throws -> JSONValue {
         if file.isEmpty { return try await client.post("/plan") }
         guard client.isLocal else {

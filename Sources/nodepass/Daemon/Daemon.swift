@@ -10,7 +10,8 @@ import Tunnel
 
 /// Builds every part of the daemon, in the order of their dependencies, and runs them.
 struct Daemon {
-    /// The longest shutdown; connections that still drain then are cut, a drain of 30 s fits three times.
+    /// The longest shutdown; connections that still drain then are cut, a drain of 30 s fits three
+    /// times.
     private static let shutdownLimit = Duration.seconds(90)
 
     private let options: DaemonOptions
@@ -45,7 +46,8 @@ struct Daemon {
         }
     }
 
-    /// Reads the manifest before anything listens, so that an invalid one stops a strict daemon early.
+    /// Reads the manifest before anything listens, so that an invalid one stops a strict daemon
+    /// early.
     private init(_ options: DaemonOptions, environment: [String: String]) async throws {
         let logger = Logger(label: "nodepass")
         let reader = ManifestReader(
@@ -209,7 +211,8 @@ extension Daemon {
         )
     }
 
-    /// The key is printed once, when it is created, whatever the log level: installers wait for this line.
+    /// The key is printed once, when it is created, whatever the log level: installers wait for
+    /// this line.
     private func logStart(at address: APIListener.Address) {
         guard case .tcp(let endpoint) = address else { return }
         logger.info("Master started: \(endpoint)\(prefix)/v1")

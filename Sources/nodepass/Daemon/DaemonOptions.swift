@@ -23,7 +23,8 @@ struct DaemonOptions: Sendable {
     /// The Unix socket, where the API needs no key.
     static func socket(in directory: String) -> String { directory + "/nodepass.sock" }
 
-    /// `--state-dir`, `$NODEPASS_STATE_DIR`, `$STATE_DIRECTORY` (systemd), or the user's own directory.
+    /// `--state-dir`, `$NODEPASS_STATE_DIR`, `$STATE_DIRECTORY` (systemd), or the user's own
+    /// directory.
     static func stateDirectory(_ option: String?, environment: [String: String]) -> String {
         if let option { return option }
         if let set = environment["NODEPASS_STATE_DIR"], !set.isEmpty { return set }

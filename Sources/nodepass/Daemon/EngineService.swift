@@ -1,7 +1,8 @@
 import ServiceLifecycle
 import Tunnel
 
-/// The engine as a service: on graceful shutdown, connections have until their drain limit to finish.
+/// The engine as a service: on graceful shutdown, connections have until their drain limit to
+/// finish.
 struct EngineService: Service {
     let engine: TunnelEngine
 
@@ -9,7 +10,8 @@ struct EngineService: Service {
         await withGracefulShutdownHandler {
             await engine.run()
         } onGracefulShutdown: {
-            // The callback is synchronous. `run()` returns after this shutdown, so the task cannot outlive it.
+            // The callback is synchronous. `run()` returns after this shutdown, so the task cannot
+            // outlive it.
             Task { await engine.shutdown() }
         }
     }

@@ -10,8 +10,8 @@ import UnixSignals
 enum ForegroundTunnel {
     private static let id: InstanceID = "00000000"
 
-    /// Runs until a signal stops it; throws when the tunnel has failed for good, since nothing can change its
-    /// configuration while the process lives.
+    /// Runs until a signal stops it; throws when the tunnel has failed for good, since nothing can
+    /// change its configuration while the process lives.
     static func run(_ spec: TunnelSpec) async throws(CommandFailure) {
         ProcessLimits.raiseOpenFiles()
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
@@ -25,14 +25,16 @@ enum ForegroundTunnel {
             group.addTask { [spec] in await engine.run(id, spec: spec, generation: 0, releaseFirst: false) }
             group.addTask { await signals.run() }
             group.addTask { [log = spec.log] in await report(engine, every: environment.reportInterval, log: log) }
-            // The log ends with the engine, so its last line is printed before anything is cancelled.
+            // The log ends with the engine, so its last line is printed before anything is
+            // cancelled.
             await printLog(of: engine)
             group.cancelAll()
         }
         if let message = await failure { throw CommandFailure(message: message) }
     }
 
-    /// Shuts the engine down when its tunnel has failed for good, and returns why; nil when a signal came first.
+    /// Shuts the engine down when its tunnel has failed for good, and returns why; nil when a
+    /// signal came first.
     private static func stopOnFailure(_ engine: TunnelEngine) async -> String? {
         for await _ in engine.changes {
             guard let status = engine.snapshot()[id], status.phase == .failed else { continue }

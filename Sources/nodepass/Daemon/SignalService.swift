@@ -4,8 +4,9 @@ import UnixSignals
 
 /// Calls what the program does on SIGHUP, SIGTERM and SIGINT.
 ///
-/// The first SIGTERM or SIGINT shuts down gracefully, a second one exits at once. Signals are trapped from `init` on,
-/// because a service manager may stop the process as soon as it has started.
+/// The first SIGTERM or SIGINT shuts down gracefully, a second one exits at once. Signals are
+/// trapped from `init` on, because a service manager may stop the process as soon as it has
+/// started.
 struct SignalService: Sendable {
     private let signals: UnixSignalsSequence
     private let onReload: @Sendable () -> Void

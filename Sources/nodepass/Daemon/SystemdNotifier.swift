@@ -1,7 +1,8 @@
 import Glibc
 import NIOCore
 
-/// Reports the daemon's state to the service manager that set `$NOTIFY_SOCKET` (sd_notify's protocol).
+/// Reports the daemon's state to the service manager that set `$NOTIFY_SOCKET` (sd_notify's
+/// protocol).
 struct SystemdNotifier: Sendable {
     enum State: String {
         case ready = "READY=1"

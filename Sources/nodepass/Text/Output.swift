@@ -1,6 +1,7 @@
 import Glibc
 
-/// Writes text to standard output and standard error, unbuffered: a piped log must not wait for a full buffer.
+/// Writes text to standard output and standard error, unbuffered: a piped log must not wait for a
+/// full buffer.
 enum Output {
     /// False when the reader has closed the pipe; a command that follows a stream then ends.
     @discardableResult
