@@ -9,18 +9,23 @@ SEED ?= 1
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs chromium openssl python3 python3-venv
+LINT_PACKAGES = nodejs shellcheck
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+SHELL_FILES = .ci/run .ci/words examples/quickstart.sh Tests/DaemonTests/Clients/np.sh
+# What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
+TSAN_TESTS ?= TunnelTests|ReconcilerTests
+TSAN_SKIP ?= TwoEnded
 
-.PHONY: help deps test-deps build run test soak fuzz check format lint bench clean
+.PHONY: help deps test-deps lint-deps build run test soak fuzz tsan check format
+.PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 deps: ## install the libraries the build needs (apt)
 	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
-	  echo "installing:$$missing"; \
-	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "installing:$$missing"; sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$missing; \
 	fi
 
@@ -28,10 +33,14 @@ test-deps: deps
 	@command -v node >/dev/null && command -v openssl >/dev/null && command -v "$${CHROMIUM:-chromium}" >/dev/null \
 	  && python3 -c 'import venv, ensurepip' 2>/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
-build: deps ## build the daemon (CONFIG=release for an optimised one)
+lint-deps:
+	@command -v node >/dev/null && command -v shellcheck >/dev/null \
+	  || $(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"
+
+build: deps ## build the daemon (CONFIG=release for an optimized one)
 	swift build -c $(CONFIG) --product nodepass
 
-run: build ## start the daemon on examples/quickstart.yaml and say what to try
+run: build ## start the daemon on examples/quickstart.yaml and print what to try
 	@STATE=$(STATE) BIN=$(BIN) sh examples/quickstart.sh
 
 test: test-deps ## build and run every test, and fuzz the API for a minute
@@ -43,16 +52,36 @@ soak: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 	swift build --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
-fuzz: test-deps build ## drive the API by its own description, EXAMPLES requests an operation, from SEED on
+fuzz: test-deps build ## fuzz the API from its own description: EXAMPLES requests an operation, random SEED
 	python3 Tests/FuzzTests/fuzz.py --program $(BIN) --examples $(EXAMPLES) --seed $(SEED)
 
-lint:
+tsan: test-deps ## build with ThreadSanitizer and run TSAN_TESTS, in .build-tsan
+	swift build --sanitize=thread --scratch-path .build-tsan --build-tests
+	TSAN_OPTIONS=halt_on_error=1 \
+	  swift test --sanitize=thread --scratch-path .build-tsan --skip-build --filter '$(TSAN_TESTS)' --skip '$(TSAN_SKIP)'
+
+lint: lint-swift lint-words lint-shell lint-pages ## check the form of every source, text, script and page
+
+lint-swift:
 	swift format lint --strict --recursive $(SWIFT_FILES)
+
+lint-words:
+	.ci/words
+
+lint-shell: lint-deps
+	shellcheck $(SHELL_FILES)
+
+lint-pages: lint-deps
+	@find Sources/API/Resources -name '*.js' -print | sort | while read -r file; do \
+	  node --check --input-type=module <"$$file" || { echo "$$file"; exit 1; }; done
 
 format: ## bring all sources into the house style
 	swift format --in-place --recursive $(SWIFT_FILES)
 
-check: lint test ## what must pass before a change is done
+check: lint test bench-build ## what must pass before a change is done
+
+bench-build: deps
+	swift build --package-path Benchmarks
 
 bench: deps ## measure a release build against haproxy, and against the program that NODEPASS_PEER names
 	@for p in haproxy nginx wrk; do PATH=$$PATH:/usr/sbin command -v $$p >/dev/null || $(MAKE) --no-print-directory deps PACKAGES=$$p; done

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the daemon on quickstart.yaml, waits until it is ready, and says what to try. Ctrl-C ends both.
+# Starts the daemon on quickstart.yaml, waits until it is ready, and prints what to try. Ctrl-C stops both.
 # BIN and STATE come from the Makefile.
 set -eu
 file=$(dirname "$0")/quickstart.yaml
@@ -14,10 +14,10 @@ done
 key=$("$BIN" key show --state-dir "$STATE")
 cat <<TEXT
 
-nodepass runs. Try, in another terminal:
+nodepass is running. Try in another terminal:
 
   curl http://127.0.0.1:8080/healthz            through the tunnel "hello"
-  \$EDITOR $file        change a port, a target, add a tunnel: it follows when you save
+  \$EDITOR $file        change a port or a target, or add a tunnel; saving applies it
   $BIN get --state-dir $STATE
   curl -H 'X-API-Key: $key' http://127.0.0.1:9090/api/v1/instances
 

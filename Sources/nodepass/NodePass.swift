@@ -3,10 +3,10 @@ import ArgumentParser
 import Config
 import Glibc
 
-/// The program: NodePass's command line (one URL) first, then our own subcommands.
+/// The program: a subcommand, or one URL as NodePass takes it.
 ///
-/// Map of the target: `Commands/` one file per subcommand, `DropIn` what a URL on the command line means, `Daemon` puts
-/// the modules together, `Foreground` runs a single tunnel, `ControlClient` talks to a running daemon.
+/// `Commands/` has a file for each subcommand and each kind of URL, `Daemon/` puts the modules
+/// together and runs them, `Client/` talks to a running daemon, `Text/` is what people read.
 @main
 enum NodePass {
     static func main() async {
@@ -16,46 +16,62 @@ enum NodePass {
 
     /// Returns the exit code.
     static func run(_ arguments: [String]) async -> Int32 {
-        guard let first = arguments.first else {
-            Output.line(Usage.text)
+        guard !arguments.isEmpty else {
+            Output.line(UsageText.text)
             return 1
         }
-        if arguments.count == 1, first.contains("://") {
-            return await DropIn.run(first)
-        }
-        return await runCommand(arguments)
-    }
-
-    private static func runCommand(_ arguments: [String]) async -> Int32 {
+        let root = rootCommand(for: arguments)
         do {
-            var command = try RootCommand.parseAsRoot(arguments)
+            var command = try root.parseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
             return 0
-        } catch let code as ExitCode {
-            return code.rawValue
-        } catch let failure as CommandFailure {
-            Output.error("Error: \(failure.message)")
-            return 1
         } catch {
-            let text = RootCommand.fullMessage(for: error)
-            guard RootCommand.exitCode(for: error) != .success else {
-                Output.line(text)
-                return 0
-            }
-            Output.error(text)
+            return report(error, of: root)
+        }
+    }
+
+    /// A URL comes first, or after options.
+    private static func rootCommand(for arguments: [String]) -> any ParsableCommand.Type {
+        let isURL = arguments.first?.contains("://") == true
+        let url = isURL ? arguments.first : arguments.first(where: isTunnelURL)
+        guard let url, isURL || arguments.first?.hasPrefix("-") == true else { return RootCommand.self }
+        return url.hasPrefix("master://") ? MasterCommand.self : ForegroundCommand.self
+    }
+
+    private static func isTunnelURL(_ text: String) -> Bool {
+        ["master://", "server://", "client://"].contains { text.hasPrefix($0) }
+    }
+
+    /// Prints what went wrong, or the help that was asked for, and returns the exit code.
+    private static func report(_ error: any Error, of root: any ParsableCommand.Type) -> Int32 {
+        if let code = error as? ExitCode { return code.rawValue }
+        if let failure = error as? CommandFailure {
+            Output.error("Error: \(failure.message)")
+            if failure.showsUsage { Output.line(UsageText.text) }
             return 1
         }
+        let text = root.fullMessage(for: error)
+        guard root.exitCode(for: error) != .success else {
+            Output.line(text)
+            return 0
+        }
+        Output.error(text)
+        return 1
     }
 }
 
 struct RootCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodepass",
-        abstract: "A declarative tunnel manager that speaks NodePass.",
+        abstract: "A declarative tunnel manager, compatible with NodePass.",
+        discussion: """
+            A URL instead of a subcommand runs one tunnel (server://…, client://…) or a daemon (master://…); \
+            `nodepass "master://…" --help` lists the options that go with it.
+            """,
         version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
         subcommands: [
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
@@ -64,9 +80,4 @@ struct RootCommand: AsyncParsableCommand {
             LogsCommand.self, WatchCommand.self, KeyCommand.self, ImportCommand.self, SchemaCommand.self,
         ]
     )
-}
-
-/// Why a command could not do its work: what, where, and what to try.
-struct CommandFailure: Error {
-    let message: String
 }

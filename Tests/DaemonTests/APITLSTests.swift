@@ -128,7 +128,7 @@ struct APITLSTests {
 
     @Test("without TLS a daemon that listens for other machines warns of it, with TLS it does not")
     func warning() async throws {
-        let warning = "The API listens for other machines without TLS"
+        let warning = "Other machines can reach the API without TLS"
         let open = try await Daemon.start(manifest: Self.manifest, listen: "0.0.0.0:0")
         #expect(try open.log.contains(warning))
         try await open.stop()

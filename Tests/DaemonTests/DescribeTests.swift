@@ -30,7 +30,8 @@ struct DescribeTests {
         let id = try await example.server.instance(named: "web")?.id ?? ""
         for line in [
             /Name: +web/, /Origin: +manifest, .*tunnels\.yaml:[0-9]+/, /URL: +server:\/\/•+@127\.0\.0\.1:.*/,
-            /Phase: +ready since [-0-9]+T[:0-9]+Z/, /Mode: +reverse: users come in here and leave at the client/,
+            /Phase: +ready since [-0-9]+T[:0-9]+Z/,
+            /Mode: +reverse: users connect here, the client connects to the target/,
             /Connections: +1 \(1 TCP, 0 UDP\)/, /Traffic: +TCP 1\.5kB in, 1\.5kB out/, /\ +UDP 0B in, 0B out/,
             /Pool: +[1-9][0-9]* idle/, /Ping: +[0-9]+ ms/, /Rejected: +0/, /Certificate: +O=v1\.14\.0.*/,
             /\ +sha256:[0-9A-F:]{95}/, /\ +valid until [-0-9]+T[:0-9]+Z \([0-9]+ days\)/,
@@ -46,7 +47,11 @@ struct DescribeTests {
         #expect(!server.output.contains("warning") && !server.output.contains("Override"))
 
         let client = try await Self.describe("web", on: example.client)
-        #expect(client.output.contains("Mode:        dual, reverse: users come in at the server and leave here\n"))
+        #expect(
+            client.output.contains(
+                "Mode:        dual, reverse: users connect to the server, this end connects to the target\n"
+            )
+        )
         #expect(!client.output.contains("Listening") && !client.output.contains("Certificate"))
         #expect(!(server.output + client.output).contains("s3cret-key"))
         try await user.close()

@@ -22,13 +22,13 @@ struct ImportTests {
     func takeOver() async throws {
         let finished = try await importing("nodepass.gob")
         #expect(finished.code == 0, "\(finished)")
-        #expect(finished.output.hasSuffix("3 imported, 0 here already, 1 left out; the API key is taken over.\n"))
+        #expect(finished.output.hasSuffix("3 imported, 0 present already, 1 skipped; the API key is imported.\n"))
         #expect(
             finished.output.contains(
                 "imported  a1b2c3d4  server://••••••@127.0.0.1:21101/127.0.0.1:21102?log=info&mode=1&tls=0  starts  Web\n"
             )
         )
-        #expect(finished.errors.hasPrefix("Warning: 00000003: left out: "))
+        #expect(finished.errors.hasPrefix("Warning: 00000003: skipped: "))
         for secret in ["s3cret", "t0psecret", "k%20y", GobFiles.masterKey] {
             #expect(!(finished.output + finished.errors).contains(secret))
         }
@@ -46,7 +46,7 @@ struct ImportTests {
         #expect(try await daemon.stop() == 0)
 
         let again = try await importing("nodepass.gob")
-        #expect(again.code == 0 && again.output.contains("0 imported, 3 here already, 1 left out"))
+        #expect(again.code == 0 && again.output.contains("0 imported, 3 present already, 1 skipped"))
     }
 
     @Test("a dry run says the same and leaves nothing behind")
@@ -54,7 +54,7 @@ struct ImportTests {
         let finished = try await importing("nodepass.gob", "--dry-run")
         #expect(finished.code == 0)
         #expect(finished.output.contains("imported  00000001  client://127.0.0.1:21103/127.0.0.1:5432?mode=1"))
-        #expect(finished.output.contains("Dry run, nothing was changed: 3 imported"))
+        #expect(finished.output.contains("Dry run, nothing changed: 3 imported"))
         #expect(!FileManager.default.fileExists(atPath: state))
     }
 

@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The clients' checklist: what install scripts look for", .timeLimit(.minutes(2)))
+@Suite("What NodePass's clients rely on: what install scripts look for", .timeLimit(.minutes(2)))
 struct InstallerTests {
     @Test(
-        "C22 without arguments: the version on standard output, exit 1; the first start of a master tells its key, once"
+        "without arguments: the version on standard output, exit 1; the first start of a master prints its key, once"
     )
-    func c22() async throws {
+    func versionAndKey() async throws {
         let finished = try await RunningProcess.run([])
         #expect(finished.code == 1)
         let version = finished.output.firstMatch(of: /v[0-9]+\.[0-9]+\.[0-9]+[^\s]*/)?.output
@@ -22,8 +22,8 @@ struct InstallerTests {
         #expect(!second.contains { $0.contains(key) })
     }
 
-    @Test("C23 no key lies in clear beside the binary: no gob file, and what holds the key is its owner's alone")
-    func c23() async throws {
+    @Test("no key is in clear beside the binary: no gob file, and only the owner can read the files that have the key")
+    func keyFiles() async throws {
         let directory = try TemporaryDirectory()
         let lines = try await journal(of: directory)
         let key = try #require(createdKey(in: lines))

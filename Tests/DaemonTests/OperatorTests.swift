@@ -90,7 +90,7 @@ struct OperatorTests {
             manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port), ("db", ports[1], server.port))
         )
         let stop = try await Self.nodepass("stop", "web", "--for", "30m", on: daemon)
-        #expect(stop.output.contains(/^web: stop, over the manifest until [-0-9]+T[:0-9]+Z\n$/))
+        #expect(stop.output.contains(/^web: stop, overrides the manifest until [-0-9]+T[:0-9]+Z\n$/))
         #expect(try await Self.nodepass("delete", "db", on: daemon).output == "db: deleted\n")
         try await daemon.tunnel("web") { $0.phase == "stopped" }
         let get = try await Self.nodepass("get", on: daemon)

@@ -6,10 +6,10 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: "State directory of the daemon on this machine ($NODEPASS_STATE_DIR).")
     var stateDir: String?
 
-    @Option(help: "A daemon elsewhere, http://HOST:PORT/PREFIX ($NODEPASS_SERVER).")
+    @Option(help: "A remote daemon, http://HOST:PORT/PREFIX ($NODEPASS_SERVER).")
     var server: String?
 
-    @Option(help: "Its API key ($NODEPASS_API_KEY).")
+    @Option(help: "API key of the remote daemon ($NODEPASS_API_KEY); the Unix socket needs none.")
     var apiKey: String?
 
     var client: ControlClient {

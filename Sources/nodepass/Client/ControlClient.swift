@@ -33,7 +33,7 @@ struct ControlClient: Sendable {
         try json(try await send(.GET, path))
     }
 
-    /// The body of an answer that is no JSON.
+    /// The body of an answer that is not JSON.
     func text(_ path: String) async throws -> String {
         String(decoding: try await send(.GET, path), as: UTF8.self)
     }
@@ -51,7 +51,7 @@ struct ControlClient: Sendable {
         _ = try await send(.DELETE, path)
     }
 
-    /// The blocks of a stream of server-sent events, for as long as the daemon goes on with it.
+    /// A stream of server-sent events, until the daemon ends it.
     func stream(_ path: String) async throws -> ServerSentEvents {
         let response: HTTPClientResponse
         do {
@@ -66,7 +66,8 @@ struct ControlClient: Sendable {
         return ServerSentEvents(chunks: response.body, place: place)
     }
 
-    /// `path` begins below `/v1`; an answer that is no success is thrown as its message and what it says in detail.
+    /// `path` begins below `/v1`; an answer that is not a success is thrown, with its message and
+    /// details.
     private func send(
         _ method: HTTPMethod,
         _ path: String,
@@ -87,7 +88,7 @@ struct ControlClient: Sendable {
         return request
     }
 
-    /// The message of an answer that is no success, and what it says in detail.
+    /// The message and the details of an answer that is not a success.
     private func refusal(_ status: UInt, _ answer: JSONValue?) -> CommandFailure {
         let text = answer?["error"]?.stringValue ?? "HTTP \(status)"
         let details = (answer?["details"]?.items ?? []).map { "\n" + DiagnosticText.line($0) }
@@ -96,7 +97,7 @@ struct ControlClient: Sendable {
 
     private func json(_ bytes: [UInt8]) throws(CommandFailure) -> JSONValue {
         guard let value = try? JSONParser.parse(bytes) else {
-            throw CommandFailure(message: "\(place) answers with something that is no JSON; is its prefix right?")
+            throw CommandFailure(message: "\(place) did not answer with JSON; is the prefix right?")
         }
         return value
     }
@@ -132,16 +133,16 @@ struct ControlClient: Sendable {
     private func unreachable(_ error: any Error) -> String {
         switch target {
         case .socket(let path) where access(path, F_OK) != 0:
-            "no daemon has its socket at \(path): start one with `nodepass run`, "
-                + "or say where it is with --state-dir or --server"
+            "there is no daemon at \(path): start one with `nodepass run`, "
+                + "or give its place with --state-dir or --server"
         case .socket(let path):
-            "no daemon answers at \(path) (\(error)): is it running, and may this user open its socket?"
+            "no daemon answers at \(path) (\(error)): is it running, and may this user open the socket?"
         case .server(let url, _):
-            "\(url) can not be reached (\(error)): check scheme, host, port and prefix"
+            "\(url) cannot be reached (\(error)): check scheme, host, port and prefix"
         }
     }
 
     private func advice(_ status: UInt) -> String {
-        status == 401 ? "; give it with --api-key or NODEPASS_API_KEY" : ""
+        status == 401 ? "; give the key with --api-key or NODEPASS_API_KEY" : ""
     }
 }

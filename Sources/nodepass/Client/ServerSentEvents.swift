@@ -2,12 +2,13 @@ import API
 import AsyncHTTPClient
 import NIOCore
 
-/// The blocks a daemon sends; ends when the daemon ends them properly, throws when the connection breaks.
+/// The events a daemon sends; ends when the daemon ends the stream, throws when the connection
+/// breaks.
 struct ServerSentEvents: AsyncSequence, Sendable {
     typealias Element = ServerSentEvent
 
     let chunks: HTTPClientResponse.Body
-    /// How messages call the daemon.
+    /// How messages name the daemon.
     let place: String
 
     func makeAsyncIterator() -> Iterator {
@@ -36,7 +37,7 @@ struct ServerSentEvents: AsyncSequence, Sendable {
                 do throws(ServerSentEventParser.TooLong) {
                     ready = try parser.take(chunk.readableBytesView)
                 } catch {
-                    throw CommandFailure(message: "\(place) sends something that is no event stream")
+                    throw CommandFailure(message: "\(place) did not send an event stream")
                 }
                 position = 0
             }
@@ -48,7 +49,7 @@ struct ServerSentEvents: AsyncSequence, Sendable {
             do {
                 return try await chunks.next(isolation: actor)
             } catch {
-                throw CommandFailure(message: "\(place) broke the stream off (\(error)): did it stop?")
+                throw CommandFailure(message: "\(place) closed the stream too early (\(error)): did it stop?")
             }
         }
     }

@@ -2,12 +2,15 @@ import API
 import ArgumentParser
 import Config
 
-/// Which tunnel an action is for, and for how long it stands over the manifest.
+/// Which tunnel an action is for, and how long it overrides the manifest.
 struct ActionOptions: ParsableArguments {
-    @Argument(help: "Its name, id or unique alias.")
+    @Argument(help: "The tunnel's name, id or unique alias.")
     var name: String
 
-    @Option(name: .customLong("for"), help: "How long this stands over the manifest, such as 30m.")
+    @Option(
+        name: .customLong("for"),
+        help: "How long this overrides the manifest, such as 30m; without it until released."
+    )
     var lifetime: String?
 
     @OptionGroup var connection: ConnectionOptions
@@ -17,7 +20,7 @@ struct ActionOptions: ParsableArguments {
         let row = try GetCommand.find(name, in: try await GetCommand.rows(client))
         guard let lifetime else { return "/instances/" + InstanceText.id(row) }
         guard let duration = GoDuration.parse(lifetime), duration > .zero else {
-            throw CommandFailure(message: "--for: '\(lifetime)' is no duration; write 30m or 2h")
+            throw CommandFailure(message: "--for: '\(lifetime)' is not a duration; write 30m or 2h")
         }
         return "/instances/\(InstanceText.id(row))?ttl=\(GoDuration.text(duration))"
     }
@@ -40,7 +43,7 @@ struct StartCommand: AsyncParsableCommand {
 struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop",
-        abstract: "Stop a tunnel; its connections may finish, up to its drain limit."
+        abstract: "Stop a tunnel; its connections have until its drain limit to finish."
     )
     @OptionGroup var options: ActionOptions
     func run() async throws { try await options.perform("stop") }
@@ -57,7 +60,7 @@ struct RestartCommand: AsyncParsableCommand {
 struct ResetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reset",
-        abstract: "Count a tunnel's traffic from zero."
+        abstract: "Set a tunnel's traffic counters to zero."
     )
     @OptionGroup var options: ActionOptions
     func run() async throws { try await options.perform("reset") }
@@ -67,7 +70,7 @@ struct ResetCommand: AsyncParsableCommand {
 struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
-        abstract: "Delete a tunnel; a declared one stays away until it is released or its declaration is edited."
+        abstract: "Delete a tunnel; a declared one stays deleted until it is released or its declaration is edited."
     )
     @OptionGroup var options: ActionOptions
 
@@ -82,10 +85,10 @@ struct DeleteCommand: AsyncParsableCommand {
 struct ReleaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "release",
-        abstract: "End overrides: the manifest's word stands again."
+        abstract: "End overrides: the manifest applies again."
     )
 
-    @Argument(help: "Its name or id.")
+    @Argument(help: "The tunnel's name or id.")
     var name: String?
 
     @Flag(help: "Release every override.")
@@ -94,7 +97,7 @@ struct ReleaseCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if (name == nil) != all { throw ValidationError("name one tunnel, or say --all") }
+        if (name == nil) != all { throw ValidationError("name one tunnel, or use --all") }
     }
 
     func run() async throws {
@@ -106,7 +109,7 @@ struct ReleaseCommand: AsyncParsableCommand {
         }
     }
 
-    /// The plan lists every override, those that hide a tunnel among them.
+    /// From the manifest's overrides: the list of instances has no deleted tunnels.
     private func overridden(_ client: ControlClient) async throws -> [JSONValue] {
         let all = try await client.get("/manifest")["overridden"]?.items ?? []
         guard let name else { return all }

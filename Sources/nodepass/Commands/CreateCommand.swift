@@ -2,17 +2,17 @@ import API
 import ArgumentParser
 import Config
 
-/// `nodepass create URL`: a tunnel of the API, beside the manifest.
+/// `nodepass create URL`: a tunnel that no manifest declares.
 struct CreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create",
-        abstract: "Create a tunnel beside the manifest and run it; `nodepass export` takes it into one."
+        abstract: "Create a tunnel that no manifest declares, and run it; `nodepass export` prints it as a declaration."
     )
 
     @Argument(help: "server://… or client://…")
     var url: String
 
-    @Option(help: "The name it is shown by.")
+    @Option(help: "The name that lists and dashboards show.")
     var alias: String?
 
     @OptionGroup var connection: ConnectionOptions
@@ -29,7 +29,7 @@ struct CreateCommand: AsyncParsableCommand {
 struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Print the live state as a manifest; starting with it changes nothing."
+        abstract: "Print the live state as a manifest; applying it changes nothing."
     )
 
     @OptionGroup var connection: ConnectionOptions
@@ -39,11 +39,11 @@ struct ExportCommand: AsyncParsableCommand {
     }
 }
 
-/// `nodepass ping HOST:PORT`: how long a connection from the daemon takes.
+/// `nodepass ping HOST:PORT`: how long the daemon takes to connect to an address.
 struct PingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ping",
-        abstract: "Have the daemon connect to a TCP address and say how long that took."
+        abstract: "Measure how long the daemon takes to connect to a TCP address."
     )
 
     @Argument(help: "HOST:PORT")
@@ -56,7 +56,7 @@ struct PingCommand: AsyncParsableCommand {
             "/tcping?target=" + PercentCoding.encode(target, keeping: "-._~:[]")
         )
         guard answer["connected"] == .bool(true) else {
-            throw CommandFailure(message: "\(target): \(answer["error"]?.stringValue ?? "not reached")")
+            throw CommandFailure(message: "\(target): \(answer["error"]?.stringValue ?? "not reachable")")
         }
         Output.line("\(target): connected in \(answer["latency"]?.intValue ?? 0) ms")
     }

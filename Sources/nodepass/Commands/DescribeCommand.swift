@@ -5,10 +5,10 @@ import ArgumentParser
 struct DescribeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "describe",
-        abstract: "Show everything about one tunnel, named by name, id or unique alias."
+        abstract: "Show everything about one tunnel."
     )
 
-    @Argument(help: "Its name, id or alias.")
+    @Argument(help: "The tunnel's name, id or unique alias.")
     var name: String
 
     @OptionGroup var connection: ConnectionOptions

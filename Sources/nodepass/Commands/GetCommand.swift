@@ -6,7 +6,7 @@ import Config
 struct GetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "get",
-        abstract: "List tunnels: all of them, or those named by name, id or unique alias."
+        abstract: "List all tunnels, or those with the given names, ids or unique aliases."
     )
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -20,7 +20,7 @@ struct GetCommand: AsyncParsableCommand {
     @Argument(help: "Names, ids or aliases.")
     var names: [String] = []
 
-    @Option(name: [.customShort("o"), .customLong("output")], help: "table, wide, json, yaml or url.")
+    @Option(name: [.customShort("o"), .customLong("output")], help: "Format: table, wide, json, yaml or url.")
     var output = Format.table
 
     @OptionGroup var connection: ConnectionOptions

@@ -3,31 +3,33 @@ import Config
 import FoundationEssentials
 import Reconciler
 
-/// `nodepass import`: takes over what a NodePass master has kept, while no daemon runs on the state directory.
+/// `nodepass import`: reads the state of a NodePass master; no daemon may run on the state
+/// directory meanwhile.
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Take over the instances and the API key of a NodePass master.",
+        abstract: "Import the instances and the API key of a NodePass master.",
         discussion: """
-            FILE is the master's gob/nodepass.gob. Stop both programs first. Everything is imported or nothing: an \
-            instance that is here already and differs stops the import; one whose URL does not read is left out.
+            FILE is the master's gob/nodepass.gob. Stop the master and the daemon first. Everything is imported or \
+            nothing: an instance that exists already and differs stops the import. An instance whose URL cannot be \
+            read is skipped and reported.
             """
     )
 
     @Argument(help: "The master's state file, gob/nodepass.gob beside its executable.")
     var file: String
 
-    @Option(help: "Where state.db is kept ($NODEPASS_STATE_DIR).")
+    @Option(help: "Where state.db is ($NODEPASS_STATE_DIR).")
     var stateDir: String?
 
-    @Flag(help: "Say what would be imported, and change nothing.")
+    @Flag(help: "Show what would be imported, and change nothing.")
     var dryRun = false
 
     func run() throws {
         let directory = DaemonOptions.stateDirectory(stateDir, environment: ProcessInfo.processInfo.environment)
         let state = try read()
         do {
-            // Looking must not create what is not there.
+            // A dry run must not create a database.
             let store = dryRun && !StateStore.exists(in: directory) ? nil : try StateStore.open(directory: directory)
             let existing = try store?.instances() ?? StoredInstances()
             let imported = try StateImport(state, into: existing, now: Date())
@@ -45,7 +47,7 @@ struct ImportCommand: ParsableCommand {
         do throws(TextFile.ReadError) {
             bytes = try TextFile.bytes(of: file, limitBytes: NodePassState.fileLimitBytes)
         } catch {
-            throw CommandFailure(message: "\(file) can not be read: \(error.problem)")
+            throw CommandFailure(message: "\(file) cannot be read: \(error.problem)")
         }
         do throws(StateImportError) {
             return try NodePassState(bytes: bytes)
@@ -59,7 +61,7 @@ struct ImportCommand: ParsableCommand {
             var parts = [line.outcome.word, line.id, line.url]
             var warnings = line.notes
             if case .leftOut(let why) = line.outcome {
-                warnings.append("left out: " + why)
+                warnings.append("skipped: " + why)
             } else {
                 parts.append(line.startsWithDaemon ? "starts" : "stays stopped")
             }
@@ -69,9 +71,9 @@ struct ImportCommand: ParsableCommand {
         }
         if let note = imported.identityNote { Output.error("Warning: \(note); the daemon uses its own") }
         func count(_ word: String) -> Int { imported.lines.count { $0.outcome.word == word } }
-        let numbers = "\(count("imported")) imported, \(count("present")) here already, \(count("left out")) left out"
-        let key = imported.identity == nil ? "" : "; the API key is taken over"
-        Output.line(dryRun ? "Dry run, nothing was changed: \(numbers)\(key)." : "\(directory): \(numbers)\(key).")
+        let numbers = "\(count("imported")) imported, \(count("present")) present already, \(count("skipped")) skipped"
+        let key = imported.identity == nil ? "" : "; the API key is imported"
+        Output.line(dryRun ? "Dry run, nothing changed: \(numbers)\(key)." : "\(directory): \(numbers)\(key).")
     }
 }
 
@@ -80,13 +82,13 @@ extension StateImport.Outcome {
         switch self {
         case .imported: "imported"
         case .present: "present"
-        case .leftOut: "left out"
+        case .leftOut: "skipped"
         }
     }
 }
 
 extension String {
-    /// Without what would steer a terminal: the file's texts are somebody else's.
+    /// Without control characters, which could steer a terminal: the file may come from a stranger.
     fileprivate var printable: String {
         String(String.UnicodeScalarView(unicodeScalars.filter { $0.properties.generalCategory != .control }))
     }

@@ -22,7 +22,7 @@ struct KeyCommand: AsyncParsableCommand {
     struct RotateCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "rotate",
-            abstract: "Replace the API key and print the new one; the old one is worthless at once."
+            abstract: "Replace the API key and print the new one; the old key stops working at once."
         )
         @OptionGroup var connection: ConnectionOptions
 
@@ -33,10 +33,10 @@ struct KeyCommand: AsyncParsableCommand {
     }
 }
 
-/// The key's row shows it where tunnels have their URL.
+/// The list of instances has a row for the API key, with the key in place of a URL.
 private func key(in row: JSONValue) throws(CommandFailure) -> String {
     guard let key = row["url"]?.stringValue else {
-        throw CommandFailure(message: "the daemon's answer holds no key; is it another program's API?")
+        throw CommandFailure(message: "the answer has no API key; is another program at this address?")
     }
     return key
 }

@@ -4,20 +4,20 @@ import Config
 import FoundationEssentials
 import Glibc
 
-/// `nodepass logs`: what one tunnel said lately, and with `-f` what it goes on to say.
+/// `nodepass logs`: the newest log lines of one tunnel, and with `-f` those that follow.
 struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
-        abstract: "Show the log of one tunnel, named by name, id or unique alias."
+        abstract: "Show the log of one tunnel."
     )
 
-    @Argument(help: "Its name, id or alias.")
+    @Argument(help: "The tunnel's name, id or unique alias.")
     var name: String
 
-    @Flag(name: [.customShort("f"), .long], help: "Go on with the lines that come.")
+    @Flag(name: [.customShort("f"), .long], help: "Keep printing new lines.")
     var follow = false
 
-    @Option(help: "So many of the newest lines.")
+    @Option(help: "How many of the newest lines to print.")
     var tail = 200
 
     @OptionGroup var connection: ConnectionOptions

@@ -3,17 +3,18 @@ import ArgumentParser
 import Config
 import FoundationEssentials
 
-/// `nodepass plan`: what files would change in a running daemon; changes nothing.
+/// `nodepass plan`: what a manifest would change in a running daemon; changes nothing.
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Show what the manifest would change; exits 0 for nothing, 2 for changes, 1 for an error."
+        abstract:
+            "Show what a manifest would change, and change nothing; exits 0 for no changes, 2 for changes, 1 for an error."
     )
 
     @Option(name: [.customShort("f"), .long], help: "A manifest instead of the daemon's own (repeatable).")
     var file: [String] = []
 
-    @Flag(help: "Print the plan as data.")
+    @Flag(help: "Print the plan as JSON.")
     var json = false
 
     @OptionGroup var connection: ConnectionOptions
@@ -25,18 +26,21 @@ struct PlanCommand: AsyncParsableCommand {
             Output.line(plan.prettyText)
         } else {
             diagnostics.forEach { Output.error(DiagnosticText.line($0)) }
-            Output.line(PlanText(isColoured: Output.isTerminal).text(plan))
+            Output.line(PlanText(isColored: Output.isTerminal).text(plan))
         }
         if diagnostics.contains(where: { $0["severity"]?.stringValue == "error" }) { throw ExitCode(1) }
         if plan["changes"] == .bool(true) { throw ExitCode(2) }
     }
 
-    /// A daemon on this machine reads the files itself, with its own environment; one elsewhere is sent their text.
+    /// A daemon on this machine reads the files itself, with its own environment; a remote one is
+    /// sent their text.
     private func ask(_ client: ControlClient) async throws -> JSONValue {
         if file.isEmpty { return try await client.post("/plan") }
         guard client.isLocal else {
             guard file.count == 1 else {
-                throw CommandFailure(message: "a daemon elsewhere takes one file: join them, or run this beside it")
+                throw CommandFailure(
+                    message: "a remote daemon plans one file: join the files, or run this command on its machine"
+                )
             }
             return try await client.post("/plan", try text(of: file[0]))
         }
@@ -51,7 +55,7 @@ struct PlanCommand: AsyncParsableCommand {
         do throws(TextFile.ReadError) {
             return try TextFile.read(path, limitBytes: YAMLLimits().documentBytes)
         } catch {
-            throw CommandFailure(message: "\(path) can not be read: \(error.problem)")
+            throw CommandFailure(message: "\(path) cannot be read: \(error.problem)")
         }
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Config
 
-/// `nodepass schema`: what editors and other programs need to know of the manifest.
+/// `nodepass schema`: the manifest's JSON Schema, for editors and other programs.
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "schema",

@@ -6,13 +6,13 @@ import FoundationEssentials
 struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate",
-        abstract: "Check manifests; exits 1 when one has an error."
+        abstract: "Check manifests without a daemon; exits 1 when one has an error."
     )
 
     @Argument(help: "Files, or directories of *.yaml and *.yml.")
     var files: [String]
 
-    @Option(help: "text, json, github or sarif.")
+    @Option(help: "Format: text, json, github or sarif.")
     var format = DiagnosticFormat.text
 
     func run() throws {

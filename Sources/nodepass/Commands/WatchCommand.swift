@@ -2,18 +2,18 @@ import API
 import ArgumentParser
 import Config
 
-/// `nodepass watch`: what happens to tunnels, as it happens.
+/// `nodepass watch`: the phases of all tunnels, as they change.
 struct WatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch",
-        abstract: "Follow what happens to tunnels; --why follows the reconciler instead.",
-        discussion: "Ends with the daemon. Figures alone are no event here: `nodepass get` shows them."
+        abstract: "Print each change of a tunnel's phase; --why prints the reconciler's events instead.",
+        discussion: "Ends when the daemon stops. Traffic figures are not printed: `nodepass get` shows them."
     )
 
-    @Flag(help: "Show plans, rejections, overrides, releases and drift instead of phases.")
+    @Flag(help: "Print plans, rejections, overrides, releases and drift instead of phases.")
     var why = false
 
-    @Flag(help: "Print each event's data, one line of JSON each.")
+    @Flag(help: "Print each event as one line of JSON.")
     var json = false
 
     @OptionGroup var connection: ConnectionOptions
@@ -31,7 +31,7 @@ struct WatchCommand: AsyncParsableCommand {
         }
     }
 
-    /// Nil for what changes nothing that a person would see: reports, and log lines, which `logs` shows.
+    /// Nil when the phase did not change, and for log lines, which `logs` shows.
     private static func step(_ event: JSONValue, _ seen: inout [String: String]) -> String? {
         guard let row = event["instance"], case .object = row, word(event, "type") != "log" else { return nil }
         let id = InstanceText.id(row)

@@ -8,9 +8,10 @@ import Reconciler
 import ServiceLifecycle
 import Tunnel
 
-/// The composition root: builds every part of the daemon, in the order of their dependence, and runs them.
+/// Builds every part of the daemon, in the order of their dependencies, and runs them.
 struct Daemon {
-    /// After this long a shutdown that still waits for a drain is cut short; a drain of 30 s fits twice.
+    /// The longest shutdown; connections that still drain then are cut, a drain of 30 s fits three
+    /// times.
     private static let shutdownLimit = Duration.seconds(90)
 
     private let options: DaemonOptions
@@ -21,14 +22,14 @@ struct Daemon {
     private let watcher: ManifestWatcher?
     private let history: HistoryRecorder
     private let listeners: [APIListener]
-    /// The address of each listener, when it is open.
+    /// The address of each listener once it is open.
     private let opened: AsyncStream<APIListener.Address>
     /// Nil for an API without TLS.
     private let credentials: ServerCredentials?
     private let identity: DaemonIdentity
     private let prefix: String
 
-    /// Runs until a signal ends it.
+    /// Runs until a signal stops it.
     static func run(_ options: DaemonOptions) async throws {
         ProcessLimits.raiseOpenFiles()
         LoggingSystem.bootstrap { _ in NodePassLogHandler(level: options.log) }
@@ -39,13 +40,14 @@ struct Daemon {
             throw CommandFailure(message: error.description)
         }
         do {
-            try await daemon.serve()
+            try await daemon.runServices()
         } catch let failure as APIListener.Failure {
             throw CommandFailure(message: failure.description)
         }
     }
 
-    /// Reads the manifest before anything listens, so that a wrong one can stop a strict daemon early.
+    /// Reads the manifest before anything listens, so that an invalid one stops a strict daemon
+    /// early.
     private init(_ options: DaemonOptions, environment: [String: String]) async throws {
         let logger = Logger(label: "nodepass")
         let reader = ManifestReader(
@@ -115,7 +117,7 @@ struct Daemon {
         self.logger = logger
     }
 
-    private func serve() async throws {
+    private func runServices() async throws {
         var services: [any Service] = [EngineService(engine: engine), history, reconciler]
         if let watcher { services.append(watcher) }
         services += listeners as [any Service]
@@ -149,7 +151,7 @@ struct Daemon {
         )
     }
 
-    /// Tunnels' own lines go to our log and to the event streams.
+    /// The log lines of tunnels go to standard output and to the event streams.
     private func forwardLog() async {
         for await line in engine.logLines {
             let text = LogLine.text(line.level, line.message, time: line.time)
@@ -158,16 +160,16 @@ struct Daemon {
         }
     }
 
-    /// Ready is: both listeners open, the first pass done.
+    /// The daemon is ready when both listeners are open and the first pass is done.
     private func announceReadiness() async {
-        for await address in opened.prefix(listeners.count) { greet(at: address) }
+        for await address in opened.prefix(listeners.count) { logStart(at: address) }
         for await _ in reconciler.readiness {}
         guard reconciler.isReady else { return }
         ProcessLimits.trimMemory()
         notifier.send(.ready)
     }
 
-    /// The service group tells of each of its steps at `info`.
+    /// The service group logs each of its steps at `info`, which nobody needs.
     private var quietLogger: Logger {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .warning)
@@ -175,7 +177,7 @@ struct Daemon {
     }
 }
 
-// MARK: - What is said at the start
+// MARK: - What is logged at the start
 
 extension Daemon {
     private static func report(_ reading: ManifestReading?, isStrict: Bool, logger: Logger) throws(CommandFailure) {
@@ -209,8 +211,9 @@ extension Daemon {
         )
     }
 
-    /// The key is shown once in its life, whatever the log's level: installers wait for this line.
-    private func greet(at address: APIListener.Address) {
+    /// The key is printed once, when it is created, whatever the log level: installers wait for
+    /// this line.
+    private func logStart(at address: APIListener.Address) {
         guard case .tcp(let endpoint) = address else { return }
         logger.info("Master started: \(endpoint)\(prefix)/v1")
         if identity.wasKeyCreated { LogLine.print(.info, "API Key created: \(identity.apiKey)") }
@@ -223,7 +226,7 @@ extension Daemon {
         }
         guard credentials == nil, !endpoint.isLoopback else { return }
         logger.warning(
-            "The API listens for other machines without TLS: keys and tunnel passwords travel in clear",
+            "Other machines can reach the API without TLS: keys and tunnel passwords are not encrypted",
             metadata: ["listen": "\(endpoint)"]
         )
     }

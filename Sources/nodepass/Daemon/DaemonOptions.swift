@@ -3,7 +3,7 @@ import Config
 import Glibc
 import Reconciler
 
-/// Everything a daemon is started with, whether flags or a `master://` URL said it.
+/// Everything a daemon is started with, from options or from a `master://` URL.
 struct DaemonOptions: Sendable {
     /// Files and directories of the manifest; empty for a daemon controlled through its API alone.
     var manifests: [String] = []
@@ -12,18 +12,19 @@ struct DaemonOptions: Sendable {
     var tls = TLSMode.off
     var stateDirectory: String
     var log = LogLevel.info
-    /// False: a tunnel that leaves the manifest is kept, whatever the manifest's policy says.
+    /// When false, a tunnel that leaves the manifest is kept, whatever the manifest's policy says.
     var isPruning = true
     /// Exit at start when any tunnel is invalid.
     var isStrict = false
     var resetsState = false
-    /// What a `master://` URL hands down to tunnels created through the API.
+    /// What tunnels created through the API inherit from a `master://` URL.
     var defaults = MasterDefaults()
 
-    /// The socket that serves the API without a key.
+    /// The Unix socket, where the API needs no key.
     static func socket(in directory: String) -> String { directory + "/nodepass.sock" }
 
-    /// `--state-dir`, `$NODEPASS_STATE_DIR`, `$STATE_DIRECTORY` (systemd), or the user's place for state.
+    /// `--state-dir`, `$NODEPASS_STATE_DIR`, `$STATE_DIRECTORY` (systemd), or the user's own
+    /// directory.
     static func stateDirectory(_ option: String?, environment: [String: String]) -> String {
         if let option { return option }
         if let set = environment["NODEPASS_STATE_DIR"], !set.isEmpty { return set }
@@ -36,7 +37,7 @@ struct DaemonOptions: Sendable {
     static func log(named name: String) throws(CommandFailure) -> LogLevel {
         guard let level = LogLevel(rawValue: name) else {
             let known = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
-            throw CommandFailure(message: "log: '\(name)' is no level; use one of \(known)")
+            throw CommandFailure(message: "--log: '\(name)' is not a level; use one of \(known)")
         }
         return level
     }

@@ -1,7 +1,8 @@
 import ServiceLifecycle
 import Tunnel
 
-/// The engine's place in the service group: on graceful shutdown relays finish, up to their drain limit.
+/// The engine as a service: on graceful shutdown, connections have until their drain limit to
+/// finish.
 struct EngineService: Service {
     let engine: TunnelEngine
 
@@ -9,7 +10,8 @@ struct EngineService: Service {
         await withGracefulShutdownHandler {
             await engine.run()
         } onGracefulShutdown: {
-            // The callback is synchronous; `run()` returns when this shutdown is through, so the task can not outlive it.
+            // The callback is synchronous. `run()` returns after this shutdown, so the task cannot
+            // outlive it.
             Task { await engine.shutdown() }
         }
     }

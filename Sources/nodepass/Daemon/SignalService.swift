@@ -2,10 +2,11 @@ import Glibc
 import ServiceLifecycle
 import UnixSignals
 
-/// Turns the process's signals into what the program does about them.
+/// Calls what the program does on SIGHUP, SIGTERM and SIGINT.
 ///
-/// The first SIGTERM or SIGINT asks to leave in peace, a second one leaves at once. They are trapped from the beginning:
-/// whoever has been told that we have started may stop us right away.
+/// The first SIGTERM or SIGINT shuts down gracefully, a second one exits at once. Signals are
+/// trapped from `init` on, because a service manager may stop the process as soon as it has
+/// started.
 struct SignalService: Sendable {
     private let signals: UnixSignalsSequence
     private let onReload: @Sendable () -> Void
@@ -17,7 +18,7 @@ struct SignalService: Sendable {
         self.onStop = onStop
     }
 
-    /// Ends with the task it runs in.
+    /// Runs until its task is cancelled.
     func run() async {
         var isStopping = false
         for await signal in signals {

@@ -1,7 +1,8 @@
 import Glibc
 import NIOCore
 
-/// Tells the service manager how we are, where it asked for that with `$NOTIFY_SOCKET` (sd_notify's protocol).
+/// Reports the daemon's state to the service manager that set `$NOTIFY_SOCKET` (sd_notify's
+/// protocol).
 struct SystemdNotifier: Sendable {
     enum State: String {
         case ready = "READY=1"
@@ -9,14 +10,14 @@ struct SystemdNotifier: Sendable {
         case stopping = "STOPPING=1"
     }
 
-    /// A path, or a name in the abstract namespace after an `@`; nil where nobody listens.
+    /// A path, or a name in the abstract namespace after an `@`; nil without a service manager.
     let address: String?
 
     init(environment: [String: String]) {
         address = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// Best effort: a manager that does not listen is no reason to fail.
+    /// Failure is ignored: a daemon runs without a service manager too.
     func send(_ state: State) {
         guard let address else { return }
         var target = sockaddr_un()
@@ -37,10 +38,10 @@ struct SystemdNotifier: Sendable {
         }
     }
 
-    /// A reload is only believed with the time it began.
+    /// systemd accepts RELOADING=1 only with the time at which the reload began.
     private static func clock(_ state: State) -> String {
         guard state == .reloading else { return "" }
-        // NIO's uptime is CLOCK_MONOTONIC, which the protocol asks for.
+        // NIO's uptime is CLOCK_MONOTONIC, as the protocol requires.
         return "\nMONOTONIC_USEC=\(NIODeadline.now().uptimeNanoseconds / 1000)"
     }
 }

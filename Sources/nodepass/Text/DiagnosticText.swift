@@ -1,7 +1,7 @@
 import API
 import Config
 
-/// Diagnostics of an answer as lines, in the form `validate` prints them.
+/// Diagnostics of an answer as lines, in the form that `validate` prints.
 enum DiagnosticText {
     static func line(_ value: JSONValue) -> String {
         func word(_ name: String) -> String { value[name]?.stringValue ?? "" }

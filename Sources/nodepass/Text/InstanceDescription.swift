@@ -1,7 +1,7 @@
 import API
 import Config
 
-/// One tunnel as lines for people: what it should be, what it is, and how it came there; its key is masked.
+/// One tunnel as text: its declaration, its state and its history; its key is masked.
 enum InstanceDescription {
     static func text(_ row: JSONValue) -> String {
         let lines =
@@ -25,7 +25,7 @@ enum InstanceDescription {
         }
     }
 
-    // MARK: What it should be
+    // MARK: Declaration
 
     private static func identity(_ row: JSONValue) -> [Line] {
         let source = row["source"]?.stringValue.map { ", " + $0 } ?? ""
@@ -39,7 +39,7 @@ enum InstanceDescription {
         return lines + [Line("URL", word(row, "shown"))] + spec(row)
     }
 
-    /// Its keys, each with the place in a manifest that says so.
+    /// Its keys, each with the line of the manifest that sets it.
     private static func spec(_ row: JSONValue) -> [Line] {
         let fields = row["fields"]?.items ?? []
         let width = fields.map { word($0, "path").count }.max() ?? 0
@@ -54,10 +54,10 @@ enum InstanceDescription {
         }
     }
 
-    /// What REST changed over the manifest; then since when, until when, and who did it.
+    /// What REST changed; then since when, until when, and from which address.
     private static func override(_ override: JSONValue, in row: JSONValue) -> [Line] {
         let changes = ["state", "command", "deleted", "alias", "tags", "peer", "restart"].compactMap { name in
-            // The URL repeats what may have come from a reference; the daemon has masked it once.
+            // The URL may hold secrets from references; `shown` is the masked form.
             name == "command" && override[name] != nil
                 ? "url \(word(row, "shown"))" : override[name].map { "\(name) \($0.stringValue ?? $0.compactText)" }
         }
@@ -68,7 +68,7 @@ enum InstanceDescription {
         ]
     }
 
-    // MARK: What it is
+    // MARK: State
 
     private static func state(_ row: JSONValue) -> [Line] {
         let since = row["history"]?.items.last?["time"]?.stringValue.map { " since \(time($0))" } ?? ""
@@ -84,15 +84,16 @@ enum InstanceDescription {
         return lines
     }
 
-    /// What the resolved mode means: which way connections go through the tunnel.
+    /// Which way connections go through the tunnel.
     private static func mode(_ row: JSONValue, isListening: Bool) -> String {
         switch (word(row, "type"), number(row, "mode"), word(row, "phase")) {
-        case ("server", 1, _): "reverse: users come in here and leave at the client"
-        case ("server", 2, _): "forward: users come in at the client and leave here"
-        case ("client", 1, _): "single: users come in and leave here"
-        case ("client", 2, "ready") where isListening: "dual, forward: users come in here and leave at the server"
-        case ("client", 2, "ready"): "dual, reverse: users come in at the server and leave here"
-        case ("client", 2, _): "dual: the server says which way"
+        case ("server", 1, _): "reverse: users connect here, the client connects to the target"
+        case ("server", 2, _): "forward: users connect to the client, this end connects to the target"
+        case ("client", 1, _): "single: users connect here, this end connects to the target"
+        case ("client", 2, "ready") where isListening:
+            "dual, forward: users connect here, the server connects to the target"
+        case ("client", 2, "ready"): "dual, reverse: users connect to the server, this end connects to the target"
+        case ("client", 2, _): "dual: the server decides the direction"
         default: "not decided yet"
         }
     }
@@ -116,7 +117,7 @@ enum InstanceDescription {
 
     private static func draining(_ value: JSONValue?) -> String {
         guard let value, case .object = value else { return "" }
-        return "; \(number(value, "connections")) of a former run may finish until \(time(word(value, "until")))"
+        return "; \(number(value, "connections")) of an earlier run have until \(time(word(value, "until")))"
     }
 
     private static func certificate(_ certificate: JSONValue?) -> [Line] {
@@ -131,7 +132,7 @@ enum InstanceDescription {
         return lines
     }
 
-    // MARK: How it came there
+    // MARK: History
 
     private static func history(_ row: JSONValue) -> [Line] {
         let steps = (row["history"]?.items ?? []).map { step in
@@ -150,7 +151,7 @@ enum InstanceDescription {
         return lines.enumerated().map { Line($0 == 0 ? "Events" : "", $1) }
     }
 
-    // MARK: Small parts
+    // MARK: Values
 
     private static func word(_ row: JSONValue, _ name: String) -> String { row[name]?.stringValue ?? "" }
 

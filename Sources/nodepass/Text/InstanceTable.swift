@@ -1,7 +1,7 @@
 import API
 import Config
 
-/// Tunnels as lines for people; keys of tunnels are masked.
+/// Tunnels as a table; their keys are masked.
 enum InstanceTable {
     static func text(_ rows: [JSONValue], isWide: Bool) -> String {
         let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
@@ -27,7 +27,7 @@ enum InstanceTable {
         ]
     }
 
-    /// `backoff (PortInUse)`, with a mark where an override stands over the manifest.
+    /// `backoff (PortInUse)`, with a `!` where an override applies.
     private static func phase(_ row: JSONValue) -> String {
         let mark = if case .object? = row["override"] { " !" } else { "" }
         return InstanceText.phase(row) + mark
@@ -37,7 +37,7 @@ enum InstanceTable {
         size(names.reduce(Int64(0)) { $0 + (row[$1]?.intValue ?? 0) })
     }
 
-    /// Bytes for people: `1.2MB`.
+    /// A number of bytes: `1.2MB`.
     static func size(_ bytes: Int64) -> String {
         var value = Double(bytes)
         for unit in ["B", "kB", "MB", "GB"] {

@@ -16,10 +16,11 @@ enum InstanceText {
         return (row["phase"]?.stringValue ?? "") + (reason.isEmpty ? "" : " (\(reason))")
     }
 
-    /// Says that the manifest is overridden, and until when.
+    /// `, overrides the manifest until released`; empty without an override.
     static func overridden(_ row: JSONValue) -> String {
         guard let override = row["override"], case .object = override else { return "" }
-        return ", over the manifest " + (override["until"]?.stringValue.map { "until \(time($0))" } ?? "until released")
+        return ", overrides the manifest "
+            + (override["until"]?.stringValue.map { "until \(time($0))" } ?? "until released")
     }
 
     /// The API's times without their fraction of a second.

@@ -1,17 +1,18 @@
 import Glibc
 
-/// Whole lines to stdout and stderr, unbuffered: a log that is piped must not wait for a full buffer.
+/// Writes text to standard output and standard error, unbuffered: a piped log must not wait for a
+/// full buffer.
 enum Output {
-    /// False when nobody reads any more, which ends a command that goes on for ever.
+    /// False when the reader has closed the pipe; a command that follows a stream then ends.
     @discardableResult
     static func line(_ text: String) -> Bool { write(text + "\n", to: STDOUT_FILENO) }
 
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    /// Whether standard output is a terminal that may be given colours (`NO_COLOR` says that it may not).
+    /// Whether standard output is a terminal, and `NO_COLOR` is not set.
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil }
 
-    /// Text that already ends as it should.
+    /// Text that already has its line feed.
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
 
     @discardableResult

@@ -1,13 +1,13 @@
 import API
 import Config
 
-/// A plan as lines for people: a symbol, the tunnel, what happens to it, and what becomes of its connections.
+/// A plan as lines: a symbol, the tunnel, the action, its details, and the effect on connections.
 struct PlanText {
-    let isColoured: Bool
+    let isColored: Bool
 
     private struct Line {
         let symbol: String
-        let colour: String
+        let color: String
         let name: String
         let action: String
         let detail: String
@@ -15,7 +15,7 @@ struct PlanText {
     }
 
     /// How an action is shown, in the order of printing.
-    private static let forms: [(action: String, symbol: String, colour: String, counted: String)] = [
+    private static let forms: [(action: String, symbol: String, color: String, counted: String)] = [
         ("create", "+", "32", "to create"), ("adopt", "=", "36", "adopted"), ("start", "+", "32", "to start"),
         ("meta", "~", "33", "meta"), ("live", "~", "33", "live"), ("session", "~", "33", "session"),
         ("rebind", "±", "35", "to rebind"), ("restart", "±", "35", "to restart"), ("stop", "-", "31", "to stop"),
@@ -25,7 +25,7 @@ struct PlanText {
     func text(_ plan: JSONValue) -> String {
         let steps = plan["steps"]?.items ?? []
         let lines = Self.forms.flatMap { form in
-            steps.filter { $0["action"]?.stringValue == form.action }.map { line($0, form.symbol, form.colour) }
+            steps.filter { $0["action"]?.stringValue == form.action }.map { line($0, form.symbol, form.color) }
         }
         let names = (steps + (plan["overridden"]?.items ?? [])).map { Self.word($0, "name").count }
         let width = max(9, names.max() ?? 0)
@@ -35,7 +35,7 @@ struct PlanText {
             .joined(separator: "\n")
     }
 
-    private func line(_ step: JSONValue, _ symbol: String, _ colour: String) -> Line {
+    private func line(_ step: JSONValue, _ symbol: String, _ color: String) -> Line {
         let action = Self.word(step, "action")
         let changes = (step["changes"]?.items ?? []).map { change in
             "\(Self.word(change, "path")) \(Self.word(change, "old")) → \(Self.word(change, "new"))"
@@ -43,7 +43,7 @@ struct PlanText {
         let detail = ["create", "adopt"].contains(action) ? Self.word(step, "route") : changes.joined(separator: ", ")
         return Line(
             symbol: symbol,
-            colour: colour,
+            color: color,
             name: Self.word(step, "name"),
             action: action,
             detail: detail,
@@ -66,7 +66,7 @@ struct PlanText {
     private func printed(_ lines: [Line], _ nameWidth: Int) -> [String] {
         let detailWidth = max(45, lines.filter { !$0.connections.isEmpty }.map(\.detail.count).max() ?? 0)
         return lines.map { line in
-            let head = "\(coloured(line.symbol, line.colour)) \(padded(line.name, nameWidth)) \(padded(line.action, 9))"
+            let head = "\(colored(line.symbol, line.color)) \(padded(line.name, nameWidth)) \(padded(line.action, 9))"
             guard !line.connections.isEmpty else { return trimmed("\(head) \(line.detail)") }
             return "\(head) \(padded(line.detail, detailWidth)) \(line.connections)"
         }
@@ -76,14 +76,15 @@ struct PlanText {
         let end = value["until"]?.stringValue.map { " until \(InstanceText.time($0))" } ?? ""
         let since = InstanceText.time(Self.word(value, "since"))
         return
-            "\(coloured("!", "36")) \(padded(Self.word(value, "name"), width)) overridden since \(since)\(end) by REST "
+            "\(colored("!", "36")) \(padded(Self.word(value, "name"), width)) overridden since \(since)\(end) by REST "
             + "(\(Self.word(value, "present"))); the manifest says \(Self.word(value, "declared"))"
     }
 
     private func conflict(_ value: JSONValue) -> String {
         let names = (value["tunnels"]?.items ?? []).compactMap(\.stringValue).joined(separator: ", ")
         let place = "\(Self.word(value, "transport")) \(Self.word(value, "address"))"
-        return "\(coloured("!", "31")) \(place) is wanted by \(names): one of them will wait with PortInUse"
+        return
+            "\(colored("!", "31")) \(place) is used by \(names): only one of them can listen, the others wait with PortInUse"
     }
 
     static func summary(_ counts: JSONValue) -> String {
@@ -97,8 +98,8 @@ struct PlanText {
         return "\(count) \(word)"
     }
 
-    private func coloured(_ text: String, _ code: String) -> String {
-        isColoured ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+    private func colored(_ text: String, _ code: String) -> String {
+        isColored ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
     }
 
     private func padded(_ text: String, _ width: Int) -> String {

@@ -1,4 +1,4 @@
-/// Rows as lines whose columns stand below one another.
+/// Rows as lines with aligned columns.
 enum TextTable {
     static func aligned(_ rows: [[String]]) -> String {
         let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }

@@ -8,12 +8,12 @@ fail() {
     exit 1
 }
 
-# --- The version stands in what the binary prints without arguments
+# --- The binary prints its version without arguments
 
 VERSION=$("$NODEPASS" 2>/dev/null | grep -o -E 'v[0-9]+\.[0-9]+\.[0-9]+[^[:space:]]*' | head -n 1)
 echo "$VERSION" | grep -q '^v1\.' || fail "no version: '$VERSION'"
 
-# --- The service; its journal is a pipe, which is read until the key has been told
+# --- The service; its journal is a pipe, which is read until the key was printed
 
 MASTER="master://127.0.0.1:$PORT/np/prefix?tls=0"
 mkfifo "$WORK/journal"

@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 import Tunnel
 
-@Suite("The clients' checklist: shapes", .timeLimit(.minutes(1)))
-struct ChecklistWireTests {
-    @Test("C1 lists are bare, all is compact, id is first, v1.14's keys stand in order and ours after udptx")
-    func c1() async throws {
+@Suite("What NodePass's clients rely on: shapes", .timeLimit(.minutes(1)))
+struct NodePassClientWireTests {
+    @Test("lists are bare, all is compact, id is first, v1.14's keys come in order and ours after udptx")
+    func listShape() async throws {
         try await TestDaemon.run(manifest: EveryAnswer.manifest) { daemon in
             let answers = try await EveryAnswer(daemon)
             for answer in answers.all {
@@ -40,8 +40,8 @@ struct ChecklistWireTests {
         }
     }
 
-    @Test("C2 an id is 8 lower-case hex digits; a declared tunnel's comes from its name and outlives edits")
-    func c2() async throws {
+    @Test("an id is 8 lower-case hex digits; a declared tunnel's comes from its name and outlives edits")
+    func ids() async throws {
         let line = "  web: {role: client, mode: single, tunnel: 127.0.0.1:4520, target: 127.0.0.1:9}\n"
         let first = try await id(of: "web", in: "version: 1\ntunnels:\n" + line, edited: { $0 })
         let edited = try await id(of: "web", in: "version: 1\ntunnels:\n" + line) { text in
@@ -75,8 +75,8 @@ struct ChecklistWireTests {
         return try #require(ids.current.first)
     }
 
-    @Test("C3 alias and logs are always strings and meta always has its peer and its tags, whatever was sent")
-    func c3() async throws {
+    @Test("alias and logs are always strings and meta always has its peer and its tags, whatever was sent")
+    func labelShape() async throws {
         try await TestDaemon.run { daemon in
             let empty = #""meta":{"peer":{"sid":"","type":"","alias":""},"tags":{}}"#
             let text = try await daemon.stream {
@@ -107,8 +107,8 @@ struct ChecklistWireTests {
         }
     }
 
-    @Test("C4 counters are JSON integers that fit a signed 64-bit number, however much was counted")
-    func c4() async throws {
+    @Test("counters are JSON integers that fit a signed 64-bit number, however much was counted")
+    func counterRange() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.createRunning(clientURL(4540))
             let most = UInt64(Int64.max)
@@ -130,10 +130,10 @@ struct ChecklistWireTests {
     }
 
     @Test(
-        "C5 status is one of three words in every phase; the finer word stands in phase",
+        "status is one of three words in every phase; phase has the finer word",
         arguments: TunnelPhase.allCases
     )
-    func c5(_ phase: TunnelPhase) async throws {
+    func statusWords(_ phase: TunnelPhase) async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.createRunning(clientURL(4550))
             // A phase shown is news, so it is told; ready is what it is in already.
@@ -164,8 +164,8 @@ struct ChecklistWireTests {
         "server://:4560/:8080",
     ]
 
-    @Test("C6 a URL is kept byte for byte, in every answer and event, by POST and by PUT")
-    func c6() async throws {
+    @Test("a URL is kept byte for byte, in every answer and event, by POST and by PUT")
+    func urlsKept() async throws {
         try await TestDaemon.run { daemon in
             for url in Self.sent { try await keeps(url, daemon) }
         }
@@ -199,8 +199,8 @@ struct ChecklistWireTests {
         _ = try await daemon.send(.delete, "/api/v1/instances/\(other)")
     }
 
-    @Test("C7 the API key's row stands in lists and in the initial events, with the key and the master's id")
-    func c7() async throws {
+    @Test("the API key's row is in lists and in the initial events, with the key and the master's id")
+    func keyRow() async throws {
         try await TestDaemon.run { daemon in
             let list = try await daemon.send(.get, "/api/v1/instances")
             let row = try #require(try list.json.items.first)

@@ -5,10 +5,10 @@ import Reconciler
 import TestSupport
 import Testing
 
-@Suite("The clients' checklist: HTTP", .timeLimit(.minutes(1)))
-struct ChecklistHTTPTests {
-    @Test("C8 every JSON answer says application/json, and each request has v1.14's status")
-    func c8() async throws {
+@Suite("What NodePass's clients rely on: HTTP", .timeLimit(.minutes(1)))
+struct NodePassClientHTTPTests {
+    @Test("every JSON answer says application/json, and each request has v1.14's status")
+    func statuses() async throws {
         try await TestDaemon.run { daemon in
             let created = try await daemon.send(.post, "/api/v1/instances", #"{"url":"\#(clientURL(4600))"}"#)
             let id = try #require(try created.json["id"]?.stringValue)
@@ -46,8 +46,8 @@ struct ChecklistHTTPTests {
         }
     }
 
-    @Test("C9 every error says its text twice, as error and as message, first of all")
-    func c9() async throws {
+    @Test("every error begins with its text twice, as error and as message")
+    func errorTexts() async throws {
         try await TestDaemon.run(manifest: EveryAnswer.manifest) { daemon in
             let answers = try await EveryAnswer(daemon)
             #expect(!answers.refusals.isEmpty)
@@ -61,9 +61,9 @@ struct ChecklistHTTPTests {
     }
 
     @Test(
-        "C10 content types are ignored, header names have no case, and `*`, `[`, `]`, `:` may stand bare in the target"
+        "content types are ignored, header names are case-insensitive, and `*`, `[`, `]`, `:` need no escape in the target"
     )
-    func c10() async throws {
+    func looseRequests() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.create(clientURL(4610))
             try await daemon.served { client in
@@ -104,8 +104,8 @@ struct ChecklistHTTPTests {
         "extend_target_address=10.0.0.1:80,10.0.0.2:80", "lbs=2", "vendor.key=%E4%BD%A0", "min=8&max=64&type=3&lbs=0",
     ]
 
-    @Test("C11 unknown keys of a URL are accepted and kept, and the tunnel runs")
-    func c11() async throws {
+    @Test("unknown keys of a URL are accepted and kept, and the tunnel runs")
+    func unknownParameters() async throws {
         try await TestDaemon.run { daemon in
             for (port, query) in zip(4620..., Self.foreign) {
                 let url = clientURL(port, query + "&mode=1")
@@ -123,8 +123,8 @@ struct ChecklistHTTPTests {
         }
     }
 
-    @Test("C12 PATCH takes any one part: null members of a peer are empty, tags replace the map, the rest stays")
-    func c12() async throws {
+    @Test("PATCH takes any one part: null members of a peer are empty, tags replace the map, the rest stays")
+    func partialPatch() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.createRunning(clientURL(4630), alias: "first")
             func labels(_ body: String) async throws -> TunnelLabels {
@@ -163,7 +163,7 @@ struct ChecklistHTTPTests {
     static let fits = String(repeating: "é", count: 128)
     static let exceeds = String(repeating: "é", count: 128) + "x"
 
-    @Test("C12 labels may have 256 bytes, however many characters those are")
+    @Test("labels may have 256 bytes, however many characters those are")
     func limits() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.create(clientURL(4631))
@@ -192,8 +192,8 @@ struct ChecklistHTTPTests {
         }
     }
 
-    @Test("C13 every routed answer, errors and streams too, carries the CORS fields; a preflight needs no key")
-    func c13() async throws {
+    @Test("every routed answer, errors and streams too, carries the CORS fields; a preflight needs no key")
+    func corsFields() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.create(clientURL(4640))
             try await daemon.served { client in
@@ -247,8 +247,8 @@ struct ChecklistHTTPTests {
         }
     }
 
-    @Test("C14 info has v1.14's 21 keys in their order, then ours, texts as texts and numbers as integers")
-    func c14() async throws {
+    @Test("info has v1.14's 21 keys in their order, then ours, texts as texts and numbers as integers")
+    func infoShape() async throws {
         try await TestDaemon.run { daemon in
             let answer = try await daemon.send(.get, "/api/v1/info")
             let json = try answer.json
@@ -272,10 +272,10 @@ struct ChecklistHTTPTests {
     }
 
     @Test(
-        "C15 rotating the key answers the new one, ends the old one, and ends every stream with shutdown",
+        "rotating the key answers the new one, ends the old one, and ends every stream with shutdown",
         arguments: ["********", "%2A%2A%2A%2A%2A%2A%2A%2A"]
     )
-    func c15(_ id: String) async throws {
+    func keyRotation(_ id: String) async throws {
         try await TestDaemon.run { daemon in
             try await daemon.served { client in
                 var stream = try await client.follow()

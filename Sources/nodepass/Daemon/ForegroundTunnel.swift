@@ -6,12 +6,12 @@ import ServiceLifecycle
 import Tunnel
 import UnixSignals
 
-/// One tunnel for as long as the process lives, with NodePass's log on stdout.
-enum Foreground {
+/// One tunnel for the life of the process, with NodePass's log on standard output.
+enum ForegroundTunnel {
     private static let id: InstanceID = "00000000"
 
-    /// Runs until a signal ends it; throws when the tunnel has failed in a way that trying again can not mend, because
-    /// nobody could mend it while the process lives.
+    /// Runs until a signal stops it; throws when the tunnel has failed for good, since nothing can
+    /// change its configuration while the process lives.
     static func run(_ spec: TunnelSpec) async throws(CommandFailure) {
         ProcessLimits.raiseOpenFiles()
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
@@ -25,14 +25,16 @@ enum Foreground {
             group.addTask { [spec] in await engine.run(id, spec: spec, generation: 0, releaseFirst: false) }
             group.addTask { await signals.run() }
             group.addTask { [log = spec.log] in await report(engine, every: environment.reportInterval, log: log) }
-            // The log ends with the engine, so its last line is printed before anything is cancelled.
+            // The log ends with the engine, so its last line is printed before anything is
+            // cancelled.
             await printLog(of: engine)
             group.cancelAll()
         }
         if let message = await failure { throw CommandFailure(message: message) }
     }
 
-    /// Watches until the engine ends; ends it, and returns why, when its tunnel has failed for good.
+    /// Shuts the engine down when its tunnel has failed for good, and returns why; nil when a
+    /// signal came first.
     private static func stopOnFailure(_ engine: TunnelEngine) async -> String? {
         for await _ in engine.changes {
             guard let status = engine.snapshot()[id], status.phase == .failed else { continue }

@@ -7,10 +7,10 @@ import TestSupport
 import Testing
 import Tunnel
 
-@Suite("The clients' checklist: events", .timeLimit(.minutes(1)))
-struct ChecklistStreamTests {
-    @Test("C16 a stream begins at once: text/event-stream exactly, retry: 3000 first, one initial per row, LF alone")
-    func c16() async throws {
+@Suite("What NodePass's clients rely on: events", .timeLimit(.minutes(1)))
+struct NodePassClientStreamTests {
+    @Test("a stream begins at once: text/event-stream exactly, retry: 3000 first, one initial per row, LF alone")
+    func streamStart() async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.createRunning(clientURL(4700), alias: "seen")
             try await daemon.served { client in
@@ -33,9 +33,9 @@ struct ChecklistStreamTests {
     }
 
     @Test(
-        "C17 whatever happens, the v1 stream knows no event name but instance; the reconciler's have a path of their own"
+        "the v1 stream has no event name but instance; the reconciler's events have a path of their own"
     )
-    func c17() async throws {
+    func eventNames() async throws {
         let manifest =
             "version: 1\ntunnels:\n  web: {role: client, mode: single, tunnel: 127.0.0.1:4710, target: 127.0.0.1:9}\n"
         try await TestDaemon.run(manifest: manifest) { daemon in
@@ -68,10 +68,10 @@ struct ChecklistStreamTests {
     }
 
     @Test(
-        "C18 stored events have ids; a stream that resumes shows the key's row at once, then what was missed",
+        "stored events have ids; a stream that resumes shows the key's row at once, then what was missed",
         arguments: ["query", "Last-Event-ID", "last-event-id"]
     )
-    func c18(_ manner: String) async throws {
+    func resuming(_ manner: String) async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.createRunning(clientURL(4720))
             let mark = daemon.hub.lastID
@@ -112,8 +112,8 @@ struct ChecklistStreamTests {
         }
     }
 
-    @Test("C19 create comes before any update, restart shows stopped then running, delete carries the whole object")
-    func c19() async throws {
+    @Test("create comes before any update, restart shows stopped then running, delete carries the whole object")
+    func eventOrder() async throws {
         try await TestDaemon.run { daemon in
             let ids = Awaited<[String]>([])
             let text = try await daemon.stream {
@@ -144,7 +144,7 @@ struct ChecklistStreamTests {
         ("another type", "server://127.0.0.1:4742/127.0.0.1:9?mode=2"),
     ]
 
-    @Test("C19 a PUT emits an update with the new URL and running", arguments: changes)
+    @Test("a PUT emits an update with the new URL and running", arguments: changes)
     func replaced(_ manner: String, _ url: String) async throws {
         try await TestDaemon.run { daemon in
             let id = try await daemon.createRunning(clientURL(4740))
@@ -160,7 +160,7 @@ struct ChecklistStreamTests {
         }
     }
 
-    @Test("C19 a running tunnel that moves is told every five seconds, and an idle one long before five minutes")
+    @Test("a running tunnel with traffic is reported every five seconds, and an idle one within five minutes")
     func reports() async throws {
         let clock = ManualClock()
         let start = Date()
@@ -183,9 +183,9 @@ struct ChecklistStreamTests {
     }
 
     @Test(
-        "C20 shutdown has no instance and an empty log, in these bytes, and is the last of a stream that ends properly"
+        "shutdown has no instance and an empty log, byte for byte, and is the last event of a stream that ends properly"
     )
-    func c20() async throws {
+    func shutdownEvent() async throws {
         try await TestDaemon.run { daemon in
             try await daemon.served { client in
                 var stream = try await client.follow()
@@ -203,8 +203,8 @@ struct ChecklistStreamTests {
         }
     }
 
-    @Test("C21 a reader that falls behind misses no create and no delete; updates are folded into their last one")
-    func c21() async throws {
+    @Test("a reader that falls behind misses no create and no delete; updates are folded into their last one")
+    func slowReader() async throws {
         try await TestDaemon.run { daemon in
             let slow = try daemon.hub.subscribe()
             let first = try await daemon.createRunning(clientURL(4760))

@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 import Tunnel
 
-@Suite("The clients' checklist: documents and declared tunnels", .timeLimit(.minutes(1)))
-struct ChecklistDeclaredTests {
-    @Test("C24 the documents need no key and stand below the prefix", arguments: ["", "/custom/path/"])
-    func c24(_ prefix: String) async throws {
+@Suite("What NodePass's clients rely on: documents and declared tunnels", .timeLimit(.minutes(1)))
+struct NodePassClientDeclaredTests {
+    @Test("the documents need no key and are below the prefix", arguments: ["", "/custom/path/"])
+    func documentPaths(_ prefix: String) async throws {
         try await TestDaemon.run(prefix: prefix) { daemon in
             let base = (prefix.isEmpty ? "/api" : "/custom/path") + "/v1"
             let document = try await daemon.sendPlain(.get, base + "/openapi.json")
@@ -63,10 +63,10 @@ struct ChecklistDeclaredTests {
     ]
 
     @Test(
-        "C25 a mutation of a declared tunnel is accepted with its usual status and marked as an override",
+        "a mutation of a declared tunnel is accepted with its usual status and marked as an override",
         arguments: mutations
     )
-    func c25(_ mutation: Mutation) async throws {
+    func overrideAnswers(_ mutation: Mutation) async throws {
         try await TestDaemon.run(manifest: Self.manifest) { daemon in
             let id = try await daemon.declared("web")
             let answer = try await daemon.send(mutation.method, "/api/v1/instances/\(id)", mutation.body)
@@ -88,9 +88,9 @@ struct ChecklistDeclaredTests {
     }
 
     @Test(
-        "C26 a tunnel made anew by the reconciler keeps id, counters, alias, tags and peer, and is never told as deleted"
+        "a tunnel made anew by the reconciler keeps id, counters, alias, tags and peer, and no delete event is sent"
     )
-    func c26() async throws {
+    func recreated() async throws {
         try await TestDaemon.run(manifest: Self.manifest) { daemon in
             let reader = ManifestReader(environment: [:], workingDirectory: "/")
             let id = try await daemon.declared("web")
@@ -120,7 +120,7 @@ struct ChecklistDeclaredTests {
         }
     }
 
-    @Test("C26 what REST has put on a declared tunnel outlives every pass but an edit of that tunnel")
+    @Test("what REST sets on a declared tunnel lasts until that tunnel's declaration is edited")
     func labels() async throws {
         try await TestDaemon.run(manifest: Self.manifest) { daemon in
             let reader = ManifestReader(environment: [:], workingDirectory: "/")
@@ -136,8 +136,8 @@ struct ChecklistDeclaredTests {
         }
     }
 
-    @Test("C27 an alias given later is no identity: two tunnels may share one, and each keeps its id")
-    func c27() async throws {
+    @Test("an alias is not an identity: two tunnels may share one, and each keeps its id")
+    func sharedAlias() async throws {
         try await TestDaemon.run { daemon in
             let first = try await daemon.createRunning(clientURL(4820))
             let second = try await daemon.createRunning(clientURL(4821))

@@ -1,13 +1,13 @@
 import API
 
 /// What `nodepass` without arguments prints; installers read the version from it.
-enum Usage {
+enum UsageText {
     static let text = """
         nodepass v\(Version.api) (\(Version.implementation) \(Version.build))
 
         Usage:
-          nodepass run -f tunnels.yaml                       tunnels as declared in a file
-          nodepass "master://host:port/prefix?<parameters>"  a daemon controlled through its API
+          nodepass run -f tunnels.yaml                       run the tunnels that a file declares
+          nodepass "master://host:port/prefix?<parameters>"  run a daemon that is controlled through its API
           nodepass "server://key@host:port/target?<parameters>"
           nodepass "client://key@host:port/target?<parameters>"
           nodepass validate FILE... | plan [-f FILE...] | apply | export | schema
@@ -15,6 +15,7 @@ enum Usage {
           nodepass start | stop | restart | reset NAME [--for 30m] | release NAME | create URL | delete NAME
           nodepass key show | key rotate | import nodepass.gob
 
+        A URL takes options, too: --log, --state-dir; with master:// also -f, --tls, --no-prune, --strict, --reset-state.
         `nodepass help` describes every command and option.
         """
 }

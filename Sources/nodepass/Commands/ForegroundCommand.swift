@@ -1,0 +1,46 @@
+import ArgumentParser
+import Config
+
+/// `nodepass "server://…"` and `nodepass "client://…"`: one tunnel, as NodePass is started.
+struct ForegroundCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nodepass",
+        abstract: "Run one tunnel in the foreground until a signal stops it.",
+        usage: "nodepass \"server://KEY@HOST:PORT/TARGET?PARAMETERS\" [OPTIONS]",
+        discussion: """
+            Exits 1 when the tunnel can never run. For several tunnels, for changes while they run, and for the API \
+            use `nodepass run`.
+            """
+    )
+
+    @Argument(help: "server://… or client://…")
+    var url: String
+
+    @Option(help: "Log level instead of the URL's: none, debug, info, warn, error or event.")
+    var log: String?
+
+    @Option(help: "Accepted as by a daemon; a single tunnel keeps no state.")
+    var stateDir: String?
+
+    func run() async throws {
+        do {
+            try await ForegroundTunnel.run(try spec())
+        } catch {
+            throw CommandFailure(startingFailed: error)
+        }
+    }
+
+    private func spec() throws(CommandFailure) -> TunnelSpec {
+        var spec: TunnelSpec
+        do throws(TunnelURLError) {
+            let (parsed, diagnostics) = try TunnelURL.parse(url)
+            for diagnostic in diagnostics { LogLine.print(.warn, diagnostic.description) }
+            spec = parsed
+        } catch {
+            let problems = error.diagnostics.map(\.description).joined(separator: "; ")
+            throw CommandFailure(message: problems, showsUsage: true)
+        }
+        if let log { spec.log = try DaemonOptions.log(named: log) }
+        return spec
+    }
+}

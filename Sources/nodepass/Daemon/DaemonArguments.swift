@@ -1,0 +1,49 @@
+import ArgumentParser
+import Config
+
+/// The options of a daemon, however it is started: with `run`, or with a `master://` URL.
+struct DaemonArguments: ParsableArguments {
+    @Option(name: [.customShort("f"), .long], help: "A manifest, or a directory of *.yaml and *.yml (repeatable).")
+    var file: [String] = []
+
+    @Option(help: "Where state.db and the Unix socket are ($NODEPASS_STATE_DIR).")
+    var stateDir: String?
+
+    @Option(help: "TLS of the API: off (the default), self-signed, or CERT,KEY.")
+    var tls: String?
+
+    @Option(help: "Log level: none, debug, info (the default), warn, error or event.")
+    var log: String?
+
+    @Flag(help: "Keep tunnels that leave the manifest.")
+    var noPrune = false
+
+    @Flag(help: "Exit at start when a tunnel is invalid.")
+    var strict = false
+
+    @Flag(help: "Start with an empty state when the state cannot be read; the old file is kept under another name.")
+    var resetState = false
+
+    /// Changes what the options say; the rest stays as it is.
+    func apply(to options: inout DaemonOptions) throws(CommandFailure) {
+        if !file.isEmpty { options.manifests = file }
+        if let tls { options.tls = try Self.tls(tls) }
+        if let log { options.log = try DaemonOptions.log(named: log) }
+        options.isPruning = !noPrune
+        options.isStrict = strict
+        options.resetsState = resetState
+    }
+
+    private static func tls(_ text: String) throws(CommandFailure) -> TLSMode {
+        switch text {
+        case "off": return .off
+        case "self-signed": return .selfSigned
+        default:
+            let paths = text.split(separator: ",", omittingEmptySubsequences: false)
+            guard paths.count == 2, !paths[0].isEmpty, !paths[1].isEmpty else {
+                throw CommandFailure(message: "--tls: '\(text)' is not one of off, self-signed, CERT,KEY")
+            }
+            return .files(certificate: String(paths[0]), key: String(paths[1]))
+        }
+    }
+}
