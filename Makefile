@@ -16,7 +16,7 @@ SHELL_FILES = .ci/run .ci/words examples/quickstart.sh Tests/DaemonTests/Clients
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
 
-.PHONY: help deps test-deps lint-deps build run test soak fuzz tsan check format
+.PHONY: help deps test-deps lint-deps build run test soak fuzz netem tsan check format
 .PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
@@ -54,6 +54,9 @@ soak: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 
 fuzz: test-deps build ## fuzz the API from its own description: EXAMPLES requests an operation, random SEED
 	python3 Tests/FuzzTests/fuzz.py --program $(BIN) --examples $(EXAMPLES) --seed $(SEED)
+
+netem: build ## run two daemons over a bad network and measure what users notice (root; NETEM=--short for seconds)
+	python3 Tests/NetworkTests/netem.py --program $(BIN) $(NETEM)
 
 tsan: test-deps ## build with ThreadSanitizer and run TSAN_TESTS, in .build-tsan
 	swift build --sanitize=thread --scratch-path .build-tsan --build-tests

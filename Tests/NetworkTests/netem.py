@@ -10,18 +10,15 @@ served. It fails on a wrong byte, on what a daemon keeps open afterwards, and on
 import argparse
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wire import LEFT, RIGHT, Manner, Wire  # noqa: E402
@@ -31,6 +28,8 @@ TUNNEL_PORT, USER_PORT, TARGET_PORT = 20100, 20200, 20300
 BACK_WITHIN = 1.0
 # Open descriptors may differ by the links of a pool that has grown.
 SLACK = 40
+# A pool that has grown in a burst shrinks by a quarter each report interval of 5 s.
+SETTLED_WITHIN = 90
 
 ECHO = f"""
 import socketserver, socket
@@ -212,7 +211,7 @@ class Row:
     problems: list = field(default_factory=list)
 
 
-def settled(daemons, before, within=15):
+def settled(daemons, before, within=SETTLED_WITHIN):
     """Waits until what was opened for the trial's users is closed again; gives the differences."""
     end = time.monotonic() + within
     while True:
