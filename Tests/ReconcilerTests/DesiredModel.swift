@@ -15,6 +15,8 @@ struct DesiredModel: Sendable {
 
         /// The last good declaration, or what an API instance is.
         var declared: View
+        /// The alias that the manifest sets; empty for none.
+        var declaredAlias = ""
         var visible: View
         var isDeclared = true
         var isOverridden = false
@@ -27,9 +29,32 @@ struct DesiredModel: Sendable {
             visible = declared
         }
 
+        /// After an edit; an alias that REST set stays until the manifest sets another one.
+        init(_ declared: View, declaredAlias: String, after former: Tunnel?) {
+            self.init(declared)
+            self.declaredAlias = declaredAlias
+            guard let former, former.isDeclared, former.isAliasOverridden else { return }
+            let isSet = !declaredAlias.isEmpty && declaredAlias != former.declaredAlias
+            guard !isSet, former.visible.alias != declared.alias else { return }
+            visible.alias = former.visible.alias
+            isOverridden = true
+            until = former.until
+        }
+
+        var isAliasOverridden: Bool { isOverridden && visible.alias != declared.alias }
+
+        /// Whether an edit ends some of its override, if not all.
+        var losesOverrideByEdit: Bool {
+            var aliasAlone = declared
+            aliasAlone.alias = visible.alias
+            return isDeleted || visible != aliasAlone
+        }
+
         mutating func release() {
             guard isDeclared else { return }
+            let alias = declaredAlias
             self = Tunnel(declared)
+            declaredAlias = alias
         }
     }
 
@@ -46,7 +71,7 @@ struct DesiredModel: Sendable {
             let alias = declaration.alias.isEmpty ? name : declaration.alias
             let said = Tunnel.View(port: declaration.port, isRunning: declaration.isRunning, alias: alias)
             let isEdit = tunnels[name].map { !$0.isDeclared || $0.declared != said } ?? true
-            if isEdit { tunnels[name] = Tunnel(said) }
+            if isEdit { tunnels[name] = Tunnel(said, declaredAlias: declaration.alias, after: tunnels[name]) }
         }
     }
 

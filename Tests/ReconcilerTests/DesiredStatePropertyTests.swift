@@ -97,8 +97,9 @@ private struct DesiredRun {
         let outcome = state.declare(reading, prune: prune, now: now)
         check(outcome.invalid == tunnels.filter { $0.value == nil }.keys.sorted(), "invalid \(outcome.invalid)")
         let overtaken = before.filter { name, tunnel in
-            tunnel.isOverridden && tunnels[name]?.map { _ in true } == true
-                && model.tunnels[name]?.isOverridden == false
+            guard tunnel.isOverridden, tunnels[name]?.map({ _ in true }) == true else { return false }
+            guard let after = model.tunnels[name], after != tunnel else { return false }
+            return !after.isOverridden || tunnel.losesOverrideByEdit
         }
         check(Set(outcome.overtaken) == Set(overtaken.keys.map(id)), "overtaken \(outcome.overtaken)")
         let records = state.records

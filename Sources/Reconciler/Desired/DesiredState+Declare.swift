@@ -7,7 +7,7 @@ package struct DeclareOutcome: Sendable {
     /// Records that differ from before and want to be stored.
     package var changed: [InstanceRecord] = []
     package var adopted: [InstanceID] = []
-    /// Overrides that ended because their own declaration was edited.
+    /// Tunnels whose override ended, wholly or but for its labels, because their own declaration was edited.
     package var overtaken: [InstanceID] = []
     /// Declared tunnels that left and were deleted, or live on as API instances (`prune: false`).
     package var pruned: [InstanceID] = []
@@ -101,17 +101,14 @@ extension DesiredState {
     ) -> InstanceID {
         var record = known ?? declaration.record(id: id(forName: declaration.name), now: now)
         if record.origin == .api { outcome.adopted.append(record.id) }
-        if let override = record.override, override.revision != declaration.revision {
-            record = record.withoutOverride
-            outcome.overtaken.append(record.id)
-        }
+        if record.endOverride(by: declaration) { outcome.overtaken.append(record.id) }
         record.departing = false
         record.name = declaration.name
         record.origin = .manifest
         record.source = declaration.source
         record.url = declaration.url
         record.spec = declaration.spec
-        record.labels = declaration.visibleLabels
+        record.labels = declaration.labels
         record.autostart = true
         record.running = declaration.running
         record.revision = declaration.revision
@@ -123,13 +120,6 @@ extension DesiredState {
 }
 
 extension TunnelDeclaration {
-    /// A tunnel without an alias goes by its name, because dashboards show nothing else.
-    fileprivate var visibleLabels: TunnelLabels {
-        var visible = labels
-        if visible.alias.isEmpty { visible.alias = name }
-        return visible
-    }
-
     fileprivate func record(id: InstanceID, now: Date) -> InstanceRecord {
         InstanceRecord(
             id: id,
@@ -138,7 +128,7 @@ extension TunnelDeclaration {
             source: source,
             url: url,
             spec: spec,
-            labels: visibleLabels,
+            labels: labels,
             revision: revision,
             createdAt: now
         )
@@ -147,6 +137,15 @@ extension TunnelDeclaration {
 
 extension InstanceRecord {
     fileprivate var isAdoptable: Bool { isLive && origin == .api }
+
+    /// Ends what this declaration replaces of the override; false where the override stays as it is.
+    fileprivate mutating func endOverride(by declaration: TunnelDeclaration) -> Bool {
+        guard let former = override, former.revision != declaration.revision else { return false }
+        let remaining = former.remaining(after: DeclarationEdit(from: labels, to: declaration))
+        self = withoutOverride
+        override = remaining
+        return remaining.map { !$0.isEqual(to: former) } ?? true
+    }
 
     /// That its declaration has gone is an edit of it: no override survives, however soon it comes back.
     fileprivate mutating func depart() {

@@ -1,5 +1,4 @@
 package import Config
-package import FoundationEssentials
 package import Tunnel
 
 /// One instance as everybody outside the reconciler sees it: desired, actual and recorded state in one value.
@@ -36,30 +35,4 @@ package struct Instance: Sendable, Hashable {
     }
 
     package var phase: TunnelPhase { status?.phase ?? (shouldRun ? .starting : .stopped) }
-}
-
-/// A REST mutation of a declared tunnel, standing over its declaration until released, expired or edited away.
-package struct Override: Sendable, Hashable {
-    /// Nil where the declaration's value stands.
-    package var running: Bool?
-    package var url: String?
-    package var alias: String?
-    package var tags: [String: String]?
-    package var peer: PeerLabel?
-    package var autostart: Bool?
-    package var deleted: Bool
-    package var since: Date
-    package var until: Date?
-    /// Who did it: the remote address of the request, or `socket`.
-    package var by: String
-    /// The revision of the declaration it was made against; another one ends the override.
-    package var revision: String
-
-    package init(since: Date, until: Date?, by: String, revision: String) {
-        self.deleted = false
-        self.since = since
-        self.until = until
-        self.by = by
-        self.revision = revision
-    }
 }

@@ -64,12 +64,12 @@ extension InstanceRecord {
         var record = self
         var override = renewed
         override.url = draft.url == url ? nil : draft.url
-        override.alias = draft.labels.alias == labels.alias ? nil : draft.labels.alias
+        override.alias = draft.labels.alias == visibleLabels.alias ? nil : draft.labels.alias
         override.tags = draft.labels.tags == labels.tags ? nil : draft.labels.tags
         override.peer = draft.labels.peer == labels.peer ? nil : draft.labels.peer
         override.autostart = draft.autostart == autostart ? nil : draft.autostart
         override.running = draft.running == running ? nil : draft.running
-        guard override.saysSomething else { return record.withoutOverride }
+        guard override.changesSomething else { return record.withoutOverride }
         guard override.differs(from: self.override) else { return record }
         record.override = override
         record.overrideSpec = override.url == nil ? nil : Shared(wrappedValue: draft.spec)
@@ -78,10 +78,6 @@ extension InstanceRecord {
 }
 
 extension Override {
-    fileprivate var saysSomething: Bool {
-        deleted || url != nil || alias != nil || tags != nil || peer != nil || autostart != nil || running != nil
-    }
-
     /// Compares what it says, not when and by whom it was said; a new expiry counts.
     fileprivate func differs(from other: Override?) -> Bool {
         guard var other else { return true }

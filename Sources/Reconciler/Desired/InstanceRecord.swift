@@ -13,6 +13,7 @@ package struct InstanceRecord: Sendable, Hashable {
     /// As it was sent, or the canonical form of the last good declaration.
     package var url: String
     @Shared package var spec: TunnelSpec
+    /// As the manifest or the request set them; what people see is ``visibleLabels``.
     package var labels: TunnelLabels
     package var autostart = true
     package var running = true
@@ -55,6 +56,22 @@ package struct InstanceRecord: Sendable, Hashable {
     }
 }
 
+extension InstanceRecord {
+    var visibleLabels: TunnelLabels {
+        guard origin == .manifest, let name else { return labels }
+        return labels.visible(name: name)
+    }
+}
+
+extension TunnelLabels {
+    /// As a declared tunnel shows them: without an alias it goes by its name, because dashboards show nothing else.
+    func visible(name: String) -> TunnelLabels {
+        var visible = self
+        if alias.isEmpty { visible.alias = name }
+        return visible
+    }
+}
+
 /// One instance as it should be now: the declaration or creation with its override merged in.
 ///
 /// Never changes, and is one object for all who hold it: passes, plans and what was told compare thousands of them.
@@ -88,7 +105,7 @@ package final class DesiredInstance: Sendable {
         url = override?.url ?? record.url
         spec = (record.overrideSpec?.wrappedValue ?? record.spec).hiding(record.secretPaths)
         labels = TunnelLabels(
-            alias: override?.alias ?? record.labels.alias,
+            alias: override?.alias ?? record.visibleLabels.alias,
             tags: override?.tags ?? record.labels.tags,
             peer: override?.peer ?? record.labels.peer
         )

@@ -170,5 +170,5 @@ extension Instance {
 
 extension InstanceRecord {
     /// The declaration alone, without what stands over it.
-    var declaredContent: TunnelContent { TunnelContent(spec: spec, labels: labels, running: running) }
+    var declaredContent: TunnelContent { TunnelContent(spec: spec, labels: visibleLabels, running: running) }
 }
