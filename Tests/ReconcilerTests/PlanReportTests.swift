@@ -149,9 +149,35 @@ struct PlanReportTests {
         #expect(!report.hasChanges)
         #expect(
             words(world.report(manifest(["abcd1234": client(9001, "drain: 1s")]))) == [
-                "live abcd1234 drain 30s → 1s"
+                "adopt abcd1234 drain 30s → 1s"
             ]
         )
+    }
+
+    @Test("an adoption that changes the tunnel is an adoption, with each changed field and its class")
+    func adoptAndChange() async throws {
+        let api = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
+        let world = await World(manifest([:]), created: [api])
+        world.host.hold(2, for: "abcd1234")
+        let report = world.report(manifest(["web": client(9002, "drain: 1s")]))
+        let step = try #require(report.steps.first)
+        #expect(report.steps.count == 1 && report.hasChanges)
+        #expect(step.action == .adopt && step.id == "abcd1234" && step.alias == "web" && step.name == "web")
+        #expect(
+            step.changes.map { "\($0.class.rawValue) \($0.path)" } == ["rebind tunnel", "live drain"]
+        )
+        #expect(step.connections?.effect == .drain && step.connections?.limit == .seconds(1))
+    }
+
+    @Test("an API instance has its alias beside its id, also when it is deleted; a declared tunnel has its name")
+    func aliases() async throws {
+        var world = await World(manifest(["db": client(9002)]))
+        world.state.put(try apiRecord("abcd1234", url: clientURL(9001), alias: "mine"))
+        let created = PlanReport(from: [:], to: world.state, actual: [:])
+        #expect(created.steps.map(\.name) == ["db", "abcd1234"])
+        #expect(created.steps.map(\.alias) == [nil, "mine"])
+        let deleted = PlanReport(from: world.state.desired, to: DesiredState(), actual: [:])
+        #expect(deleted.steps.map(\.alias) == [nil, "mine"])
     }
 
     @Test("a plan shows nothing that came from a reference")

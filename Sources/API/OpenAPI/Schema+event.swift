@@ -107,7 +107,8 @@ extension Schema {
     private static func notice(_ description: String, _ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
         let head: KeyValuePairs<String, JSONValue> = [
             "type": words(StreamEvent.noticeKinds.map(\.rawValue), "The event's name again"), "time": time("When"),
-            "tunnel": nullable(text("The name of the tunnel it speaks of")), "id": nullable(id),
+            "tunnel": nullable(text("The name, or else the id, of the tunnel it is about")), "id": nullable(id),
+            "alias": nullable(text("The alias of an instance that was created through the API; may be empty")),
         ]
         let all = Array(head) + Array(members)
         return [

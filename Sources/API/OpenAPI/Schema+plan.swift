@@ -39,9 +39,11 @@ extension Schema {
             [
                 "action": words(
                     PlanReport.Action.allCases.map(\.rawValue),
-                    "What; `adopt` takes over one of the API's"
+                    "What; `adopt` takes over an instance that was created through the API, and may change it"
                 ),
-                "name": text("Its name, or its id", example: "web"), "id": id, "source": source,
+                "name": text("Its name, or its id", example: "web"), "id": id,
+                "alias": nullable(text("The alias of an instance that was created through the API; may be empty")),
+                "source": source,
                 "route": text("From where to where", example: "client://127.0.0.1:6380 → 10.0.0.7:6379"),
                 "changes": list("Change"), "connections": nullable(reference("Connections")),
             ]

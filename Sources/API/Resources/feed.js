@@ -2,6 +2,7 @@
 
 import { element, segments, setText } from './dom.js';
 import { maskedURL, moment, plainText, shortPlace } from './format.js';
+import { stepName } from './plan.js';
 import { overrideText } from './row.js';
 
 const entryLimit = 1_000;
@@ -54,7 +55,7 @@ export class Feed extends EventTarget {
 
   /** An event of the reconciler. A plan is told with what came of it, which follows at once. */
   reconciler(event) {
-    const { type, time, tunnel, id, steps } = event;
+    const { type, time, tunnel, id, alias, steps } = event;
     if (type === 'plan') {
       this.planned = steps;
       return;
@@ -65,7 +66,7 @@ export class Feed extends EventTarget {
     const text = type === 'apply' && this.isRejected ? `the manifest reads again, ${words}` : words;
     if (type === 'apply') this.planned = null;
     if (type === 'apply' || type === 'reject') this.isRejected = type === 'reject';
-    this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone, text });
+    this.add({ kind: 'reconcile', time, type, name: (alias || tunnel) ?? '', id, isProblem, tone, text });
   }
 
   clear() {
@@ -90,9 +91,9 @@ function doneText(summary, steps) {
   if (!steps.length || steps.length > toldSteps) {
     return counted.map(([action, word]) => `${summary[action]} ${word}`).join(', ');
   }
-  return steps.map(({ action, name, changes }) => {
-    const paths = changes.length ? ` (${changes.map(({ path }) => path).join(', ')})` : '';
-    return `${name} ${done[action]}${paths}`;
+  return steps.map((step) => {
+    const paths = step.changes.length ? ` (${step.changes.map(({ path }) => path).join(', ')})` : '';
+    return `${stepName(step)} ${done[step.action]}${paths}`;
   }).join(', ');
 }
 

@@ -207,13 +207,20 @@ function outcomeNode({ id, name, alias, outcome, phase, reason, message }) {
     element('span', { className: 'muted' }, [reason, message].filter(Boolean).join(': ')));
 }
 
+/** An instance that was created through the API goes by its alias, and by its id because an alias is not unique. */
+export function stepName({ action, name, alias, id }) {
+  return alias && action !== 'adopt' ? `${alias} (${id})` : name;
+}
+
 function stepNode(step) {
   const tone = tones[step.action] ?? 'wait';
   const effect = effectText(step);
   return element('li', { className: 'step' },
     element('span', { className: `symbol ${tone}`, 'aria-hidden': 'true' }, symbols[step.action] ?? '~'),
-    element('div', { className: 'what' }, element('b', {}, step.name),
-      element('span', { className: tone }, step.action), element('span', { className: 'mono route' }, step.route)),
+    element('div', { className: 'what' }, element('b', {}, stepName(step)),
+      element('span', { className: tone }, step.action),
+      step.action === 'adopt' && element('span', { className: 'muted' }, 'instance ', element('code', {}, step.id),
+        step.alias && ` (${step.alias})`), element('span', { className: 'mono route' }, step.route)),
     element('div', { className: 'effect muted' }, effect, effect && step.source && ' · ',
       step.source && element('code', {}, step.source)),
     step.changes.length > 0 && element('ul', { className: 'changes' }, ...step.changes.map(changeNode)));

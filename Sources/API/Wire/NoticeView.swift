@@ -14,6 +14,7 @@ package enum NoticeView {
             JSONValue.Member("time", .string(RFC3339.text(time))),
             JSONValue.Member("tunnel", notice.subject.map { .string($0.name) } ?? .null),
             JSONValue.Member("id", notice.subject.map { .string($0.id) } ?? .null),
+            JSONValue.Member("alias", notice.subject?.alias.map(JSONValue.string) ?? .null),
         ]
         return JSONValue.object(head + details(notice)).compactText
     }

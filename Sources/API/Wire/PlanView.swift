@@ -53,6 +53,7 @@ enum PlanView {
             "action": .string(step.action.rawValue),
             "name": .string(step.name),
             "id": .string(step.id),
+            "alias": step.alias.map(JSONValue.string) ?? .null,
             "source": step.source.map { .string("\($0.file):\($0.line)") } ?? .null,
             "route": text(step.route),
             "changes": .array(changes),

@@ -7,7 +7,10 @@ package enum ReconcileNotice: Sendable, Hashable {
     /// The instance a notice speaks of.
     package struct Subject: Sendable, Hashable {
         package let id: InstanceID
+        /// The manifest's name, or the id of an API instance.
         package let name: String
+        /// Of an API instance; empty where it has none, nil for what is declared.
+        package let alias: String?
     }
 
     package enum ReleaseCause: String, Sendable, Hashable, CaseIterable {

@@ -34,7 +34,7 @@ extension TunnelReconciler {
     }
 
     private func failing(_ report: PlanReport) -> [String] {
-        report.steps.filter { host.status(of: $0.id)?.phase.isFailing ?? false }.map(\.name)
+        report.steps.filter { host.status(of: $0.id)?.phase.isFailing ?? false }.map(\.label)
     }
 
     /// What the world was last told of each instance, which is what a plan starts from.

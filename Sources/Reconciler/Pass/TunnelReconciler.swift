@@ -280,6 +280,7 @@ package actor TunnelReconciler: Service {
         for id in outcome.overtaken {
             logger.info("override ended, its declaration was edited", metadata: ["tunnel": "\(label(id))"])
             note(.release(subject(id), .edit, by: "manifest"))
+            if let remaining = state.records[id]?.override { note(.override(subject(id), remaining)) }
         }
         for id in outcome.adopted { logger.info("instance adopted", metadata: ["tunnel": "\(label(id))"]) }
         for id in outcome.orphaned {
@@ -300,7 +301,9 @@ package actor TunnelReconciler: Service {
     static let unsentNoticeLimit = 256
 
     func subject(_ id: InstanceID) -> ReconcileNotice.Subject {
-        ReconcileNotice.Subject(id: id, name: label(id))
+        let record = state.records[id]
+        let alias = record?.origin == .api ? record?.labels.alias : nil
+        return ReconcileNotice.Subject(id: id, name: label(id), alias: alias)
     }
 
     /// How logs call an instance: its name, or its id.

@@ -9,14 +9,19 @@ package import Tunnel
 package struct PlanReport: Sendable, Hashable {
     package enum Action: String, Sendable, Hashable, CaseIterable {
         case create, start, stop, meta, live, session, rebind, restart, delete
-        /// A declaration takes over an API instance that already is as it says.
+        /// A declaration takes over an API instance; where that changes it, the step has changes.
         case adopt
     }
 
     package struct Step: Sendable, Hashable {
         package let id: InstanceID
+        /// The manifest's name, or the id of an API instance.
         package let name: String
+        /// Of an API instance, and of one that is adopted; empty where it has none, nil for what is declared.
+        package let alias: String?
         package let action: Action
+        /// False for an adoption of what already is as declared.
+        package let isChange: Bool
         package let source: SourceLocation?
         /// `client://127.0.0.1:6380 → 10.0.0.7:6379`.
         package let route: String
@@ -63,7 +68,7 @@ package struct PlanReport: Sendable, Hashable {
     package let unchanged: Int
 
     /// Whether anything is to be done; taking over what already is as declared is nothing.
-    package var hasChanges: Bool { steps.contains { $0.action != .adopt } }
+    package var hasChanges: Bool { steps.contains(where: \.isChange) }
 
     package init(
         from before: [InstanceID: DesiredInstance],
@@ -106,42 +111,54 @@ extension PlanReport.Step {
         _ status: TunnelStatus?
     ) {
         let changes = before.map { instance.changes(since: $0, status) } ?? []
-        guard let kind = Self.kind(action, before: before, instance, changes) else { return nil }
+        let isAdopted = before?.origin == .api && instance.origin == .manifest
+        let effect = Self.effect(action, isNew: before == nil, changes)
+        guard effect != nil || isAdopted else { return nil }
         id = instance.id
-        name = instance.label
-        self.action = kind
+        name = instance.name ?? instance.id
+        alias = isAdopted ? before?.labels.alias : instance.apiAlias
+        self.action = isAdopted ? .adopt : effect ?? .adopt
+        isChange = effect != nil
         source = instance.source
         route = instance.route
         self.changes = changes
-        connections = PlanReport.Connections(kind, status, to: instance.spec)
+        connections = PlanReport.Connections(effect ?? .adopt, status, to: instance.spec)
     }
 
     fileprivate init(deleting instance: DesiredInstance, _ status: TunnelStatus?) {
         id = instance.id
-        name = instance.label
+        name = instance.name ?? instance.id
+        alias = instance.apiAlias
         action = .delete
+        isChange = true
         source = instance.source
         route = instance.route
         changes = []
         connections = PlanReport.Connections(.delete, status, to: instance.spec)
     }
 
-    private static func kind(
+    /// What is done to the tunnel itself, whoever owns it; nil for nothing.
+    private static func effect(
         _ action: ReconcilePlan.Action?,
-        before: DesiredInstance?,
-        _ instance: DesiredInstance,
+        isNew: Bool,
         _ changes: [FieldChange]
     ) -> PlanReport.Action? {
-        guard let before else { return .create }
+        if isNew { return .create }
         switch action {
         case .run(_, .create, _), .run(_, .start, _): return .start
         case .run(_, .restart, _): return .restart
         case .run(_, .change(let change), _): return PlanReport.Action(change)
         case .stop: return .stop
-        case .remove, nil: break
+        case .remove, nil: return changes.isEmpty ? nil : .meta
         }
-        if !changes.isEmpty { return .meta }
-        return before.origin == .api && instance.origin == .manifest ? .adopt : nil
+    }
+}
+
+extension PlanReport.Step {
+    /// As `DesiredInstance.label`.
+    var label: String {
+        guard action != .adopt, let alias, !alias.isEmpty else { return name }
+        return "\(alias) (\(id))"
     }
 }
 
@@ -209,7 +226,7 @@ extension InstanceRecord {
                 ("\(change.path) \(change.new)", change.old)
             }
         }
-        if let alias = override.alias { words.append(("alias \(alias)", labels.alias)) }
+        if let alias = override.alias { words.append(("alias \(alias)", visibleLabels.alias)) }
         if override.tags != nil { words.append(("other tags", "its own")) }
         if override.peer != nil { words.append(("another peer", "its own")) }
         if let autostart = override.autostart { words.append(("restart \(autostart)", "\(self.autostart)")) }
@@ -282,8 +299,14 @@ extension DesiredInstance {
         secretPaths.contains(address.endpoint == spec.tunnel ? "tunnel" : "target")
     }
 
-    /// Its name, or its id: alias is not unique.
-    package var label: String { name ?? id }
+    /// The alias of an API instance; nil for a declared one, which has a name.
+    fileprivate var apiAlias: String? { origin == .api ? labels.alias : nil }
+
+    /// Its name; for an API instance the alias and, because that is not unique, the id.
+    package var label: String {
+        if let name { return name }
+        return labels.alias.isEmpty ? id : "\(labels.alias) (\(id))"
+    }
 
     /// From where to where, without the key.
     package var route: String {

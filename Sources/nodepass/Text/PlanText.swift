@@ -27,7 +27,7 @@ struct PlanText {
         let lines = Self.forms.flatMap { form in
             steps.filter { $0["action"]?.stringValue == form.action }.map { line($0, form.symbol, form.color) }
         }
-        let names = (steps + (plan["overridden"]?.items ?? [])).map { Self.word($0, "name").count }
+        let names = (steps + (plan["overridden"]?.items ?? [])).map { Self.name($0).count }
         let width = max(9, names.max() ?? 0)
         return
             (printed(lines, width) + (plan["overridden"]?.items ?? []).map { overridden($0, width) }
@@ -38,17 +38,33 @@ struct PlanText {
     private func line(_ step: JSONValue, _ symbol: String, _ color: String) -> Line {
         let action = Self.word(step, "action")
         let changes = (step["changes"]?.items ?? []).map { change in
-            "\(Self.word(change, "path")) \(Self.word(change, "old")) → \(Self.word(change, "new"))"
+            let field = "\(Self.word(change, "path")) \(Self.word(change, "old")) → \(Self.word(change, "new"))"
+            return action == "adopt" ? "\(Self.word(change, "class")) \(field)" : field
         }
-        let detail = ["create", "adopt"].contains(action) ? Self.word(step, "route") : changes.joined(separator: ", ")
+        let route = action == "create" || changes.isEmpty ? Self.word(step, "route") : ""
+        let detail = [Self.adopted(step), route, changes.joined(separator: ", ")].filter { !$0.isEmpty }
         return Line(
             symbol: symbol,
             color: color,
-            name: Self.word(step, "name"),
+            name: Self.name(step),
             action: action,
-            detail: detail,
+            detail: detail.joined(separator: " "),
             connections: Self.connections(step["connections"])
         )
+    }
+
+    /// A tunnel that was created through the API goes by its alias, and by its id because an alias is not unique.
+    private static func name(_ value: JSONValue) -> String {
+        let alias = word(value, "alias")
+        return alias.isEmpty || word(value, "action") == "adopt"
+            ? word(value, "name") : "\(alias) (\(word(value, "id")))"
+    }
+
+    /// `instance e8de8d70 (cache),`: what a declaration takes over.
+    private static func adopted(_ step: JSONValue) -> String {
+        guard word(step, "action") == "adopt" else { return "" }
+        let alias = word(step, "alias")
+        return "instance \(word(step, "id"))" + (alias.isEmpty ? "," : " (\(alias)),")
     }
 
     /// `3 connections kept`, `1 connection drains up to 30s`.
@@ -76,7 +92,7 @@ struct PlanText {
         let end = value["until"]?.stringValue.map { " until \(InstanceText.time($0))" } ?? ""
         let since = InstanceText.time(Self.word(value, "since"))
         return
-            "\(colored("!", "36")) \(padded(Self.word(value, "name"), width)) overridden since \(since)\(end) by REST "
+            "\(colored("!", "36")) \(padded(Self.name(value), width)) overridden since \(since)\(end) by REST "
             + "(\(Self.word(value, "present"))); the manifest says \(Self.word(value, "declared"))"
     }
 
