@@ -175,6 +175,7 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
+                "API",
                 "Config",
                 "Reconciler",
                 "TestSupport",

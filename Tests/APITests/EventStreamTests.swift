@@ -41,7 +41,7 @@ struct EventStreamTests {
 
     @Test("one line of a log is cut where an event would grow too large")
     func longLine() {
-        let payload = EventView.payload(.log, Date(), nil, String(repeating: "x", count: 1 << 20))
+        let payload = EventView.payload(.log, Date(), object: .null, log: String(repeating: "x", count: 1 << 20))
         #expect(payload.utf8.count < 64 * 1024)
     }
 }

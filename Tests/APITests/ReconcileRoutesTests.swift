@@ -182,7 +182,7 @@ struct ReconcileRoutesTests {
         async let answer = daemon.send(.get, path)
         while notices.subscriberCount == 0 { await Task.yield() }
         try await act()
-        notices.shutdown(payload: EventView.payload(.shutdown, Date(), nil, ""))
+        notices.shutdown(at: Date())
         return try await answer.text
     }
 

@@ -17,7 +17,7 @@ extension TestDaemon {
         async let answer = send(.get, path)
         while hub.subscriberCount == before { await Task.yield() }
         try await act()
-        hub.shutdown(payload: EventView.payload(.shutdown, Date(), nil, ""))
+        hub.shutdown(at: Date())
         return try await answer
     }
 

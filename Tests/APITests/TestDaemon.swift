@@ -36,22 +36,22 @@ struct TestDaemon: Sendable {
         let directory = try TemporaryDirectory()
         let store = try StateStore.open(directory: directory.file("state"))
         let identity = try DaemonIdentity(store: store)
-        let hub = try EventHub(store: store)
+        let streams = try EventStreams(store: store, renderer: EventView.payload)
+        let hub = streams.instances
         let host = FakeHost()
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let reader = ManifestReader(environment: [:], workingDirectory: directory.path)
         let reconciler = try TunnelReconciler(
             store: store,
-            identity: identity,
             host: host,
-            hub: hub,
-            defaults: defaults,
-            renderer: EventView.payload,
-            noticeRenderer: NoticeView.payload,
-            logger: logger,
-            expectsManifest: manifest != nil,
-            clock: clock,
-            now: now
+            streams: streams,
+            settings: ReconcilerSettings(
+                defaults: defaults,
+                expectsManifest: manifest != nil,
+                clock: clock,
+                now: now,
+                logger: logger
+            )
         )
         if let manifest { await reconciler.declare(reader.read(text: manifest, file: "tunnels.yaml")) }
         let events = try hub.subscribe()

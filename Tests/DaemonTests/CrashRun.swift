@@ -1,3 +1,4 @@
+import API
 import Foundation
 import Reconciler
 import TestSupport
@@ -168,8 +169,8 @@ struct CrashRun {
 }
 
 extension EventBlock {
-    fileprivate init(_ event: StreamEvent) {
+    fileprivate init(_ event: RecordedEvent) {
         id = event.id
-        data = event.payload
+        data = API.EventView.payload(event)
     }
 }

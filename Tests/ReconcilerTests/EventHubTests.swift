@@ -1,3 +1,5 @@
+import Config
+import GRDB
 import Synchronization
 import TestSupport
 import Testing
@@ -14,27 +16,35 @@ struct EventHubTests {
     init() throws {
         directory = try TemporaryDirectory()
         store = try StateStore.open(directory: directory.path, now: epoch)
-        hub = try EventHub(store: store)
+        hub = try EventHub(store: store, renderer: Self.text)
+    }
+
+    /// The alias, where an event has one, else its kind and instance.
+    private static func text(_ event: RecordedEvent) -> String {
+        guard case .instance(let kind, let instance) = event.content else { return event.kind.rawValue }
+        return instance.labels.alias.isEmpty ? "\(kind.rawValue) \(instance.id)" : instance.labels.alias
+    }
+
+    /// As the hub has it for its subscribers.
+    func rendered(_ event: RecordedEvent) -> StreamEvent {
+        StreamEvent(id: event.id, kind: event.kind, instanceID: event.instanceID, payload: Self.text(event))
     }
 
     /// Stores and publishes events as a pass does.
     @discardableResult
     func emit(_ events: [(StreamEvent.Kind, InstanceID)]) throws -> [StreamEvent] {
-        let drafts = events.map { kind, id in
-            EventDraft(kind: kind, time: epoch, instanceID: id, payload: "\(kind.rawValue) \(id)")
-        }
-        let saved = try store.save(events: drafts)
+        let saved = try store.save(events: events.map { try event($0, $1) })
         hub.publish(saved)
-        return saved
+        return saved.map(rendered)
     }
 
-    func report(_ id: InstanceID, _ text: String) -> StreamEvent {
-        StreamEvent(id: nil, kind: .update, instanceID: id, payload: text)
+    func report(_ id: InstanceID, _ text: String) throws -> RecordedEvent {
+        try event(.update, id, alias: text)
     }
 
     /// Everything up to and with the end, which `shutdown` brings.
     func rest(of subscription: EventSubscription) async throws -> [StreamEvent] {
-        hub.shutdown(payload: "bye")
+        hub.shutdown(at: epoch)
         var events: [StreamEvent] = []
         for try await event in subscription { events.append(event) }
         #expect(events.popLast()?.kind == .shutdown)
@@ -47,12 +57,12 @@ struct EventHubTests {
         let first = try hub.subscribe()
         let second = try hub.subscribe()
         let saved = try emit([(.update, "a"), (.delete, "a")])
-        hub.shutdown(payload: "bye")
+        hub.shutdown(at: epoch)
         for subscription in [first, second] {
             var events: [StreamEvent] = []
             for try await event in subscription { events.append(event) }
             #expect(events.dropLast() == saved[...])
-            #expect(events.last?.payload == "bye")
+            #expect(events.last?.payload == "shutdown")
         }
         #expect(!first.isResumed)
     }
@@ -68,14 +78,14 @@ struct EventHubTests {
     @Test("a batch is all that waits, reports last, and no more than its limit")
     func batches() async throws {
         let subscription = try hub.subscribe()
-        hub.publish([report("a", "report")])
+        hub.publish([try report("a", "report")])
         let saved = try emit((0..<EventHub.batchLimit + 1).map { _ in (.update, "b") })
         #expect(try await subscription.nextBatch() == Array(saved.dropLast()))
-        #expect(try await subscription.nextBatch() == saved.suffix(1) + [report("a", "report")])
+        #expect(try await subscription.nextBatch() == saved.suffix(1) + [rendered(try report("a", "report"))])
         let large = String(repeating: "x", count: EventHub.batchBytes)
-        hub.publish(["c", "d"].map { report($0, large) })
-        #expect(try await subscription.nextBatch() == [report("c", large)])
-        #expect(try await subscription.nextBatch() == [report("d", large)])
+        hub.publish(try ["c", "d"].map { try report($0, large) })
+        #expect(try await subscription.nextBatch() == [rendered(try report("c", large))])
+        #expect(try await subscription.nextBatch() == [rendered(try report("d", large))])
     }
 
     @Test("a poke gives a reader nothing, once, and takes nothing from it")
@@ -90,7 +100,7 @@ struct EventHubTests {
         let other = Task { try await subscription.nextBatch() }
         let next = try emit([(.delete, "a")])
         #expect(try await other.value == next)
-        hub.shutdown(payload: "bye")
+        hub.shutdown(at: epoch)
         #expect(try await subscription.nextBatch()?.map(\.kind) == [.shutdown])
         #expect(try await subscription.nextBatch() == nil)
     }
@@ -152,11 +162,43 @@ struct EventHubTests {
         #expect(try hub.subscribe(afterID: id).isResumed == isResumed)
     }
 
+    @Test("readers that resume have the store's events rendered once for all of them, and what nobody hears not at all")
+    func rendersOnce() async throws {
+        let count = Mutex(0)
+        let hub = try EventHub(store: store) { event in
+            count.withLock { $0 += 1 }
+            return Self.text(event)
+        }
+        let saved = try store.save(events: (0..<50).map { _ in try event(.update, "a") })
+        hub.publish(saved)
+        #expect(count.withLock { $0 } == 0)
+        for _ in 0..<3 {
+            let subscription = try hub.subscribe(afterID: 40)
+            #expect(try await subscription.nextBatch() == saved.suffix(10).map(rendered))
+        }
+        #expect(count.withLock { $0 } == 10)
+        let others = try [hub.subscribe(), hub.subscribe(), hub.subscribe(afterID: 45)]
+        let next = try store.save(events: [try event(.delete, "a")])
+        hub.publish(next)
+        for other in others { #expect(try await other.nextBatch()?.last == next.map(rendered).last) }
+        #expect(count.withLock { $0 } == 11)
+    }
+
+    @Test("numbers go on where the log was, also where all its events are gone")
+    func emptiedLog() async throws {
+        let last = try #require(try emit([(.create, "a"), (.update, "a")]).last?.id)
+        try store.write { try $0.execute(sql: "DELETE FROM instance_event") }
+        let again = try EventHub(store: store, renderer: Self.text)
+        #expect(again.lastID == last)
+        #expect(try !again.subscribe(afterID: last).isResumed)
+        #expect(try store.save(events: [try event(.update, "a")]).first?.id == last + 1)
+    }
+
     @Test("a slow reader loses no create or delete; updates of an instance fold into the last")
     func slowReader() async throws {
         let subscription = try hub.subscribe()
         try emit([(.create, "a")])
-        for _ in 0..<(EventHub.queueLimit / 2) { try emit([(.update, "a"), (.update, "b"), (.log, "c")]) }
+        for _ in 0..<(EventHub.queueLimit / 2) { try emit([(.update, "a"), (.update, "b"), (.update, "c")]) }
         try emit([(.delete, "a"), (.create, "z")])
         let events = try await drain(subscription, until: hub.lastID)
         #expect(events.first?.kind == .create)
@@ -187,11 +229,11 @@ struct EventHubTests {
     @Test("reports fold per instance, and never follow a newer event")
     func reports() async throws {
         let subscription = try hub.subscribe()
-        hub.publish([report("a", "old"), report("b", "kept")])
-        hub.publish([report("a", "new")])
+        hub.publish([try report("a", "old"), try report("b", "kept")])
+        hub.publish([try report("a", "new")])
         try emit([(.update, "c")])
-        hub.publish([report("c", "after")])
-        hub.publish([report("d", "stale")])
+        hub.publish([try report("c", "after")])
+        hub.publish([try report("d", "stale")])
         try emit([(.delete, "d")])
         var iterator = subscription.makeAsyncIterator()
         for expected in ["update c", "delete d", "new", "kept", "after"] {
@@ -202,7 +244,7 @@ struct EventHubTests {
     @Test("nothing follows the goodbye, not even a report that waited")
     func goodbye() async throws {
         let subscription = try hub.subscribe()
-        hub.publish([report("a", "late")])
+        hub.publish([try report("a", "late")])
         let saved = try emit([(.update, "b")])
         #expect(try await rest(of: subscription) == saved)
     }

@@ -19,7 +19,7 @@ struct ReconcileNoticeTests {
         let daemon = try Daemon(directory: directory, expectsManifest: true)
         let notices = try daemon.reconciler.notices.subscribe()
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
-        #expect(try await daemon.next(2, of: notices) == ["plan - create web", "apply - create web"])
+        #expect(try await daemon.next(2, of: notices) == ["plan - 1 create", "apply - 1 create"])
         return (daemon, notices, try #require(await daemon.reconciler.instances().first?.id))
     }
 
@@ -30,7 +30,7 @@ struct ReconcileNoticeTests {
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         try await daemon.settled()
         await daemon.reconciler.declare(manifest(["web": client(9002)]))
-        #expect(try await daemon.next(2, of: notices) == ["plan - rebind web", "apply - rebind web"])
+        #expect(try await daemon.next(2, of: notices) == ["plan - 1 rebind", "apply - 1 rebind"])
         try await daemon.stop()
     }
 
@@ -51,17 +51,17 @@ struct ReconcileNoticeTests {
         let reconciler = daemon.reconciler
         _ = try await reconciler.patch(id, stop, context)
         #expect(
-            try await daemon.next(3, of: notices) == ["override web stopped", "plan - stop web", "apply - stop web"]
+            try await daemon.next(3, of: notices) == ["override web stopped", "plan - 1 stop", "apply - 1 stop"]
         )
         _ = try await reconciler.release(id, context)
         #expect(try await daemon.next(1, of: notices) == ["release web request 10.0.0.1"])
-        #expect(try await daemon.next(2, of: notices) == ["plan - start web", "apply - start web"])
+        #expect(try await daemon.next(2, of: notices) == ["plan - 1 start", "apply - 1 start"])
 
         _ = try await reconciler.patch(id, stop, MutationContext(by: "socket", ttl: .seconds(3)))
         _ = try await daemon.next(3, of: notices)
         daemon.wall.advance(by: 3)
         reconciler.wake()
-        let expired = ["plan - start web", "apply - start web", "release web expiry expiry"]
+        let expired = ["plan - 1 start", "apply - 1 start", "release web expiry expiry"]
         #expect(try await daemon.next(3, of: notices).sorted() == expired.sorted())
 
         _ = try await reconciler.patch(id, stop, context)
@@ -93,15 +93,19 @@ struct ReconcileNoticeTests {
             var iterator = notices.makeAsyncIterator()
             let seen = try #require(try await iterator.next())
             let number = try #require(seen.id)
-            #expect(try await daemon.store.events(after: number - 1, limit: 1, in: .reconciler) == [seen])
-            #expect(try await daemon.store.lastEvents(of: id, limit: 5, in: .reconciler) == [seen])
+            #expect(
+                try await daemon.store.events(after: number - 1, limit: 1, in: .reconciler).map(\.words) == [
+                    seen.payload
+                ]
+            )
+            #expect(try await daemon.store.lastEvents(of: id, limit: 5, in: .reconciler).map(\.words) == [seen.payload])
             try await daemon.stop()
             last = daemon.reconciler.notices.lastID
         }
         let daemon = try Daemon(directory: directory)
         let notices = try daemon.reconciler.notices.subscribe(afterID: last - 1)
         #expect(notices.isResumed)
-        #expect(try await daemon.next(1, of: notices) == ["apply - stop web"])
+        #expect(try await daemon.next(1, of: notices) == ["apply - 1 stop"])
         try await daemon.stop()
     }
 

@@ -1,6 +1,7 @@
 import Config
 import FoundationEssentials
 import Reconciler
+import Testing
 import Tunnel
 
 /// A fixed moment, so that stored times compare.
@@ -43,6 +44,18 @@ func apiRecord(_ id: InstanceID, url: String, alias: String = "") throws -> Inst
         revision: "r1",
         createdAt: epoch
     )
+}
+
+/// An event of an API instance; `alias` is for tests that compare what was rendered.
+func event(
+    _ kind: StreamEvent.Kind,
+    _ id: InstanceID,
+    alias: String = "",
+    time: Date = epoch
+) throws -> RecordedEvent {
+    let desired = DesiredInstance(try apiRecord(id, url: clientURL(9001), alias: alias))
+    let instance = InstanceSnapshot(try #require(desired).instance(status: nil, traffic: Traffic()))
+    return RecordedEvent(time: time, .instance(kind, instance))
 }
 
 extension DesiredState {

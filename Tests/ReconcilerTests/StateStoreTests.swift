@@ -140,12 +140,12 @@ struct StateStoreTests {
     @Test("events are numbered without gaps, and only the newest are kept")
     func events() async throws {
         let store = try open()
-        let draft = EventDraft(kind: .update, time: epoch, instanceID: "abcd1234", payload: "{}")
-        let drafts = Array(repeating: draft, count: StateStore.eventLimit + 2 * StateStore.pruneInterval)
-        let saved = try store.save(events: drafts)
-        #expect(saved.map(\.id) == (1...Int64(drafts.count)).map { $0 })
+        let event = try event(.update, "abcd1234")
+        let count = StateStore.eventLimit + 2 * StateStore.pruneInterval
+        let saved = try store.save(events: Array(repeating: event, count: count))
+        #expect(saved.map(\.id) == (1...Int64(count)).map { $0 })
         let bounds = try #require(try store.eventBounds())
-        #expect(bounds.upperBound == Int64(drafts.count))
+        #expect(bounds.upperBound == Int64(count))
         #expect(bounds.count >= StateStore.eventLimit)
         #expect(bounds.count < StateStore.eventLimit + StateStore.pruneInterval)
         let page = try await store.events(after: bounds.upperBound - 2, limit: 10)

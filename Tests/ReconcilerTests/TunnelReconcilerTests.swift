@@ -24,23 +24,19 @@ final class Daemon: Sendable {
         self.store = store
         self.host = host
         self.wall = wall
-        hub = try EventHub(store: store)
+        let streams = try EventStreams(store: store, renderer: \.words)
+        hub = streams.instances
         events = try hub.subscribe()
         reconciler = try TunnelReconciler(
             store: store,
-            identity: try DaemonIdentity(store: store),
             host: host,
-            hub: hub,
-            renderer: { kind, _, instance, log in
-                "\(kind.rawValue) \(instance?.name ?? instance?.labels.alias ?? "-") \(instance?.phase.rawValue ?? log)"
-            },
-            noticeRenderer: { notice, _ in
-                [notice.kind.rawValue, notice.subject?.name ?? "-", notice.words].joined(separator: " ")
-            },
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-            expectsManifest: expectsManifest,
-            clock: clock,
-            now: { wall.now }
+            streams: streams,
+            settings: ReconcilerSettings(
+                expectsManifest: expectsManifest,
+                clock: clock,
+                now: { wall.now },
+                logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            )
         )
         let reconciler = reconciler
         run = Task { try await reconciler.run() }
@@ -80,13 +76,24 @@ final class Daemon: Sendable {
     }
 }
 
-extension ReconcileNotice {
+extension RecordedEvent {
     /// What a test compares.
     var words: String {
+        switch content {
+        case .instance(_, let instance), .logLine(let instance, _):
+            "\(kind.rawValue) \(instance.name ?? instance.labels.alias) \(instance.phase.rawValue)"
+        case .notice(let notice): [kind.rawValue, notice.subject?.name ?? "-", notice.words].joined(separator: " ")
+        case .shutdown: "shutdown - "
+        }
+    }
+}
+
+extension ReconcileNotice {
+    var words: String {
         switch self {
-        case .plan(let report, _), .apply(let report, _, _):
-            report.steps.map { "\($0.action.rawValue) \($0.name)" }.joined(separator: ", ")
-        case .reject(let diagnostics): diagnostics.first?.code ?? ""
+        case .plan(let digest, _), .apply(let digest, _, _):
+            digest.counts.map { "\($0.value) \($0.key.rawValue)" }.sorted().joined(separator: ", ")
+        case .reject(_, let first): first.first?.code ?? ""
         case .override(_, let override): override.running.map { $0 ? "running" : "stopped" } ?? "other"
         case .release(_, let cause, let author): "\(cause.rawValue) \(author)"
         case .drift(_, let phase, let reason, _, let isResolved):
@@ -130,7 +137,7 @@ struct TunnelReconcilerTests {
         let created = try await daemon.create("web", port: 9001)
         for try await event in daemon.events {
             let id = try #require(event.id)
-            #expect(try await daemon.store.events(after: id - 1, limit: 1) == [event])
+            #expect(try await daemon.store.events(after: id - 1, limit: 1).map(\.words) == [event.payload])
             #expect(try daemon.store.instances().records.map(\.id) == [created.id])
             if event.payload.hasSuffix("ready") { break }
         }

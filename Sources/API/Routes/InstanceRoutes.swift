@@ -58,8 +58,10 @@ struct InstanceRoutes: Sendable {
 
     func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { return .json(keyAnswer) }
-        guard let story = try await reconciler.story(of: context.instanceID) else { throw APIError.instanceNotFound }
-        return answer(story.instance, story)
+        guard let details = try await reconciler.details(of: context.instanceID) else {
+            throw APIError.instanceNotFound
+        }
+        return answer(details.instance, details)
     }
 
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
@@ -136,11 +138,11 @@ struct InstanceRoutes: Sendable {
 
     private func answer(
         _ instance: Instance,
-        _ story: InstanceStory? = nil,
+        _ details: InstanceDetails? = nil,
         status: HTTPResponse.Status = .ok,
         wire: WireStatus? = nil
     ) -> Response {
-        var response = Response.json(InstanceView.answer(instance, story, status: wire, now: Date()), status: status)
+        var response = Response.json(InstanceView.answer(instance, details, status: wire, now: Date()), status: status)
         response.headers[.eTag] = "\"\(instance.etag)\""
         return response
     }

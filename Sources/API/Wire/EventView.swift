@@ -4,6 +4,8 @@ import NIOCore
 package import Reconciler
 
 /// Events as NodePass's clients know them: one JSON envelope, one SSE block.
+///
+/// The store and the hub hold what happened as values; here it becomes JSON.
 package enum EventView {
     /// The block every stream starts with: how long a client waits before it reconnects.
     package static let greeting = "retry: 3000\n\n"
@@ -11,16 +13,21 @@ package enum EventView {
     package static let heartbeat = ": ping\n\n"
     static let heartbeatBuffer = ByteBuffer(string: heartbeat)
 
-    /// The `data:` of an instance event; `create` and `delete` show `stopped`, as they always did.
-    package static func payload(
-        _ kind: StreamEvent.Kind,
-        _ time: Date,
-        _ instance: Instance?,
-        _ log: String
-    ) -> String {
-        let status: WireStatus? = kind == .create || kind == .delete ? .stopped : nil
-        let object = instance.map { InstanceView.object($0, status: status, now: time) } ?? .null
-        return payload(kind, time, object: object, log: log)
+    /// The `data:` of any event.
+    package static func payload(_ event: RecordedEvent) -> String {
+        let time = event.time
+        switch event.content {
+        case .instance(let kind, let instance):
+            // `create` and `delete` show `stopped`, as they always did.
+            let status: WireStatus? = kind == .create || kind == .delete ? .stopped : nil
+            return payload(kind, time, object: InstanceView.object(instance, status: status, now: time))
+        case .logLine(let instance, let line):
+            return payload(.log, time, object: InstanceView.object(instance, now: time), log: line)
+        case .notice(let notice):
+            return NoticeView.payload(notice, time)
+        case .shutdown:
+            return payload(.shutdown, time, object: .null)
+        }
     }
 
     package static func payload(
@@ -38,7 +45,7 @@ package enum EventView {
         return envelope.compactText
     }
 
-    /// Instance events all have one name, as NodePass's clients expect it; the reconciler's are told apart by theirs.
+    /// Instance events all have one name, as NodePass's clients expect it; the reconciler's have a name for each kind.
     package static func block(_ event: StreamEvent, in log: EventLog = .instances) -> String {
         var buffer = ByteBuffer()
         append(event, in: log, to: &buffer)

@@ -1,14 +1,11 @@
 import Config
-package import FoundationEssentials
-package import Reconciler
+import FoundationEssentials
+import Reconciler
 import Tunnel
 
-/// The `data:` of a reconcile event: `type` and `time`, what it speaks of, then what is particular to its type.
-package enum NoticeView {
-    /// Diagnostics that an event carries at most; `GET /reconcile` has all of them.
-    private static let diagnosticsInEvent = 50
-
-    package static func payload(_ notice: ReconcileNotice, _ time: Date) -> String {
+/// The `data:` of a reconcile event: `type` and `time`, what it is about, then what is particular to its type.
+enum NoticeView {
+    static func payload(_ notice: ReconcileNotice, _ time: Date) -> String {
         let head = [
             JSONValue.Member("type", .string(notice.kind.rawValue)),
             JSONValue.Member("time", .string(RFC3339.text(time))),
@@ -21,16 +18,15 @@ package enum NoticeView {
 
     private static func details(_ notice: ReconcileNotice) -> [JSONValue.Member] {
         switch notice {
-        case .plan(let report, let revision):
-            return plan(report, revision) + [JSONValue.Member("steps", PlanView.stepsOfEvent(report))]
-        case .apply(let report, let revision, let failing):
-            let names = failing.prefix(PlanView.stepsInEvent).map(JSONValue.string)
-            return plan(report, revision) + [JSONValue.Member("failing", .array(names))]
-        case .reject(let diagnostics):
-            let first = diagnostics.prefix(diagnosticsInEvent).map(\.view)
+        case .plan(let digest, let revision):
+            return plan(digest, revision) + [JSONValue.Member("steps", .array(digest.steps.map(PlanView.step)))]
+        case .apply(let digest, let revision, let failing):
+            let names = failing.map(JSONValue.string)
+            return plan(digest, revision) + [JSONValue.Member("failing", .array(names))]
+        case .reject(let count, let first):
             return [
-                JSONValue.Member("count", .int(Int64(diagnostics.count))),
-                JSONValue.Member("diagnostics", .array(Array(first))),
+                JSONValue.Member("count", .int(Int64(count))),
+                JSONValue.Member("diagnostics", .array(first.map(\.view))),
             ]
         case .override(_, let override):
             return [JSONValue.Member("override", InstanceView.override(override, isMasked: true))]
@@ -46,10 +42,10 @@ package enum NoticeView {
         }
     }
 
-    private static func plan(_ report: PlanReport, _ revision: String) -> [JSONValue.Member] {
+    private static func plan(_ digest: PlanDigest, _ revision: String) -> [JSONValue.Member] {
         [
             JSONValue.Member("revision", .string(revision)),
-            JSONValue.Member("summary", PlanView.summary(report)),
+            JSONValue.Member("summary", PlanView.summary(digest)),
         ]
     }
 }

@@ -4,18 +4,13 @@ import Tunnel
 
 /// The wire shapes of plans: what a change would do, or has done.
 enum PlanView {
-    /// Steps that an event carries at most; its block has to stay under 64 KiB.
-    static let stepsInEvent = 50
-    /// Characters of one text in an event.
-    private static let textInEvent = 200
-
     /// The whole plan, as `POST /plan` answers.
     static func object(_ report: PlanReport, revision: String, diagnostics: [Diagnostic]) -> JSONValue {
         .object([
             "revision": .string(revision),
             "changes": .bool(report.hasChanges),
-            "summary": summary(report),
-            "steps": .array(report.steps.map { step($0) }),
+            "summary": summary(report.digest),
+            "steps": .array(report.steps.map(step)),
             "overridden": .array(report.overridden.map(overridden)),
             "conflicts": .array(report.conflicts.map(conflict)),
             "diagnostics": .array(diagnostics.map(\.view)),
@@ -23,30 +18,23 @@ enum PlanView {
     }
 
     /// How many of each there are.
-    static func summary(_ report: PlanReport) -> JSONValue {
-        let counts = Dictionary(report.steps.map { ($0.action, 1) }, uniquingKeysWith: +)
+    static func summary(_ digest: PlanDigest) -> JSONValue {
         let actions = PlanReport.Action.allCases.map { action in
-            JSONValue.Member(action.rawValue, .int(Int64(counts[action] ?? 0)))
+            JSONValue.Member(action.rawValue, .int(Int64(digest.counts[action] ?? 0)))
         }
         return .object(
             actions + [
-                JSONValue.Member("overridden", .int(Int64(report.overridden.count))),
-                JSONValue.Member("unchanged", .int(Int64(report.unchanged))),
+                JSONValue.Member("overridden", .int(Int64(digest.overridden))),
+                JSONValue.Member("unchanged", .int(Int64(digest.unchanged))),
             ]
         )
     }
 
-    /// The first steps, with long texts cut.
-    static func stepsOfEvent(_ report: PlanReport) -> JSONValue {
-        .array(report.steps.prefix(stepsInEvent).map { step($0, textLimit: textInEvent) })
-    }
-
-    private static func step(_ step: PlanReport.Step, textLimit: Int = .max) -> JSONValue {
-        func text(_ text: String) -> JSONValue { .string(text.count > textLimit ? text.prefix(textLimit) + "…" : text) }
+    static func step(_ step: PlanReport.Step) -> JSONValue {
         let changes = step.changes.map { change in
             JSONValue.object([
                 "path": .string(change.path), "class": .string(change.class.rawValue),
-                "old": text(change.old), "new": text(change.new),
+                "old": .string(change.old), "new": .string(change.new),
             ])
         }
         return .object([
@@ -55,7 +43,7 @@ enum PlanView {
             "id": .string(step.id),
             "alias": step.alias.map(JSONValue.string) ?? .null,
             "source": step.source.map { .string("\($0.file):\($0.line)") } ?? .null,
-            "route": text(step.route),
+            "route": .string(step.route),
             "changes": .array(changes),
             "connections": step.connections.map(connections) ?? .null,
         ])

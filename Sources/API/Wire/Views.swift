@@ -7,33 +7,38 @@ package import Tunnel
 ///
 /// No key of ours may end in `url`: np.sh takes the last `url":"` of a text.
 package enum InstanceView {
-    /// The bare object, as lists and events carry it.
+    /// The bare object, as lists carry it.
     package static func object(_ instance: Instance, status: WireStatus? = nil, now: Date) -> JSONValue {
+        object(InstanceSnapshot(instance), status: status, now: now)
+    }
+
+    /// The bare object, as events carry it.
+    static func object(_ instance: InstanceSnapshot, status: WireStatus? = nil, now: Date) -> JSONValue {
         .object(members(instance, status: status ?? WireStatus(instance.phase), now: now))
     }
 
     /// The answer about one instance: its keys and the details, then `success` and `data` for clients of the v1.2 document.
     ///
-    /// `story` is what only a GET tells: its keys and its last events.
+    /// `details` is what only a GET shows: its keys and its last events.
     package static func answer(
         _ instance: Instance,
-        _ story: InstanceStory? = nil,
+        _ details: InstanceDetails? = nil,
         status: WireStatus? = nil,
         now: Date
     ) -> JSONValue {
-        let members = members(instance, status: status ?? WireStatus(instance.phase), now: now)
-        return enveloped(members + details(instance.status) + (story.map(StoryView.members) ?? []))
+        let members = members(InstanceSnapshot(instance), status: status ?? WireStatus(instance.phase), now: now)
+        return enveloped(members + reported(instance.status) + (details.map(StoryView.members) ?? []))
     }
 
     static func enveloped(_ members: [JSONValue.Member]) -> JSONValue {
         .object(members + [JSONValue.Member("success", true), JSONValue.Member("data", .object(members))])
     }
 
-    private static func members(_ instance: Instance, status: WireStatus, now: Date) -> [JSONValue.Member] {
+    private static func members(_ instance: InstanceSnapshot, status: WireStatus, now: Date) -> [JSONValue.Member] {
         let head: KeyValuePairs<String, JSONValue> = [
             "id": .string(instance.id),
             "alias": .string(instance.labels.alias),
-            "type": .string(instance.spec.role.rawValue),
+            "type": .string(instance.role.rawValue),
             "status": .string(status.rawValue),
             "url": .string(instance.url),
             "config": .string(instance.config),
@@ -46,13 +51,13 @@ package enum InstanceView {
     }
 
     /// `mode` to `udptx`.
-    fileprivate static func counters(_ status: TunnelStatus?, traffic: Traffic) -> [JSONValue.Member] {
+    fileprivate static func counters(_ status: InstanceSnapshot.Status, traffic: Traffic) -> [JSONValue.Member] {
         let pairs: KeyValuePairs<String, JSONValue> = [
-            "mode": number(status?.resolvedMode),
-            "ping": number(status?.pingMilliseconds),
-            "pool": number(status?.poolIdle),
-            "tcps": number(status?.tcpConnections),
-            "udps": number(status?.udpSessions),
+            "mode": number(status.resolvedMode),
+            "ping": number(status.pingMilliseconds),
+            "pool": number(status.poolIdle),
+            "tcps": number(status.tcpConnections),
+            "udps": number(status.udpSessions),
             "tcprx": JSONValue.bytes(traffic.tcpRx),
             "tcptx": JSONValue.bytes(traffic.tcpTx),
             "udprx": JSONValue.bytes(traffic.udpRx),
@@ -61,41 +66,45 @@ package enum InstanceView {
         return pairs.map { JSONValue.Member($0.key, $0.value) }
     }
 
-    private static func extensions(_ instance: Instance, now: Date) -> [JSONValue.Member] {
+    private static func extensions(_ instance: InstanceSnapshot, now: Date) -> [JSONValue.Member] {
         let status = instance.status
         let pairs: KeyValuePairs<String, JSONValue> = [
             "name": instance.name.map(JSONValue.string) ?? .null,
             "origin": .string(instance.origin.rawValue),
             "source": instance.source.map { .string("\($0.file):\($0.line)") } ?? .null,
             "phase": .string(instance.phase.rawValue),
-            "reason": .string(status?.reason?.rawValue ?? ""),
+            "reason": .string(status.reason?.rawValue ?? ""),
             "message": .string(message(instance, now: now)),
             "revision": .string(instance.revision),
             "override": instance.override.map { override($0) } ?? .null,
-            "connections": number((status?.tcpConnections ?? 0) + (status?.udpSessions ?? 0)),
-            "pool_size": number(status?.poolIdle),
-            "uptime": number(status?.readySince.map { max(0, Int(now.timeIntervalSince($0))) }),
+            "connections": number(status.tcpConnections + status.udpSessions),
+            "pool_size": number(status.poolIdle),
+            "uptime": number(status.readySince.map { max(0, Int(now.timeIntervalSince($0))) }),
             "tcp_in": JSONValue.bytes(instance.traffic.tcpRx),
             "tcp_out": JSONValue.bytes(instance.traffic.tcpTx),
             "udp_in": JSONValue.bytes(instance.traffic.udpRx),
             "udp_out": JSONValue.bytes(instance.traffic.udpTx),
-            "draining": status.flatMap(draining) ?? .null,
-            "rejected": number(status?.rejected),
-            "certificate": status?.certificate.map { certificate($0, now: now) } ?? .null,
+            "draining": draining(status) ?? .null,
+            "rejected": number(status.rejected),
+            "certificate": status.certificate.map { certificate($0, now: now) } ?? .null,
         ]
         return pairs.map { JSONValue.Member($0.key, $0.value) }
     }
 
     /// A tunnel that drains says how far it is: "3 connections, 12 s left".
     package static func message(_ instance: Instance, now: Date = Date()) -> String {
-        guard let status = instance.status else { return "" }
-        guard status.phase == .draining, let deadline = status.drainDeadline else { return status.message }
+        message(InstanceSnapshot(instance), now: now)
+    }
+
+    static func message(_ instance: InstanceSnapshot, now: Date) -> String {
+        let status = instance.status
+        guard instance.phase == .draining, let deadline = status.drainDeadline else { return status.message }
         let seconds = max(0, Int(deadline.timeIntervalSince(now).rounded(.up)))
         let count = status.drainingConnections
         return "\(count) connection\(count == 1 ? "" : "s"), \(seconds) s left"
     }
 
-    private static func draining(_ status: TunnelStatus) -> JSONValue? {
+    private static func draining(_ status: InstanceSnapshot.Status) -> JSONValue? {
         guard status.drainingConnections > 0, let deadline = status.drainDeadline else { return nil }
         return .object([
             "connections": number(status.drainingConnections), "until": .string(RFC3339.text(deadline)),
@@ -113,7 +122,7 @@ package enum InstanceView {
     }
 
     /// What only the answer about one instance has, because lists and events are read far more often.
-    private static func details(_ status: TunnelStatus?) -> [JSONValue.Member] {
+    private static func reported(_ status: TunnelStatus?) -> [JSONValue.Member] {
         [
             JSONValue.Member("listening", .array(listening(status).map { .string($0.description) })),
             JSONValue.Member("history", .array((status?.transitions ?? []).map(transition))),
@@ -186,8 +195,6 @@ package enum InstanceView {
     }
 
     private static func number(_ value: Int?) -> JSONValue { .int(Int64(value ?? 0)) }
-
-    /// Clients read counters as 64-bit signed integers.
 }
 
 /// What v1.14's `status` can say; everything finer is in `phase` and `reason`.
@@ -229,7 +236,7 @@ package enum KeyView {
             "meta": InstanceView.meta(TunnelLabels()),
         ]
         return head.map { JSONValue.Member($0.key, $0.value) }
-            + InstanceView.counters(nil, traffic: Traffic())
+            + InstanceView.counters(InstanceSnapshot.Status(), traffic: Traffic())
     }
 }
 

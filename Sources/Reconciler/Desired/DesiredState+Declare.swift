@@ -171,7 +171,7 @@ extension InstanceRecord {
     /// The revision of an API instance: a fingerprint of what mutations can change.
     package var contentRevision: String {
         InstanceIDs.fingerprint([
-            url, labels.alias, StoredText.json(labels.tags), StoredText.json(labels.peer), "\(autostart)",
+            url, labels.alias, RecordText.json(labels.tags), RecordText.json(labels.peer), "\(autostart)",
         ])
     }
 }

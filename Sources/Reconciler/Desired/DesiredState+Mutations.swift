@@ -64,7 +64,7 @@ extension DesiredState {
         return try record.edited(policy, context, now: now) { draft in
             draft.url = enhanced
             draft.spec = spec
-            // As in NodePass: a new URL is also the wish to run it.
+            // As in NodePass, a new URL also starts the tunnel.
             draft.running = true
         }
     }
@@ -86,7 +86,7 @@ extension DesiredState {
         return record
     }
 
-    /// Without an override this is the record as it stands: releasing twice is no error.
+    /// Without an override this is the record as it is: releasing twice is not an error.
     package func released(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> InstanceRecord {
         guard let record = records[id], record.isLive else { throw .notFound }
         if let current = desired[id] { try requireSeen(current, context) }
@@ -102,7 +102,7 @@ extension DesiredState {
         return (record, current)
     }
 
-    /// Refuses a change that was made against a state that is gone (`If-Match`).
+    /// Refuses a change that was made against a state that has changed since (`If-Match`).
     private func requireSeen(_ current: DesiredInstance, _ context: MutationContext) throws(MutationError) {
         guard let expected = context.ifMatch else { return }
         let instance = current.instance(status: nil, traffic: Traffic())

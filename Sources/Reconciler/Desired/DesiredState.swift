@@ -31,7 +31,7 @@ package struct DesiredState: Sendable {
         guard records[record.id] != record else { return false }
         records[record.id] = record
         let merged = DesiredInstance(record)
-        // The object stays where it says the same: whoever holds it knows by that.
+        // The object is kept where it is equal: identity is then a cheap sign that nothing has changed.
         if desired[record.id] != merged { desired[record.id] = merged }
         return true
     }

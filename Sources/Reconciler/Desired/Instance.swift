@@ -1,13 +1,14 @@
 package import Config
+import FoundationEssentials
 package import Tunnel
 
-/// One instance as everybody outside the reconciler sees it: desired, actual and recorded state in one value.
+/// One instance as everything outside the reconciler sees it: desired, actual and recorded state in one value.
 package struct Instance: Sendable, Hashable {
     package let id: InstanceID
     /// The manifest's name; nil for an instance that was created through the API.
     package var name: String?
     package var origin: Origin
-    /// Where the declaration stands; nil for API-created ones.
+    /// Where it is declared; nil for API-created ones.
     package var source: SourceLocation?
     /// As it was sent (byte for byte, inherited parameters appended), or the canonical form of a declaration.
     package var url: String
@@ -35,4 +36,20 @@ package struct Instance: Sendable, Hashable {
     }
 
     package var phase: TunnelPhase { status?.phase ?? (shouldRun ? .starting : .stopped) }
+}
+
+extension Instance {
+    /// Changes with everything a mutation can change, and with nothing else; for `ETag` and `If-Match`.
+    package var etag: String {
+        // Milliseconds, as the store keeps them: the tag is the same after a new start.
+        let times = [override?.since, override?.until].map { time in
+            String(Int64(((time?.timeIntervalSince1970 ?? 0) * 1000).rounded()))
+        }
+        return InstanceIDs.fingerprint(
+            [
+                url, labels.alias, RecordText.json(labels.tags), RecordText.json(labels.peer), "\(autostart)",
+                "\(shouldRun)", revision, origin.rawValue,
+            ] + times
+        )
+    }
 }

@@ -64,7 +64,7 @@ package struct InstancePatch: Sendable, Hashable {
 package struct MutationContext: Sendable {
     /// The remote address of the request, or `socket`.
     package var by: String
-    /// How long an override of a declared tunnel stands; nil means the manifest's policy.
+    /// How long an override of a declared tunnel lasts; nil means the manifest's policy.
     package var ttl: Duration?
     /// The `Instance.etag` or `revision` the caller has seen; another one makes the mutation stale.
     package var ifMatch: String?

@@ -78,7 +78,7 @@ extension InstanceRecord {
 }
 
 extension Override {
-    /// Compares what it says, not when and by whom it was said; a new expiry counts.
+    /// Compares what it changes and its expiry, not when and by whom it was made.
     fileprivate func differs(from other: Override?) -> Bool {
         guard var other else { return true }
         other.since = since

@@ -3,7 +3,7 @@ package import FoundationEssentials
 import Synchronization
 package import Tunnel
 
-/// What the store keeps of one instance: the last good declaration or the created tunnel, and what stands over it.
+/// What the store keeps of one instance: the last good declaration or the created tunnel, and its override.
 package struct InstanceRecord: Sendable, Hashable {
     package let id: InstanceID
     /// The manifest's name; kept when a departed declaration lives on as an API instance, so that it can come back.
@@ -74,7 +74,7 @@ extension TunnelLabels {
 
 /// One instance as it should be now: the declaration or creation with its override merged in.
 ///
-/// Never changes, and is one object for all who hold it: passes, plans and what was told compare thousands of them.
+/// It never changes, and is one shared object: passes, plans and announcements compare thousands of them.
 package final class DesiredInstance: Sendable {
     package let id: InstanceID
     package let name: String?

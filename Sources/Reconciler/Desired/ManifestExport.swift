@@ -3,15 +3,15 @@ package import FoundationEssentials
 
 /// The live state as a manifest: planning it against the daemon it came from changes nothing.
 ///
-/// References stand as their files have them, so that secrets need not move; other keys stand in clear. What is declared
-/// and overridden stands as it is now.
+/// References are written as their files have them, so that secrets need not move; other keys are in
+/// clear. A tunnel that is declared and overridden is written as it is now.
 enum ManifestExport {
     static func text(of state: DesiredState, now: Date) -> String {
         let present = state.ordered
         let names = ExportNames(present, reserved: state.records.values)
         var text = """
             # The state of this daemon on \(time(now)). `nodepass plan -f` this file: it changes nothing.
-            # Paths of files are absolute; keys that were not references stand here in clear.
+            # Paths of files are absolute; keys that were not references are here in clear.
             version: 1
 
             """
@@ -37,7 +37,7 @@ enum ManifestExport {
         let texts = texts(of: instance, in: state)
         guard let keys = content.manifestEntry(replacing: texts) else {
             let url = content.spec.displayURL(hiding: instance.secretPaths)
-            return remarks + "  # Left out, because keys can not say it: \(url)\n"
+            return remarks + "  # Left out, because no key can express it: \(url)\n"
         }
         return remarks + "  \(name):\n" + YAMLText.block(keys, indent: 4) + "\n"
     }
@@ -50,11 +50,11 @@ enum ManifestExport {
                 "Overridden since \(time(override.since)) by \(override.by)\(until): this is what it is now."
             )
         }
-        if !instance.autostart { remarks.append("It does not start with the daemon, which a manifest can not say.") }
+        if !instance.autostart { remarks.append("It does not start with the daemon, which a manifest cannot express.") }
         return remarks.map { $0.replacing("\n", with: " ") }
     }
 
-    /// What the file says for values that an override has not changed.
+    /// The texts of the file for values that an override has not changed.
     private static func texts(of instance: DesiredInstance, in state: DesiredState) -> [String: String] {
         guard let declaration = state.declarations[instance.id], instance.origin == .manifest else { return [:] }
         let changed = Set(declaration.content.changes(to: instance.content).map(\.path))
@@ -84,7 +84,7 @@ private struct ExportNames {
         reserved = Set(records.flatMap { [$0.id, $0.name].compactMap { $0 } })
     }
 
-    /// The name it has or had in a manifest; else its alias, where that is a name and nobody else's; else its id.
+    /// The name it has or had in a manifest; else its alias, where that is a valid name and unique; else its id.
     func name(of instance: DesiredInstance) -> String {
         if let name = instance.name { return name }
         let alias = instance.labels.alias

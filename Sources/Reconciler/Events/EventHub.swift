@@ -1,11 +1,13 @@
+package import FoundationEssentials
 import Synchronization
-import Tunnel
 
 /// Hands events to subscribers without ever waiting for one of them.
 ///
-/// A subscriber has a short queue. One that falls behind loses the queue, not the events: it reads on from the store,
-/// where every numbered event already is, with the `update`s of an instance folded into their last one, and is cut only
-/// when the store no longer has what it needs. The same way serves a client that resumes by id.
+/// A subscriber has a short queue. One that falls behind loses the queue, not the events: it reads on
+/// from the store, where every numbered event already is, with the `update`s of an instance folded into
+/// their last one, and is cut only when the store no longer has what it needs. A client that resumes by
+/// id is treated the same. The newest events are kept as they were rendered (``RecentEvents``), so that
+/// readers who are a little behind need neither the store nor the renderer.
 package final class EventHub: Sendable {
     package static let subscriberLimit = 1_000
     /// Events that wait for one subscriber before it has to read on from the store.
@@ -20,13 +22,19 @@ package final class EventHub: Sendable {
     package struct TooManySubscribers: Error, Hashable {}
 
     private let store: StateStore
+    private let render: EventRenderer
     let log: EventLog
     let state: Mutex<EventHubState>
 
-    package init(store: StateStore, log: EventLog = .instances) throws(StateStoreError) {
+    package init(
+        store: StateStore,
+        log: EventLog = .instances,
+        renderer: @escaping EventRenderer
+    ) throws(StateStoreError) {
         self.store = store
         self.log = log
-        state = Mutex(EventHubState(lastID: try store.eventBounds(of: log)?.upperBound ?? 0))
+        render = renderer
+        state = Mutex(EventHubState(lastID: try store.lastEventID(of: log)))
     }
 
     package var subscriberCount: Int { state.withLock { $0.subscribers.count } }
@@ -36,7 +44,7 @@ package final class EventHub: Sendable {
 
     /// Subscribes from now on, or from after an event that is still in the store.
     ///
-    /// When it is no longer there the subscription starts now and says so: `isResumed` is false, and the caller sends
+    /// When it is no longer there the subscription starts now and `isResumed` is false: the caller sends
     /// the initial batch.
     package func subscribe(afterID id: Int64? = nil) throws -> EventSubscription {
         var resumeAt: Int64?
@@ -58,11 +66,14 @@ package final class EventHub: Sendable {
     }
 
     /// Queues those events of the hub's log for every subscriber; numbered ones must be in the store already.
-    package func publish(_ events: [StreamEvent]) {
+    ///
+    /// Each is rendered once for all of them, and not at all where there is none.
+    package func publish(_ events: [RecordedEvent]) {
         let events = events.filter { $0.kind.log == log }
-        guard !events.isEmpty else { return }
+        guard !events.isEmpty, state.withLock({ !$0.skips(events) }) else { return }
+        let rendered = events.map(rendered)
         let turn = state.withLock { state in
-            state.publish(events)
+            state.publish(rendered)
             return state.turn
         }
         if let turn {
@@ -97,9 +108,13 @@ package final class EventHub: Sendable {
     /// Less is not worth waiting for.
     private static let leastRest = Duration.milliseconds(5)
 
-    /// Sends one last event to everyone and ends all streams after it; new subscribers are welcome again at once.
-    package func shutdown(payload: String) {
-        let last = StreamEvent(id: nil, kind: .shutdown, instanceID: nil, payload: payload)
+    private func rendered(_ event: RecordedEvent) -> StreamEvent {
+        StreamEvent(id: event.id, kind: event.kind, instanceID: event.instanceID, payload: render(event))
+    }
+
+    /// Sends one last event to everyone and ends all streams after it; new subscribers may come again at once.
+    package func shutdown(at time: Date) {
+        let last = rendered(RecordedEvent(time: time, .shutdown))
         let waiters = state.withLock { state in
             state.shutdown(last)
             return state.takeWaiters()
@@ -125,8 +140,8 @@ extension EventHub {
             case .cut:
                 throw EventSubscription.Cut()
             case .fetch(let after):
-                // A store that can not be read now may be read when the client comes back.
-                let page = try? await store.events(after: after, limit: EventHub.pageSize, in: log)
+                // A store that cannot be read now may be read when the client comes back.
+                let page = try? await store.events(after: after, limit: EventHub.pageSize, in: log).map(rendered)
                 state.withLock { $0.fill(number, after: after, with: page) }
             case .wait:
                 await park(number)

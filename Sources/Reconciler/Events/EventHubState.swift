@@ -20,7 +20,7 @@ struct EventHubState {
         var cursor: Int64
         var isEnding = false
         var isCut = false
-        /// Its reader shall be given something, be it nothing.
+        /// The next call of its reader returns at once, be it with nothing.
         var isPoked = false
         var waiter: CheckedContinuation<Void, Never>?
     }
@@ -35,9 +35,10 @@ struct EventHubState {
     }
 
     private(set) var subscribers: [Int: Subscriber] = [:]
-    /// Asks for the next turn of ``EventHub/pace(_:)``; nil while nobody paces.
+    /// Asks for the next turn of ``EventHub/pace(_:)``; nil while that does not run.
     var turn: AsyncStream<Void>.Continuation?
     private(set) var lastID: Int64
+    private var recent = RecentEvents()
     private var nextNumber = 0
 
     init(lastID: Int64) {
@@ -59,8 +60,20 @@ struct EventHubState {
         subscribers.removeValue(forKey: number)?.waiter
     }
 
+    /// True where there is no subscriber to get these events: they need not be rendered, only their last
+    /// id is noted.
+    mutating func skips(_ events: [RecordedEvent]) -> Bool {
+        guard subscribers.isEmpty else { return false }
+        if let last = events.last(where: { $0.id != nil })?.id {
+            lastID = last
+            recent.removeAll()
+        }
+        return true
+    }
+
     mutating func publish(_ events: [StreamEvent]) {
         lastID = events.last { $0.id != nil }?.id ?? lastID
+        recent.append(events)
         for index in subscribers.values.indices {
             for event in events { subscribers.values[index].accept(event) }
         }
@@ -70,7 +83,7 @@ struct EventHubState {
         for index in subscribers.values.indices { subscribers.values[index].end(with: last) }
     }
 
-    /// Readers that wait though there is something for them; they are no longer waiting then.
+    /// Readers that wait and have something to get; they count as woken.
     mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
         subscribers.values.indices.compactMap { index in
             guard let waiter = subscribers.values[index].waiter, !subscribers.values[index].isIdle else { return nil }
@@ -96,11 +109,17 @@ struct EventHubState {
     }
 
     mutating func take(_ number: Int, limit: Int) -> Step {
-        subscribers[number]?.take(limit: limit, lastID: lastID) ?? .end
+        let step = subscribers[number]?.take(limit: limit, lastID: lastID) ?? .end
+        guard case .fetch(let after) = step, let page = recent.page(after: after, limit: EventHub.pageSize) else {
+            return step
+        }
+        subscribers[number]?.fill(after: after, with: page, lastID: lastID)
+        return subscribers[number]?.take(limit: limit, lastID: lastID) ?? .end
     }
 
-    /// Nil stands for a store that could not be read.
+    /// `page` is nil where the store could not be read.
     mutating func fill(_ number: Int, after id: Int64, with page: [StreamEvent]?) {
+        if let page { recent.prepend(page, lastID: lastID) }
         subscribers[number]?.fill(after: id, with: page, lastID: lastID)
     }
 }
@@ -128,7 +147,7 @@ extension EventHubState.Subscriber {
         isEnding = true
     }
 
-    /// Nothing may follow a goodbye, and nothing old what is read again from the store.
+    /// No report may follow the last event, and no old report what is read again from the store.
     private mutating func endReports() {
         reports.removeAll()
         reportOrder.removeAll()

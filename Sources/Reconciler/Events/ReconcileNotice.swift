@@ -1,10 +1,9 @@
 package import Config
-package import FoundationEssentials
 package import Tunnel
 
-/// What the reconciler tells of its own work; each is stored before anybody sees it.
+/// What the reconciler reports of its own work; each is stored before a client sees it.
 package enum ReconcileNotice: Sendable, Hashable {
-    /// The instance a notice speaks of.
+    /// The instance a notice is about.
     package struct Subject: Sendable, Hashable {
         package let id: InstanceID
         /// The manifest's name, or the id of an API instance.
@@ -16,16 +15,16 @@ package enum ReconcileNotice: Sendable, Hashable {
     package enum ReleaseCause: String, Sendable, Hashable, CaseIterable {
         case request
         case expiry
-        /// Its own declaration was edited: git wins.
+        /// Its own declaration was edited: the manifest wins on an edit.
         case edit
     }
 
     /// What a pass does, under this revision of the manifest.
-    case plan(PlanReport, revision: String)
+    case plan(PlanDigest, revision: String)
     /// What came of it: the names of those that do not run as they should.
-    case apply(PlanReport, revision: String, failing: [String])
-    /// A manifest that changed nothing.
-    case reject([Diagnostic])
+    case apply(PlanDigest, revision: String, failing: [String])
+    /// A manifest that changed nothing: how many problems it has, and the first of them.
+    case reject(count: Int, first: [Diagnostic])
     case override(Subject, Override)
     case release(Subject, ReleaseCause, by: String)
     /// A tunnel no longer runs as desired, or does again (`resolved`).
@@ -50,5 +49,35 @@ package enum ReconcileNotice: Sendable, Hashable {
     }
 }
 
-/// Renders the JSON of one notice.
-package typealias NoticeRenderer = @Sendable (ReconcileNotice, Date) -> String
+extension ReconcileNotice {
+    /// Diagnostics and names that one notice carries at most; `GET /reconcile` has all of them.
+    static let itemLimit = 50
+
+    static func reject(_ diagnostics: [Diagnostic]) -> ReconcileNotice {
+        .reject(count: diagnostics.count, first: Array(diagnostics.prefix(itemLimit)))
+    }
+}
+
+extension DesiredState {
+    func subject(_ id: InstanceID) -> ReconcileNotice.Subject {
+        let record = records[id]
+        let alias = record?.origin == .api ? record?.labels.alias : nil
+        return ReconcileNotice.Subject(id: id, name: label(id), alias: alias)
+    }
+
+    /// How logs and notices name an instance: its name in the manifest, or its id.
+    func label(_ id: InstanceID) -> String {
+        records[id]?.name ?? id
+    }
+}
+
+extension DeclareOutcome {
+    /// What became of overrides whose declaration was edited: ended, or left with its labels.
+    func notices(_ state: DesiredState) -> [ReconcileNotice] {
+        overtaken.flatMap { id in
+            let subject = state.subject(id)
+            let remaining = state.records[id]?.override.map { ReconcileNotice.override(subject, $0) }
+            return [.release(subject, .edit, by: "manifest")] + [remaining].compactMap { $0 }
+        }
+    }
+}

@@ -8,7 +8,7 @@ package enum EventLog: Sendable, Hashable, CaseIterable {
     case reconciler
 }
 
-/// One line of an event stream.
+/// One event of a stream as clients get it, rendered once for all of them.
 ///
 /// What a subscriber has seen is already in the store.
 package struct StreamEvent: Sendable, Hashable {
@@ -23,7 +23,7 @@ package struct StreamEvent: Sendable, Hashable {
     package let id: Int64?
     package let kind: Kind
     package let instanceID: InstanceID?
-    /// The JSON of the SSE `data:` line, rendered once.
+    /// The JSON of the SSE `data:` line.
     package let payload: String
 
     package init(id: Int64?, kind: Kind, instanceID: InstanceID?, payload: String) {

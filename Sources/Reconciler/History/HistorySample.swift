@@ -59,18 +59,19 @@ package enum HistoryResolution: Sendable, CaseIterable {
 
 /// Decides which samples are worth a row, from one snapshot to the next.
 ///
-/// A step without a row is one in which nothing moved and nobody was connected, with as many idle links as before: a
-/// reader fills it in. What was told counts only once it is stored (``keep(_:)``), so that a store that refuses loses
-/// resolution and no bytes.
+/// A step without a row is one in which nothing moved and no user was connected, with as many idle
+/// links as before; a reader fills it in. A reading counts only once it is stored (``keep(_:)``), so that
+/// a store that refuses loses resolution and no bytes.
 struct HistorySampler {
-    /// How often idle links are told though they are as before: a reader looks back no further for them.
+    /// How often idle links get a row although they are as before: a reader looks back no further for them.
     static let poolRefreshSeconds: Int64 = 600
 
     /// What the samples of one snapshot make of the sampler, once they are stored.
     struct Reading {
         fileprivate(set) var samples: [InstanceID: HistorySample] = [:]
-        /// All tunnels together; there is always one, so that a step in which nothing happened is told from one in which
-        /// the daemon was not there.
+        /// All tunnels together.
+        ///
+        /// There is always one: it shows that nothing happened, and not that the daemon did not run.
         fileprivate(set) var sum: HistorySample
         fileprivate var traffic: [InstanceID: Traffic]
         fileprivate var pools: [InstanceID: Int]

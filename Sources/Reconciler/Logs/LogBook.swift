@@ -1,10 +1,10 @@
 import Synchronization
 package import Tunnel
 
-/// The recent lines of every tunnel's log, for whoever asks later or wants to see the next ones.
+/// The recent lines of every tunnel's log, and those who follow them.
 ///
 /// Nothing waits for a reader and no reader has a queue: a follower remembers the number of the last line it has taken, and
-/// reads on from the ring. One that is slower than its tunnel misses the oldest lines and is told how many.
+/// reads on from the ring. One that is slower than its tunnel misses the oldest lines and learns how many.
 package final class LogBook: Sendable {
     package struct TooManyFollowers: Error, Hashable {}
 
@@ -70,7 +70,7 @@ package final class LogBook: Sendable {
         end { $0.id == id }
     }
 
-    /// Ends every follower: the daemon stops, or the key they came with is worthless now.
+    /// Ends every follower: the daemon stops, or the key they came with is no longer valid.
     package func endFollowing() {
         end { _ in true }
     }

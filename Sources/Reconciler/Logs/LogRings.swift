@@ -19,7 +19,7 @@ package struct LogLimits: Sendable, Hashable {
 
 /// The newest lines of each instance's log, as a value.
 ///
-/// Every line has a number, counted per instance from 1, so that a reader who comes back can tell what it has missed.
+/// Every line has a number, counted per instance from 1, so that a reader that comes back knows what it has missed.
 struct LogRings {
     private struct Ring {
         var lines: Deque<TunnelLogLine> = []

@@ -4,7 +4,7 @@ package import Tunnel
 /// What the reconciler needs of the thing that runs tunnels: `TunnelEngine` in the daemon, a fake in tests.
 ///
 /// Every call is idempotent and returns when the listeners are in their new state: bound, handed over or closed. A tunnel
-/// that can not run is no error here: it shows in its status, and the host itself retries what can be retried.
+/// that cannot run is not an error here: its status shows why, and the host itself retries what can be retried.
 package protocol InstanceHost: Sendable {
     /// Every instance the host knows, stopped ones included.
     func snapshot() -> [InstanceID: TunnelStatus]

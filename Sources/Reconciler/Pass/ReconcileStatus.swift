@@ -17,18 +17,33 @@ package struct ReconcileStatus: Sendable, Hashable {
     package var passes = 0
     /// How long the last pass took.
     package var passDuration = Duration.zero
-    /// The manifests of the last good reading, as messages call them.
+    /// The manifests of the last good reading, as messages name them.
     package var files: [String] = []
-    /// Steps of all plans so far; stands still in a settled world.
+    /// Steps of all plans so far; does not grow while nothing changes.
     package var actions = 0
     /// The present rejection; nil once a good manifest was read.
     package var rejection: Rejection?
     /// Rejections since the start, for metrics.
     package var rejections = 0
-    /// What the last good reading had to say: warnings, and errors of invalid tunnels.
+    /// The diagnostics of the last good reading: warnings, and errors of invalid tunnels.
     package var diagnostics: [Diagnostic] = []
     /// Names whose declaration is invalid and keeps its last good form (or stays absent).
     package var invalid: [String] = []
     /// Set while the store refuses writes; events wait until it takes them again.
     package var storageProblem: StateStoreError?
+
+    /// A good manifest was read.
+    mutating func accept(_ reading: ManifestReading, _ manifest: Manifest, invalid names: [String]) {
+        rejection = nil
+        diagnostics = reading.diagnostics
+        invalid = names
+        observedRevision = manifest.revision
+        files = reading.files
+    }
+
+    /// A manifest could not be read.
+    mutating func reject(_ diagnostics: [Diagnostic], at time: Date) {
+        rejections += 1
+        rejection = Rejection(time: time, diagnostics: diagnostics)
+    }
 }

@@ -1,125 +1,57 @@
 package import Config
-package import FoundationEssentials
-package import Logging
+import FoundationEssentials
+import Logging
 import ServiceLifecycle
-import Synchronization
 package import Tunnel
 
-/// Renders the JSON of one event: its kind, time, the instance it speaks of, and a log line or "".
-package typealias EventRenderer = @Sendable (StreamEvent.Kind, Date, Instance?, _ log: String) -> String
-
-/// Makes the world as it should be: the one place that changes instances, and the only one that tells the host to.
+/// Brings the tunnels to the state they should have: the one place that changes instances and calls the host.
 ///
-/// `run` is a level loop: a wake-up carries no data; each pass compares desired and actual, applies the plan, stores what
-/// came of it, and publishes it. Requests (`+Mutations`) are checked and stored before they return; a pass does the rest.
-/// `+Pass` is one pass, `+Events` what it tells the world, `+Reports` counters and log lines.
+/// `run` is a level loop: a wake-up carries no data. Each pass compares desired and actual, applies the plan, stores
+/// what came of it, and publishes it. Requests (`+Requests`) are checked and stored before they return, and a pass does
+/// the rest. Decisions are made in values: what should be in ``DesiredState``, the steps in ``ReconcilePlan``, the
+/// events in ``Settlement``; the actor holds them, calls the host and the store, and nothing else.
 package actor TunnelReconciler: Service {
     private let executor = SerialQueueExecutor(label: "nodepass.reconciler")
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     let store: StateStore
-    package nonisolated let identity: DaemonIdentity
     let host: any InstanceHost
-    package nonisolated let hub: EventHub
-    /// The stream of the reconciler's own notices.
-    package nonisolated let notices: EventHub
-    /// What tunnels said lately; those who follow it are not subscribers of the hub.
-    package nonisolated let logs = LogBook()
-    let defaults: MasterDefaults
-    let render: EventRenderer
-    let renderNotice: NoticeRenderer
-    let logger: Logger
-    let reportInterval: Duration
-    let clock: any Clock<Duration>
-    /// Time since the start, by `clock`.
-    let uptime: @Sendable () -> Duration
-    let now: @Sendable () -> Date
-    /// False keeps tunnels that leave the manifest, whatever its policy says (`--no-prune`).
-    let prune: Bool
-    let expectsManifest: Bool
+    let settings: ReconcilerSettings
+    package nonisolated let streams: EventStreams
+    private nonisolated let wakeUps = WakeUps()
 
-    var state: DesiredState
-    /// What the world has been told of each instance.
-    var told: [InstanceID: ToldInstance] = [:]
-    /// The engine's counters at the moment they were last folded into a record.
-    var folded: [InstanceID: Traffic] = [:]
-    /// Records that changed in memory (a manifest, an expiry) and go to the store with the next pass.
-    var unsaved: Set<InstanceID> = []
-    /// Instances whose next pass owes an `update` though nothing a client compares has changed (a reset).
-    var owesUpdate: Set<InstanceID> = []
-    /// The next pass is told of though it may do nothing.
-    var owesReport = false
-    /// Notices that are told with the next pass.
-    var unsentNotices: [ReconcileNotice] = []
-    /// The last report of each running instance: when, and with which counters.
-    var reported: [InstanceID: ReportedInstance] = [:]
-    /// See `publishLog`.
-    var heldLog: [(InstanceID, String)] = []
-    var progress = ReconcileStatus()
-    var hasDeclared = false
-    var isReportDue = false
-    /// When an expiry sleep that is under way will end.
-    var expiryArmed: Date?
-    /// Passes that have begun, and who waits for the end of which.
-    private var passesBegun = 0
-    private var passWaiters: [(pass: Int, waiter: CheckedContinuation<Void, Never>)] = []
-    private var isOver = false
-
-    private nonisolated let ready = Atomic<Bool>(false)
-    /// Has no elements and ends when the first pass is done; for one reader.
-    package nonisolated let readiness: AsyncStream<Never>
-    private nonisolated let readinessEnd: AsyncStream<Never>.Continuation
-    private nonisolated let wakeUps: AsyncStream<Void>
-    private nonisolated let wakeUp: AsyncStream<Void>.Continuation
+    private(set) var state: DesiredState
+    private(set) var progress = ReconcileStatus()
+    private var outbox = Outbox()
+    private var announcements: Announcements
+    private var traffic = TrafficLedger()
+    var schedule: PassSchedule
 
     package init(
         store: StateStore,
-        identity: DaemonIdentity,
         host: any InstanceHost,
-        hub: EventHub,
-        defaults: MasterDefaults = MasterDefaults(),
-        renderer: @escaping EventRenderer,
-        noticeRenderer: @escaping NoticeRenderer,
-        logger: Logger,
-        expectsManifest: Bool,
-        prune: Bool = true,
-        reportInterval: Duration = .seconds(5),
-        clock: any Clock<Duration> = ContinuousClock(),
-        now: @escaping @Sendable () -> Date = { Date() }
+        streams: EventStreams,
+        settings: ReconcilerSettings
     ) throws(StateStoreError) {
-        let stored = try store.instances()
         self.store = store
-        self.identity = identity
         self.host = host
-        self.hub = hub
-        notices = try EventHub(store: store, log: .reconciler)
-        self.defaults = defaults
-        self.render = renderer
-        self.renderNotice = noticeRenderer
-        self.logger = logger
-        self.expectsManifest = expectsManifest
-        self.prune = prune
-        self.reportInterval = reportInterval
-        self.clock = clock
-        uptime = Self.uptime(of: clock)
-        self.now = now
+        self.streams = streams
+        self.settings = settings
+        schedule = PassSchedule(expectsManifest: settings.expectsManifest)
+        let stored = try store.instances()
         var state = DesiredState(records: stored.records)
         try store.save(state.daemonStarted())
         self.state = state
-        (readiness, readinessEnd) = AsyncStream.makeStream(of: Never.self)
-        (wakeUps, wakeUp) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        for record in stored.records where record.announced {
-            told[record.id] = ToldInstance(record: state.records[record.id] ?? record)
-        }
+        announcements = Announcements(records: stored.records.compactMap { state.records[$0.id] })
         for (id, problem) in stored.unusable.sorted(by: { $0.key < $1.key }) {
-            logger.error("stored instance left aside", metadata: ["tunnel": "\(id)", "reason": "\(problem)"])
+            settings.logger.error("stored instance left aside", metadata: ["tunnel": "\(id)", "reason": "\(problem)"])
         }
-        wakeUp.yield()
+        wakeUps.wake()
     }
 
     // MARK: Loop
 
-    /// Reconciles until graceful shutdown or cancellation, then says goodbye to subscribers and keeps the counters.
+    /// Reconciles until graceful shutdown or cancellation, then ends the streams and keeps the counters.
     package func run() async throws {
         await withTaskCancellationOrGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
@@ -127,187 +59,251 @@ package actor TunnelReconciler: Service {
                     for await _ in host.changes { self.wake() }
                 }
                 group.addTask { await self.tick() }
-                for hub in [hub, notices] { group.addTask { [clock] in await hub.pace(clock) } }
-                for await _ in wakeUps {
-                    passesBegun += 1
+                for hub in [streams.instances, streams.notices] {
+                    group.addTask { [settings] in await hub.pace(settings.clock) }
+                }
+                for await _ in wakeUps.stream {
+                    schedule.begin()
                     await pass()
-                    release(waitingFor: passesBegun)
-                    if let expiry = nextExpiryToArm() {
+                    for waiter in schedule.end() { waiter.resume() }
+                    if let expiry = schedule.armExpiry(state.nextExpiry, now: settings.now()) {
                         group.addTask { await self.sleep(until: expiry) }
                     }
                 }
                 group.cancelAll()
             }
-        } onCancelOrGracefulShutdown: { [wakeUp] in
-            wakeUp.finish()
+        } onCancelOrGracefulShutdown: { [wakeUps] in
+            wakeUps.finish()
         }
         finish()
     }
 
     /// Asks for a pass; any number of calls before it starts are one.
-    package nonisolated func wake() {
-        wakeUp.yield()
-    }
+    package nonisolated func wake() { wakeUps.wake() }
 
     /// True once the first pass is done, with a manifest (good or rejected) where one is expected.
-    package nonisolated var isReady: Bool { ready.load(ordering: .acquiring) }
+    package nonisolated var isReady: Bool { wakeUps.isReady }
 
-    func becomeReady() {
-        ready.store(true, ordering: .releasing)
-        readinessEnd.finish()
-    }
+    /// Has no elements and ends when the first pass is done; for one reader.
+    package nonisolated var readiness: AsyncStream<Never> { wakeUps.readiness }
 
     private nonisolated func tick() async {
-        while (try? await clock.sleep(for: reportInterval)) != nil {
-            await reportDue()
-        }
+        while (try? await settings.clock.sleep(for: settings.reportInterval)) != nil { await reportDue() }
     }
 
     private func reportDue() {
-        isReportDue = true
+        schedule.reportDue()
         wake()
-    }
-
-    /// The next expiry, when no sleep under way ends in time for it.
-    private func nextExpiryToArm() -> Date? {
-        guard let next = state.nextExpiry else { return nil }
-        if let armed = expiryArmed, armed <= next, armed > now() { return nil }
-        expiryArmed = next
-        return next
     }
 
     private nonisolated func sleep(until expiry: Date) async {
-        let left = max(0, expiry.timeIntervalSince(now()))
-        if (try? await clock.sleep(for: .seconds(left))) != nil { await expiryDue() }
+        let left = max(0, expiry.timeIntervalSince(settings.now()))
+        if (try? await settings.clock.sleep(for: .seconds(left))) != nil { await expiryDue() }
     }
 
-    /// Disarms first: a sleep that ended a little early by the wall clock is armed again by the pass.
     private func expiryDue() {
-        expiryArmed = nil
+        schedule.expiryDue()
         wake()
-    }
-
-    private static func uptime(of clock: some Clock<Duration>) -> @Sendable () -> Duration {
-        let start = clock.now
-        return { start.duration(to: clock.now) }
-    }
-
-    /// Returns when a pass that begins after this call has ended.
-    func nextPass() async {
-        wake()
-        await end(of: passesBegun + 1)
-    }
-
-    /// Returns when the pass under way, or else the next one, has ended.
-    func passEnd() async {
-        await end(of: passesBegun)
-    }
-
-    private func end(of pass: Int) async {
-        await withCheckedContinuation { waiter in
-            if isOver { return waiter.resume() }
-            passWaiters.append((pass, waiter))
-        }
-    }
-
-    private func release(waitingFor pass: Int) {
-        for entry in passWaiters where entry.pass <= pass { entry.waiter.resume() }
-        passWaiters.removeAll { $0.pass <= pass }
     }
 
     private func finish() {
-        isOver = true
-        release(waitingFor: .max)
+        for waiter in schedule.finish() { waiter.resume() }
         foldTraffic(host.snapshot())
         endStreams()
-        logger.info("reconciler stopped")
+        settings.logger.info("reconciler stopped")
     }
 
-    /// Says goodbye to every subscriber of either stream, and to those who follow a log.
+    /// Ends every stream of events and of log lines; those who follow them may come again at once.
     package nonisolated func endStreams() {
-        let payload = render(.shutdown, now(), nil, "")
-        hub.shutdown(payload: payload)
-        notices.shutdown(payload: payload)
-        logs.endFollowing()
+        streams.end(at: settings.now())
     }
 
-    // MARK: Reading
+    // MARK: Pass
 
-    /// Declared instances by name, then created ones by id; those an override has deleted are not there.
-    package func instances() -> [Instance] {
+    /// Reads desired and actual, applies the plan, stores what came of it, then publishes it.
+    private func pass() async {
+        guard schedule.mayReconcile else { return }
+        let revision = state.manifestRevision
+        let start = settings.uptime()
+        expireOverrides()
         let actual = host.snapshot()
-        return state.ordered.map { $0.instance(status: actual[$0.id], traffic: total($0.id, actual[$0.id])) }
+        let plan = ReconcilePlan(desired: Array(state.desired.values), actual: actual)
+        let isReported = outbox.takePassReport() || !plan.isEmpty
+        // Made before the plan is applied: it compares with what clients know and what runs now.
+        let report = isReported ? PlanReport(plan, from: announcements.lastForms, to: state, actual: actual) : nil
+        await apply(plan)
+        if let report {
+            outbox.add(.plan(report.digest, revision: revision))
+            outbox.add(.apply(report.counts, revision: revision, failing: failing(report)))
+        }
+        guard settle() else { return }
+        progress.appliedRevision = revision
+        progress.lastPass = settings.now()
+        progress.passes += 1
+        progress.actions += plan.stages.reduce(0) { $0 + $1.count }
+        if schedule.takeReport() { reportTraffic() }
+        progress.passDuration = settings.uptime() - start
+        wakeUps.becomeReady()
     }
 
-    package func instance(_ id: InstanceID) -> Instance? {
-        guard let desired = state.desired[id] else { return nil }
-        let status = host.status(of: id)
-        return desired.instance(status: status, traffic: total(id, status))
+    private func expireOverrides() {
+        for record in state.expireOverrides(now: settings.now()) {
+            outbox.addRecords([record.id])
+            outbox.add(.release(state.subject(record.id), .expiry, by: "expiry"))
+            settings.logger.info("override expired", metadata: ["tunnel": "\(state.label(record.id))"])
+        }
     }
 
-    package func status() -> ReconcileStatus { progress }
+    private func apply(_ plan: ReconcilePlan) async {
+        for stage in plan.stages {
+            for action in stage { settings.logger.info(action, naming: state.label(action.id)) }
+            // What the host counted for an instance that it is about to forget.
+            let forgotten = stage.filter(\.forgets).map(\.id)
+            if !forgotten.isEmpty { foldTraffic(host.snapshot().filter { forgotten.contains($0.key) }) }
+            await ReconcilePlan.perform(stage, on: host)
+            for id in forgotten { traffic.forget(id) }
+        }
+    }
 
-    // MARK: Declaring
+    private func failing(_ report: PlanReport) -> [String] {
+        let failing = report.steps.filter { host.status(of: $0.id)?.phase.isFailing ?? false }
+        return failing.prefix(ReconcileNotice.itemLimit).map(\.label)
+    }
+
+    /// Stores changed records and new events in one transaction, then publishes the events; false when the store
+    /// refused.
+    private func settle() -> Bool {
+        let inputs = Settlement.Inputs(
+            state: state,
+            actual: host.snapshot(),
+            traffic: traffic,
+            now: settings.now()
+        )
+        let settlement = Settlement(of: inputs, announcements: announcements, outbox: outbox)
+        for (id, step) in settlement.steps { settings.logger.log(step, naming: state.label(id)) }
+        do throws(StateStoreError) {
+            let events = try store.save(
+                settlement.records.values.sorted { $0.id < $1.id },
+                removing: settlement.removed,
+                events: settlement.events
+            )
+            keep(settlement)
+            streams.publish(events)
+            for line in announcements.takeHeldLines() { publishLog(line.id, line.text) }
+            return true
+        } catch {
+            if progress.storageProblem != error {
+                settings.logger.error("state not stored, trying again", metadata: ["reason": "\(error)"])
+            }
+            progress.storageProblem = error
+            return false
+        }
+    }
+
+    private func keep(_ settlement: Settlement) {
+        progress.storageProblem = nil
+        for record in settlement.records.values { state.put(record) }
+        for id in settlement.removed {
+            state.forget(id)
+            traffic.forget(id)
+            streams.logs.forget(id)
+        }
+        for id in settlement.ended { streams.logs.endFollowing(id) }
+        announcements = settlement.announcements
+        outbox.empty()
+    }
+
+    // MARK: Traffic and log lines
+
+    /// Keeps changed totals and, where somebody listens, sends the figures of instances that moved.
+    private func reportTraffic() {
+        let actual = host.snapshot()
+        foldTraffic(actual)
+        guard streams.instances.hasSubscribers else { return announcements.forgetReports() }
+        let time = settings.now()
+        let moved = actual.filter { announcements.reports($0.value, of: $0.key, at: time) }
+        let reports = moved.compactMap { id, status in
+            state.desired[id].map { desired in
+                let instance = desired.instance(status: status, traffic: total(id, status))
+                return RecordedEvent(time: time, .instance(.update, InstanceSnapshot(instance)))
+            }
+        }
+        streams.publish(reports)
+    }
+
+    /// Keeps one line of an instance's log and passes `text`, its form for people, on to those who listen to events.
+    ///
+    /// The last lines of an instance that has just been forgotten are lost.
+    package func publishLog(_ line: TunnelLogLine, as text: String) {
+        if state.records[line.id] != nil { streams.logs.append(line) }
+        publishLog(line.id, text)
+    }
+
+    /// Passes one line of an instance's log on to those who listen now; it is not stored.
+    ///
+    /// A new instance's first lines wait for its `create`.
+    package func publishLog(_ id: InstanceID, _ line: String) {
+        guard streams.instances.hasSubscribers, let instance = instance(id) else { return }
+        guard announcements.admits(line, of: id) else { return }
+        streams.publish([RecordedEvent(time: settings.now(), .logLine(InstanceSnapshot(instance), line))])
+    }
+
+    /// What is stored, and what the host counted since.
+    func total(_ id: InstanceID, _ status: TunnelStatus?) -> Traffic {
+        traffic.total(id, stored: state.records[id]?.traffic ?? Traffic(), status)
+    }
+
+    /// Adds what the host counted to the stored totals; when the store refuses, it is added later.
+    private func foldTraffic(_ actual: [InstanceID: TunnelStatus]) {
+        let changes = traffic.changes(in: state.records, actual)
+        do throws(StateStoreError) {
+            try store.saveTraffic(changes)
+        } catch {
+            progress.storageProblem = error
+            return
+        }
+        for (id, total) in changes {
+            traffic.fold(id, actual[id])
+            state.setTraffic(total, of: id)
+        }
+    }
+
+    // MARK: Changes from outside
 
     /// Takes a reading of the manifest; one that was rejected changes nothing but the status.
     package func declare(_ reading: ManifestReading) {
-        hasDeclared = true
-        guard let manifest = reading.manifest else {
-            progress.rejections += 1
-            progress.rejection = ReconcileStatus.Rejection(time: now(), diagnostics: reading.diagnostics)
-            note(.reject(reading.diagnostics))
-            logger.error(
+        schedule.declared()
+        if let manifest = reading.manifest {
+            let outcome = state.declare(reading, prune: settings.prune, now: settings.now())
+            outbox.addRecords(outcome.changed.map(\.id))
+            // Clients that know of a rejection learn of its end, also when the files are as they were before.
+            if progress.rejection != nil { outbox.reportPass() }
+            progress.accept(reading, manifest, invalid: outcome.invalid)
+            for notice in outcome.notices(state) { outbox.add(notice) }
+            settings.logger.info(outcome, revision: manifest.revision, naming: state.label)
+        } else {
+            progress.reject(reading.diagnostics, at: settings.now())
+            outbox.add(.reject(reading.diagnostics))
+            settings.logger.error(
                 "manifest rejected, the last good one stays",
                 metadata: ["reason": "\(reading.diagnostics.first { $0.severity == .error }?.description ?? "")"]
             )
-            return wake()
         }
-        let outcome = state.declare(reading, prune: prune, now: now())
-        unsaved.formUnion(outcome.changed.map(\.id))
-        // Who was told of a rejection is told of its end, also when the files are as they were before.
-        if progress.rejection != nil { owesReport = true }
-        progress.rejection = nil
-        progress.diagnostics = reading.diagnostics
-        progress.invalid = outcome.invalid
-        progress.observedRevision = manifest.revision
-        progress.files = reading.files
-        log(outcome, revision: manifest.revision)
         wake()
     }
 
-    private func log(_ outcome: DeclareOutcome, revision: String) {
-        logger.info("manifest read", metadata: ["revision": "\(revision)", "changed": "\(outcome.changed.count)"])
-        for id in outcome.overtaken {
-            logger.info("override ended, its declaration was edited", metadata: ["tunnel": "\(label(id))"])
-            note(.release(subject(id), .edit, by: "manifest"))
-            if let remaining = state.records[id]?.override { note(.override(subject(id), remaining)) }
+    /// Stores the record that a request leads to, with the notice of it; a pass does the rest.
+    ///
+    /// `resets`: the counters begin anew.
+    func commit(_ record: InstanceRecord, _ notice: ReconcileNotice?, resets: Bool) throws(StateStoreError) {
+        let events = notice.map { [RecordedEvent(time: settings.now(), .notice($0))] } ?? []
+        streams.publish(try store.save([record], events: events))
+        if resets {
+            traffic.fold(record.id, host.status(of: record.id))
+            outbox.addUpdate(record.id)
         }
-        for id in outcome.adopted { logger.info("instance adopted", metadata: ["tunnel": "\(label(id))"]) }
-        for id in outcome.orphaned {
-            logger.info("declaration gone, tunnel kept", metadata: ["tunnel": "\(label(id))"])
-        }
-        for name in outcome.invalid {
-            logger.error("declaration invalid, the last good one stays", metadata: ["tunnel": "\(name)"])
-        }
-    }
-
-    /// Has a notice told with the next pass.
-    func note(_ notice: ReconcileNotice) {
-        guard unsentNotices.count < Self.unsentNoticeLimit else { return }
-        unsentNotices.append(notice)
-    }
-
-    /// Notices that wait for a store that refuses writes; more are dropped, the log has them.
-    static let unsentNoticeLimit = 256
-
-    func subject(_ id: InstanceID) -> ReconcileNotice.Subject {
-        let record = state.records[id]
-        let alias = record?.origin == .api ? record?.labels.alias : nil
-        return ReconcileNotice.Subject(id: id, name: label(id), alias: alias)
-    }
-
-    /// How logs call an instance: its name, or its id.
-    func label(_ id: InstanceID) -> String {
-        state.records[id]?.name ?? id
+        state.put(record)
+        outbox.removeRecord(record.id)
+        wake()
     }
 }

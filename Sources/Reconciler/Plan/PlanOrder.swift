@@ -3,9 +3,10 @@ import Tunnel
 
 /// Orders steps so that an address is given up before it is taken.
 ///
-/// Stage by stage, everything nobody stands before is next. What others wait for is given up even where binding what comes
-/// instead fails. Where steps wait for each other in a ring (tunnels that swap addresses), one of them is stopped first and
-/// run again at the end; preferably one none of whose listeners stays.
+/// Each stage has every step that no remaining step has to precede. An address that another step waits
+/// for is released even where binding the new one fails. Where steps wait for each other in a ring
+/// (tunnels that swap addresses), one of them is stopped first and run at the end; preferably one that
+/// keeps none of its listeners.
 struct PlanOrder {
     private let steps: [PlanStep]
     /// For each step, the steps that must come before it.

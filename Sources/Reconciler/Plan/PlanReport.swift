@@ -42,17 +42,17 @@ package struct PlanReport: Sendable, Hashable {
         package let limit: Duration
     }
 
-    /// A declared tunnel that is not as the manifest says because somebody wanted it so.
+    /// A declared tunnel that a request has changed.
     package struct Overridden: Sendable, Hashable {
         package let id: InstanceID
         package let name: String
         package let override: Override
-        /// What it is and what the manifest says, in words: `stopped`, `running`.
+        /// What it is and what the manifest declares, in words: `stopped`, `running`.
         package let present: String
         package let declared: String
     }
 
-    /// Tunnels that are to run and can not all have one address.
+    /// Tunnels that are to run and cannot all have one address.
     package struct Conflict: Sendable, Hashable {
         /// Masked where it is a secret of one of them.
         package let address: String
@@ -79,7 +79,7 @@ package struct PlanReport: Sendable, Hashable {
         self.init(plan, from: before, to: after, actual: actual, conflicts: Conflict.all(in: after.ordered))
     }
 
-    /// A pass tells nobody of conflicts, and does not look for them among thousands.
+    /// A pass does not report conflicts, and so does not look for them among thousands of tunnels.
     init(
         _ plan: ReconcilePlan,
         from before: [InstanceID: DesiredInstance],
@@ -137,7 +137,7 @@ extension PlanReport.Step {
         connections = PlanReport.Connections(.delete, status, to: instance.spec)
     }
 
-    /// What is done to the tunnel itself, whoever owns it; nil for nothing.
+    /// What is done to the tunnel itself, apart from a change of its owner; nil for nothing.
     private static func effect(
         _ action: ReconcilePlan.Action?,
         isNew: Bool,
@@ -155,6 +155,26 @@ extension PlanReport.Step {
 }
 
 extension PlanReport.Step {
+    /// With long texts cut, for an event.
+    var shortened: PlanReport.Step {
+        func short(_ text: String) -> String {
+            text.count > PlanDigest.textLimit ? text.prefix(PlanDigest.textLimit) + "…" : text
+        }
+        return PlanReport.Step(
+            id: id,
+            name: name,
+            alias: alias,
+            action: action,
+            isChange: isChange,
+            source: source,
+            route: short(route),
+            changes: changes.map {
+                FieldChange(path: $0.path, class: $0.class, old: short($0.old), new: short($0.new))
+            },
+            connections: connections
+        )
+    }
+
     /// As `DesiredInstance.label`.
     var label: String {
         guard action != .adopt, let alias, !alias.isEmpty else { return name }
@@ -214,7 +234,7 @@ extension PlanReport.Overridden {
 }
 
 extension InstanceRecord {
-    /// What an override says and what the declaration says instead, part by part.
+    /// What an override changes and what the declaration has instead, part by part.
     fileprivate func overrideWords(_ override: Override) -> [(present: String, declared: String)] {
         if override.deleted { return [("deleted", running ? "running" : "stopped")] }
         var words: [(String, String)] = []
@@ -280,7 +300,7 @@ extension ListenAddress {
 extension DesiredInstance {
     package var content: TunnelContent { TunnelContent(spec: spec, labels: labels, running: shouldRun) }
 
-    /// An instance that is adopted goes by its new name where it had no alias, which is no change to anybody.
+    /// An adopted instance without an alias shows its new name as alias, which is not a change.
     fileprivate func changes(since before: DesiredInstance, _ status: TunnelStatus?) -> [FieldChange] {
         let changes = before.content(running: status).changes(to: content, secretPaths: secretPaths)
         guard before.origin == .api, origin == .manifest, before.labels.alias.isEmpty else { return changes }

@@ -4,7 +4,8 @@ package import Tunnel
 /// The ordered steps from what is to what should be.
 ///
 /// Pure and total: an instance that is as it should be does not appear, and a plan over the result of a plan is empty.
-/// Whoever needs an address comes after whoever gives it up; `stages` are the steps that do not wait for each other.
+/// A step that takes an address comes after the step that gives it up. The steps of one stage do not wait for each
+/// other.
 package struct ReconcilePlan: Sendable, Hashable {
     package enum Action: Sendable, Hashable {
         case remove(InstanceID)
@@ -86,7 +87,8 @@ struct PlanStep {
         guard let reason = PlanStep.reason(desired, status) else { return nil }
         let (held, wanted) = (status?.held ?? [], desired.spec.listenAddresses)
         let (released, taken) = (held.subtracting(wanted), wanted.subtracting(held))
-        // Moving from one host to all of them (or back) on the same port, it stands in its own way.
+        // A tunnel that moves from one host to all of them (or back) on the same port has to release its old address
+        // first: the two cannot be bound together.
         action = .run(desired, reason, releaseFirst: released.conflicts(with: taken))
         releases = held.subtracting(reason.keepsSession ? wanted : desired.spec.certainAddresses)
         takes = taken
@@ -135,7 +137,7 @@ extension ReconcilePlan.Reason {
 }
 
 extension TunnelStatus {
-    /// It was told to stop (or never ran): only a new `run` brings it back.
+    /// It was stopped, or never ran: only a new `run` starts it again.
     package var isDown: Bool {
         switch phase {
         case .draining, .stopping, .stopped: true

@@ -2,7 +2,7 @@ import Config
 import FoundationEssentials
 import Glibc
 
-/// The directory of one daemon: its mode, its lock, and what happens to a database nobody can read.
+/// The directory of one daemon: its mode, its lock, and what happens to a database that cannot be read.
 struct StateDirectory: Sendable {
     let path: String
 
@@ -59,7 +59,7 @@ struct StateDirectory: Sendable {
         lock.isMarked && FileState(path: database)?.size == 0
     }
 
-    /// The newest database that was moved aside; as long as it waits and no other stands, we do not begin fresh.
+    /// The newest database that was moved aside; while it is there without another one, no empty state is created.
     var unreadable: String? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         let aside = names.filter { name in
@@ -68,7 +68,7 @@ struct StateDirectory: Sendable {
         return aside.max().map { "\(path)/\($0)" }
     }
 
-    /// Moves the database and its companions to `state.db.unreadable-<time>` and says where it is now.
+    /// Moves the database and its companions to `state.db.unreadable-<time>` and returns its new path.
     func moveAside(now: Date) throws(StateStoreError) -> String {
         let base = "\(database).unreadable-\(UInt64(max(0, now.timeIntervalSince1970)))"
         var target = base

@@ -6,7 +6,7 @@ package import Tunnel
 /// The records of one reading of the store, and the rows that could not become one.
 package struct StoredInstances: Sendable {
     package var records: [InstanceRecord] = []
-    /// Id and problem of rows whose URL no longer reads; they stay in the store untouched.
+    /// Id and problem of rows whose URL can no longer be read; they stay in the store untouched.
     package var unusable: [InstanceID: String] = [:]
 
     package init() {}
@@ -18,8 +18,8 @@ extension StateStore {
     package func save(
         _ records: [InstanceRecord] = [],
         removing removed: [InstanceID] = [],
-        events: [EventDraft] = []
-    ) throws(StateStoreError) -> [StreamEvent] {
+        events: [RecordedEvent] = []
+    ) throws(StateStoreError) -> [RecordedEvent] {
         guard !(records.isEmpty && removed.isEmpty && events.isEmpty) else { return [] }
         return try write { database in
             for id in removed {
@@ -55,7 +55,7 @@ extension StateStore {
                 do throws(TunnelURLError) {
                     stored.records.append(try StateStore.record(row, override: overrides[row["id"]]))
                 } catch {
-                    stored.unusable[row["id"]] = "its URL does not read"
+                    stored.unusable[row["id"]] = "its URL cannot be read"
                 }
             }
             return stored
@@ -85,10 +85,10 @@ extension StateStore {
         try upsert.execute(
             arguments: [
                 record.id, record.name, record.origin.rawValue, record.url, record.spec.url,
-                record.labels.alias, StoredText.json(record.labels.tags), StoredText.json(record.labels.peer),
+                record.labels.alias, RecordText.json(record.labels.tags), RecordText.json(record.labels.peer),
                 record.autostart, record.running, record.generation,
-                record.revision, record.source.map(StoredText.text),
-                StoredText.json(record.secretPaths),
+                record.revision, record.source.map(RecordText.text),
+                RecordText.json(record.secretPaths),
             ] + counters(record.traffic) + [record.createdAt, record.announced, record.departing]
         )
         let release = try database.cachedStatement(sql: "DELETE FROM override WHERE instance_id = ?")
@@ -101,8 +101,8 @@ extension StateStore {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                record.id, override.running, override.url, override.alias, override.tags.map(StoredText.json),
-                override.peer.map(StoredText.json), override.autostart, override.deleted, override.since,
+                record.id, override.running, override.url, override.alias, override.tags.map(RecordText.json),
+                override.peer.map(RecordText.json), override.autostart, override.deleted, override.since,
                 override.until, override.by, override.revision,
             ]
         )
@@ -124,24 +124,20 @@ extension StateStore {
             id: row["id"],
             name: row["name"],
             origin: origin,
-            source: (row["source"] as String?).flatMap(StoredText.location),
+            source: (row["source"] as String?).flatMap(RecordText.location),
             url: url,
             spec: try TunnelURL.parse(origin == .api ? url : specURL).spec,
-            labels: TunnelLabels(
-                alias: row["alias"],
-                tags: StoredText.tags(row["tags"]),
-                peer: StoredText.peer(row["peer"])
-            ),
+            labels: labels(row),
             revision: row["revision"],
             createdAt: row["created_at"]
         )
-        record.secretPaths = StoredText.paths(row["secret_paths"])
+        record.secretPaths = RecordText.paths(row["secret_paths"])
         record.autostart = row["autostart"]
         record.running = row["running"]
         record.generation = row["generation"]
         record.announced = row["announced"]
         record.departing = row["departing"]
-        record.traffic = traffic(row)
+        record.traffic = counters(of: row)
         record.override = override
         if let overriding = override?.url {
             record.overrideSpec = Shared(wrappedValue: try TunnelURL.parse(overriding).spec)
@@ -149,7 +145,15 @@ extension StateStore {
         return record
     }
 
-    private static func traffic(_ row: Row) -> Traffic {
+    static func labels(_ row: Row) -> TunnelLabels {
+        TunnelLabels(
+            alias: row["alias"],
+            tags: RecordText.tags(row["tags"]),
+            peer: RecordText.peer(row["peer"])
+        )
+    }
+
+    static func counters(of row: Row) -> Traffic {
         Traffic(
             tcpRx: UInt64(bitPattern: row["tcp_rx"]),
             tcpTx: UInt64(bitPattern: row["tcp_tx"]),
@@ -163,8 +167,8 @@ extension StateStore {
         override.running = row["running"]
         override.url = row["url"]
         override.alias = row["alias"]
-        override.tags = (row["tags"] as String?).map(StoredText.tags)
-        override.peer = (row["peer"] as String?).map(StoredText.peer)
+        override.tags = (row["tags"] as String?).map(RecordText.tags)
+        override.peer = (row["peer"] as String?).map(RecordText.peer)
         override.autostart = row["autostart"]
         override.deleted = row["deleted"]
         return override

@@ -21,6 +21,9 @@ extension StateStore {
                     """
             )
         }
+        migrator.registerMigration("5: events as columns") { database in
+            try EventSchema.create(in: database)
+        }
         return migrator
     }()
 

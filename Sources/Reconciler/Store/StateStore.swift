@@ -12,7 +12,7 @@ package final class StateStore: Sendable {
     package static let eventLimit = 10_000
     /// Events written between two prunes, so that pruning costs little.
     package static let pruneInterval = 1_000
-    /// How long a writer waits for another process (someone with `sqlite3` open) before it gives up.
+    /// How long a writer waits for another process, such as `sqlite3`, before it gives up.
     static let busyTimeoutSeconds = 5.0
 
     package let directory: String
@@ -29,8 +29,8 @@ package final class StateStore: Sendable {
 
     /// Opens the state of one daemon, creating it where none is.
     ///
-    /// A database that can not be read is moved aside and the call fails; it fails again until a backup is put back or
-    /// `reset` says to begin fresh. State is never replaced silently.
+    /// A database that cannot be read is moved aside and the call fails. It fails again until a backup
+    /// is put back, or `reset` asks for an empty state. State is never replaced silently.
     package static func open(
         directory path: String,
         reset: Bool = false,

@@ -1,6 +1,6 @@
 /// Why the state directory could not be opened, read or written; each message says what to try.
 package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The database is damaged, is no database, or was written by a later version; it now stands aside at this path.
+    /// The database is damaged, is not a database, or was written by a later version; it was moved to this path.
     case unreadable(movedTo: String, problem: String)
     /// A database that was moved aside earlier still waits for a decision.
     case refused(unreadable: String)
@@ -13,7 +13,7 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
     package var description: String {
         switch self {
         case .unreadable(let movedTo, let problem):
-            "the state database can not be read (\(problem)); it was moved to \(movedTo); "
+            "the state database cannot be read (\(problem)); it was moved to \(movedTo); "
                 + "restore a backup, or start with --reset-state to begin fresh"
         case .refused(let unreadable):
             "the state database is gone and an unreadable one waits at \(unreadable); "
@@ -23,7 +23,7 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
         case .full(let path):
             "no space left to write \(path); free some and try again"
         case .notWritable(let path, let problem):
-            "can not write \(path): \(problem); check its owner, its mode and that the disk is not read-only"
+            "cannot write \(path): \(problem); check its owner, its mode and that the disk is not read-only"
         case .failed(let path, let problem):
             "the state database \(path) failed: \(problem)"
         }

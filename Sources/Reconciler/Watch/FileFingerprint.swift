@@ -2,7 +2,7 @@ import Config
 import Crypto
 import FoundationEssentials
 
-/// What tells one state of a path from another: the file it leads to, and its content.
+/// What distinguishes one state of a path from another: the file it leads to, and its content.
 struct FileFingerprint: Sendable, Hashable {
     /// Nil where nothing is.
     let state: FileState?
@@ -18,7 +18,7 @@ struct FileFingerprint: Sendable, Hashable {
 struct FingerprintSet: Sendable {
     /// Bytes of unmoved files read per look.
     static let contentBudgetBytes: Int64 = 4 << 20
-    /// Larger files are told apart by metadata alone; no manifest or certificate is that large.
+    /// Larger files are compared by metadata alone; no manifest or certificate is that large.
     static let fileLimitBytes: Int64 = 16 << 20
 
     private(set) var paths: [String]

@@ -81,7 +81,7 @@ package final class ManifestWatcher: Service {
         }
     }
 
-    /// What the files say now; delivered to nobody.
+    /// A reading of the files as they are now, which is not delivered.
     package func reading() async -> ManifestReading {
         await offPool { self.read() }
     }

@@ -28,6 +28,15 @@ package struct CertificateSummary: Sendable, Hashable {
         self.path = path
     }
 
+    /// For one that was read before and kept.
+    package init(subject: String, notBefore: Date, notAfter: Date, fingerprint: String, path: String?) {
+        self.subject = subject
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+        self.fingerprint = fingerprint
+        self.path = path
+    }
+
     package var isSelfMade: Bool { path == nil }
 
     /// `sha256:` and the digest of a certificate's DER form as upper-case hex pairs, as both ends send it.

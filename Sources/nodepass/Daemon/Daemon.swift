@@ -59,22 +59,21 @@ struct Daemon {
         let store = try StateStore.open(directory: options.stateDirectory, reset: options.resetsState)
         let identity = try DaemonIdentity(store: store)
         let credentials = try Self.credentials(options, store: store)
-        let events = try EventHub(store: store)
+        let streams = try EventStreams(store: store, renderer: EventView.payload)
         let group = MultiThreadedEventLoopGroup.singleton
         let tunnelEnvironment = TunnelEnvironment(variables: environment)
         engine = TunnelEngine(group: group, environment: tunnelEnvironment)
         reconciler = try TunnelReconciler(
             store: store,
-            identity: identity,
             host: engine,
-            hub: events,
-            defaults: options.defaults,
-            renderer: EventView.payload,
-            noticeRenderer: NoticeView.payload,
-            logger: logger,
-            expectsManifest: reading != nil,
-            prune: options.isPruning,
-            reportInterval: tunnelEnvironment.reportInterval
+            streams: streams,
+            settings: ReconcilerSettings(
+                defaults: options.defaults,
+                expectsManifest: reading != nil,
+                prune: options.isPruning,
+                reportInterval: tunnelEnvironment.reportInterval,
+                logger: logger
+            )
         )
         history = HistoryRecorder(store: store, host: engine, logger: logger)
         if let reading { await reconciler.declare(reading) }
@@ -88,7 +87,7 @@ struct Daemon {
             parts: APIApplication.Parts(
                 reconciler: reconciler,
                 identity: identity,
-                events: events,
+                events: streams.instances,
                 manifestReader: reader,
                 watcher: watcher,
                 facts: Self.facts(options),

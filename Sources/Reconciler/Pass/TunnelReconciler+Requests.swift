@@ -7,7 +7,7 @@ extension TunnelReconciler {
     /// The answer has no status yet: the next pass starts it.
     package func create(_ request: CreateRequest) throws(MutationError) -> Instance {
         var generator = SystemRandomNumberGenerator()
-        let record = try state.created(request, defaults: defaults, now: now(), using: &generator)
+        let record = try state.created(request, defaults: settings.defaults, now: settings.now(), using: &generator)
         return try commit(record, "instance created", by: request.by, dryRun: request.dryRun)
     }
 
@@ -17,9 +17,8 @@ extension TunnelReconciler {
         _ patch: InstancePatch,
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
-        let status = host.status(of: id)
-        let isFailing = status?.phase.isFailing ?? false
-        var record = try state.patched(id, patch, context, isFailing: isFailing, now: now())
+        let isFailing = host.status(of: id)?.phase.isFailing ?? false
+        var record = try state.patched(id, patch, context, isFailing: isFailing, now: settings.now())
         let resets = patch.action == .reset
         if resets { record.traffic = Traffic() }
         return try commit(record, "instance changed", by: context.by, dryRun: context.dryRun, resets: resets)
@@ -31,7 +30,7 @@ extension TunnelReconciler {
         url: String,
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
-        let record = try state.replaced(id, url: url, defaults: defaults, context, now: now())
+        let record = try state.replaced(id, url: url, defaults: settings.defaults, context, now: settings.now())
         return try commit(record, "instance URL replaced", by: context.by, dryRun: context.dryRun)
     }
 
@@ -39,10 +38,9 @@ extension TunnelReconciler {
     @discardableResult
     package func delete(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> Instance {
         guard let last = instance(id) else { throw .notFound }
-        let record = try state.deleted(id, context, now: now())
+        let record = try state.deleted(id, context, now: settings.now())
         guard !context.dryRun else { return last }
-        try save(record, overriding(record))
-        keep(record, "instance deleted", by: context.by)
+        try store(record, overriding(record), "instance deleted", by: context.by)
         return last
     }
 
@@ -52,7 +50,7 @@ extension TunnelReconciler {
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
         let record = try state.released(id, context)
-        let notice = ReconcileNotice.release(subject(id), .request, by: context.by)
+        let notice = ReconcileNotice.release(state.subject(id), .request, by: context.by)
         return try commit(record, "override released", by: context.by, dryRun: context.dryRun, notice: notice)
     }
 
@@ -64,38 +62,32 @@ extension TunnelReconciler {
         resets: Bool = false,
         notice: ReconcileNotice? = nil
     ) throws(MutationError) -> Instance {
-        let status = host.status(of: record.id)
         if !dryRun, resets || state.records[record.id] != record {
-            try save(record, notice ?? overriding(record))
-            if resets {
-                folded[record.id] = status?.traffic
-                owesUpdate.insert(record.id)
-            }
-            keep(record, message, by: author)
+            try store(record, notice ?? overriding(record), message, by: author, resets: resets)
         }
         guard let desired = DesiredInstance(record) else { throw .notFound }
-        let traffic = dryRun ? record.traffic : total(record.id, status)
-        return desired.instance(status: status, traffic: traffic)
+        let status = host.status(of: record.id)
+        return desired.instance(status: status, traffic: dryRun ? record.traffic : total(record.id, status))
     }
 
-    private func save(_ record: InstanceRecord, _ notice: ReconcileNotice?) throws(MutationError) {
+    private func store(
+        _ record: InstanceRecord,
+        _ notice: ReconcileNotice?,
+        _ message: Logger.Message,
+        by author: String,
+        resets: Bool = false
+    ) throws(MutationError) {
         do throws(StateStoreError) {
-            notices.publish(try store.save([record], events: notice.map { [draft($0)] } ?? []))
+            try commit(record, notice, resets: resets)
         } catch {
             throw .storage(error)
         }
+        settings.logger.info(message, metadata: ["tunnel": "\(state.label(record.id))", "peer": "\(author)"])
     }
 
-    /// What is told when a mutation has put an override over a declaration.
+    /// The notice of a mutation that has put an override over a declaration.
     private func overriding(_ record: InstanceRecord) -> ReconcileNotice? {
         guard let override = record.override, override != state.records[record.id]?.override else { return nil }
-        return .override(subject(record.id), override)
-    }
-
-    private func keep(_ record: InstanceRecord, _ message: Logger.Message, by author: String) {
-        state.put(record)
-        unsaved.remove(record.id)
-        logger.info(message, metadata: ["tunnel": "\(label(record.id))", "peer": "\(author)"])
-        wake()
+        return .override(state.subject(record.id), override)
     }
 }

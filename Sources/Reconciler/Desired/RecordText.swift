@@ -1,8 +1,18 @@
 import Config
 import FoundationEssentials
 
-/// The small values that stand in one column each, as text a person can read.
-enum StoredText {
+/// The small values of a record as text: in one column each of the store, and in fingerprints.
+enum RecordText {
+    static func json(_ value: some Encodable) -> String {
+        // The stored types are made of texts and finite numbers: encoding them cannot fail.
+        (try? JSONEncoder().encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "null"
+    }
+
+    /// Nil for a column without a value, or with one that only another version can read.
+    static func value<Value: Decodable>(_ type: Value.Type, _ text: String?) -> Value? {
+        text.flatMap { try? JSONDecoder().decode(type, from: Data($0.utf8)) }
+    }
+
     static func json(_ tags: [String: String]) -> String {
         let members = tags.sorted { $0.key < $1.key }.map { JSONValue.Member($0.key, .string($0.value)) }
         return JSONValue.object(members).compactText
@@ -13,6 +23,10 @@ enum StoredText {
             "sid": .string(peer.sid), "type": .string(peer.type), "alias": .string(peer.alias),
         ])
         return members.compactText
+    }
+
+    static func members(_ peer: PeerLabel) -> [String: String] {
+        ["sid": peer.sid, "type": peer.type, "alias": peer.alias]
     }
 
     static func json(_ paths: Set<String>) -> String {
@@ -27,9 +41,10 @@ enum StoredText {
         (try? JSONDecoder().decode([String: String].self, from: Data(text.utf8))) ?? [:]
     }
 
-    static func peer(_ text: String) -> PeerLabel {
-        let members = tags(text)
-        return PeerLabel(sid: members["sid"] ?? "", type: members["type"] ?? "", alias: members["alias"] ?? "")
+    static func peer(_ text: String) -> PeerLabel { peer(tags(text)) }
+
+    static func peer(_ members: [String: String]) -> PeerLabel {
+        PeerLabel(sid: members["sid"] ?? "", type: members["type"] ?? "", alias: members["alias"] ?? "")
     }
 
     static func text(_ location: SourceLocation) -> String {

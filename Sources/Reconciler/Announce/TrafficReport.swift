@@ -1,0 +1,34 @@
+import FoundationEssentials
+import Tunnel
+
+/// The figures of one instance at the moment they were reported.
+struct TrafficReport: Sendable, Hashable {
+    /// Longest silence about a running instance: dashboards take five minutes without an event for a lost one.
+    static let idleSeconds = 60.0
+
+    /// What makes a report worth sending.
+    private struct Figures: Hashable {
+        let traffic: Traffic
+        let tcpConnections: Int
+        let udpSessions: Int
+        let poolIdle: Int
+    }
+
+    private let time: Date
+    private let figures: Figures
+
+    init(_ status: TunnelStatus, time: Date) {
+        self.time = time
+        figures = Figures(
+            traffic: status.traffic,
+            tcpConnections: status.tcpConnections,
+            udpSessions: status.udpSessions,
+            poolIdle: status.poolIdle
+        )
+    }
+
+    func isDue(after last: TrafficReport?) -> Bool {
+        guard let last else { return true }
+        return last.figures != figures || time.timeIntervalSince(last.time) >= Self.idleSeconds
+    }
+}

@@ -1,0 +1,41 @@
+import Config
+import Logging
+import Tunnel
+
+/// The lines of the daemon's log about what the reconciler does.
+extension Logger {
+    func info(_ outcome: DeclareOutcome, revision: String, naming name: (InstanceID) -> String) {
+        info("manifest read", metadata: ["revision": "\(revision)", "changed": "\(outcome.changed.count)"])
+        for id in outcome.overtaken {
+            info("override ended, its declaration was edited", metadata: ["tunnel": "\(name(id))"])
+        }
+        for id in outcome.adopted { info("instance adopted", metadata: ["tunnel": "\(name(id))"]) }
+        for id in outcome.orphaned { info("declaration gone, tunnel kept", metadata: ["tunnel": "\(name(id))"]) }
+        for name in outcome.invalid {
+            error("declaration invalid, the last good one stays", metadata: ["tunnel": "\(name)"])
+        }
+    }
+
+    func info(_ action: ReconcilePlan.Action, naming name: String) {
+        switch action {
+        case .remove: info("removing tunnel", metadata: ["tunnel": "\(name)"])
+        case .stop: info("stopping tunnel", metadata: ["tunnel": "\(name)"])
+        case .run(let desired, let reason, _):
+            info(
+                "applying tunnel",
+                metadata: ["tunnel": "\(name)", "revision": "\(desired.revision)", "reason": "\(reason)"]
+            )
+        }
+    }
+
+    func log(_ step: PhaseTransition, naming name: String) {
+        log(
+            level: step.phase.isFailing ? .warning : .info,
+            "tunnel phase",
+            metadata: [
+                "tunnel": "\(name)", "phase": "\(step.phase.rawValue)", "reason": "\(step.reason?.rawValue ?? "")",
+                "detail": "\(step.message)",
+            ]
+        )
+    }
+}

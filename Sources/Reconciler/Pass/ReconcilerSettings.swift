@@ -1,0 +1,41 @@
+package import FoundationEssentials
+package import Logging
+
+/// What a reconciler gets at its start and never changes: choices, clocks and a logger.
+package struct ReconcilerSettings: Sendable {
+    let defaults: MasterDefaults
+    /// Nothing is done before a manifest has been read, be it a rejected one.
+    let expectsManifest: Bool
+    /// False keeps tunnels that leave the manifest, whatever its policy says (`--no-prune`).
+    let prune: Bool
+    let reportInterval: Duration
+    let clock: any Clock<Duration>
+    /// Time since the start, by `clock`.
+    let uptime: @Sendable () -> Duration
+    let now: @Sendable () -> Date
+    let logger: Logger
+
+    package init(
+        defaults: MasterDefaults = MasterDefaults(),
+        expectsManifest: Bool,
+        prune: Bool = true,
+        reportInterval: Duration = .seconds(5),
+        clock: any Clock<Duration> = ContinuousClock(),
+        now: @escaping @Sendable () -> Date = { Date() },
+        logger: Logger
+    ) {
+        self.defaults = defaults
+        self.expectsManifest = expectsManifest
+        self.prune = prune
+        self.reportInterval = reportInterval
+        self.clock = clock
+        uptime = Self.uptime(of: clock)
+        self.now = now
+        self.logger = logger
+    }
+
+    private static func uptime(of clock: some Clock<Duration>) -> @Sendable () -> Duration {
+        let start = clock.now
+        return { start.duration(to: clock.now) }
+    }
+}

@@ -1,0 +1,113 @@
+package import Config
+import FoundationEssentials
+package import Tunnel
+
+/// Questions about what is and what would be; nothing here changes anything.
+extension TunnelReconciler {
+    /// The stream of instance events.
+    package nonisolated var hub: EventHub { streams.instances }
+    /// The stream of the reconciler's own notices.
+    package nonisolated var notices: EventHub { streams.notices }
+    package nonisolated var logs: LogBook { streams.logs }
+
+    // MARK: Instances
+
+    /// Declared instances by name, then created ones by id; those an override has deleted are not there.
+    package func instances() -> [Instance] {
+        let actual = host.snapshot()
+        return state.ordered.map { $0.instance(status: actual[$0.id], traffic: total($0.id, actual[$0.id])) }
+    }
+
+    package func instance(_ id: InstanceID) -> Instance? {
+        guard let desired = state.desired[id] else { return nil }
+        let status = host.status(of: id)
+        return desired.instance(status: status, traffic: total(id, status))
+    }
+
+    package func details(of id: InstanceID) async throws -> InstanceDetails? {
+        guard let instance = instance(id) else { return nil }
+        return InstanceDetails(
+            instance: instance,
+            fields: state.fields(of: instance),
+            events: try await store.lastEvents(of: id, limit: InstanceDetails.eventLimit, in: .instances),
+            notices: try await store.lastEvents(of: id, limit: InstanceDetails.eventLimit, in: .reconciler)
+        )
+    }
+
+    /// What one tunnel did, step by step, during the last `window`; nil for an unknown instance.
+    package func history(
+        of id: InstanceID,
+        window: Duration
+    ) async throws -> (resolution: HistoryResolution, samples: [HistorySample])? {
+        guard let record = state.records[id] else { return nil }
+        let seconds = window.components.seconds
+        let resolution = HistoryResolution(windowSeconds: seconds)
+        let start = max(
+            Int64(settings.now().timeIntervalSince1970) - seconds,
+            Int64(record.createdAt.timeIntervalSince1970)
+        )
+        return (resolution, try await store.history(of: id, after: start, in: resolution))
+    }
+
+    /// What all tunnels moved during the last `window`.
+    package func historyOverview(window: Duration) async throws -> HistoryOverview {
+        let now = Int64(settings.now().timeIntervalSince1970)
+        return try await store.historyOverview(after: now - window.components.seconds)
+    }
+
+    // MARK: The manifest
+
+    package func status() -> ReconcileStatus { progress }
+
+    /// What this reading would do; nil for one that is rejected.
+    package func plan(_ reading: ManifestReading) -> PlanReport? {
+        guard reading.manifest != nil else { return nil }
+        let after = state.declaring(reading, prune: settings.prune, now: settings.now())
+        return PlanReport(from: state.desired, to: after, actual: host.snapshot())
+    }
+
+    package func declaredLayer() -> DeclaredLayer { DeclaredLayer(state, progress) }
+
+    /// Declared tunnels that are not as the manifest says, those that an override hides among them.
+    package var overriddenCount: Int { state.overridden.count }
+
+    /// The live state as a manifest: starting with it changes nothing.
+    package func export() -> String { state.export(now: settings.now()) }
+
+    // MARK: Waiting
+
+    /// Asks for a pass, and waits until every tunnel is as it should be, has failed, or the time is over.
+    package func settled(within limit: Duration) async -> [AppliedInstance] {
+        let start = settings.uptime()
+        await withDiscardingTaskGroup { group in
+            // Every step of a tunnel wakes a pass, and so do the two moments when time alone changes the verdict.
+            for moment in [min(AppliedInstance.peerPatience, limit), limit] {
+                group.addTask { await self.wake(after: moment) }
+            }
+            wake()
+            await end(of: schedule.current + 1)
+            while true {
+                let elapsed = settings.uptime() - start
+                guard elapsed < limit, hasPending(patience: AppliedInstance.peerPatience - elapsed) else { break }
+                await end(of: schedule.current)
+            }
+            group.cancelAll()
+        }
+        return instances().map { AppliedInstance($0, patience: .zero) }
+    }
+
+    private func hasPending(patience: Duration) -> Bool {
+        instances().contains { AppliedInstance($0, patience: patience).outcome == .pending }
+    }
+
+    /// Returns when this pass, or else a later one, has ended.
+    private func end(of pass: Int) async {
+        await withCheckedContinuation { waiter in
+            if !schedule.wait(for: pass, waiter) { waiter.resume() }
+        }
+    }
+
+    private nonisolated func wake(after moment: Duration) async {
+        if (try? await settings.clock.sleep(for: moment)) != nil { wake() }
+    }
+}
