@@ -149,7 +149,7 @@ test('an edit of the manifest is followed while one looks', async () => {
   await page.until(`${rowOf('Alpha')} && !${rowOf('gamma')}`);
 });
 
-test('a manifest that does not read is shown with its line, and gone once mended', async () => {
+test('a manifest that cannot be read is shown with its line, until it is fixed', async () => {
   writeText('version: 1\ntunnels:\n  alpha: [\n');
   await page.until(`${verdict} === 'Manifest rejected'`);
   await page.until("/:\\d+:\\d+/.test(document.querySelector('#banner .place').textContent)");
@@ -337,7 +337,7 @@ test('the plan shows what files and pasted YAML would change, and what each chan
   await page.until("/:\\d+:\\d+/.test(document.querySelector('.plan-result .diagnostics .place').textContent)");
 });
 
-test('reconciling tells what became of each tunnel', async () => {
+test('reconciling shows the outcome of each tunnel', async () => {
   await page.press('Files on disk', '.plan');
   await page.until("document.querySelector('.plan-summary b')?.textContent === 'Nothing to do'");
   await page.press('Reconcile now');
@@ -379,14 +379,14 @@ test('the export is a file', async () => {
 
 test('light and dark follow the system until one is chosen, which is remembered', async () => {
   const lightness = `parseInt(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])`;
-  await page.colours('dark');
+  await page.colors('dark');
   assert.ok(await page.evaluate(lightness) < 40);
   await page.until("document.getAnimations().every((one) => one.playState !== 'running')");
   await picture('dark');
   await page.click('#theme');
   assert.ok(await page.evaluate(lightness) > 200);
   await page.click('#theme');
-  await page.colours('light');
+  await page.colors('light');
   await page.reload();
   await page.until(rowOf('Alpha'));
   assert.ok(await page.evaluate(lightness) < 40);
@@ -479,7 +479,7 @@ setTimeout(() => {
 
 browser = await Browser.launch();
 page = await browser.open(1440, 900);
-await page.colours('light');
+await page.colors('light');
 let failures = 0;
 for (const [name, run] of tests) {
   const started = performance.now();

@@ -136,7 +136,7 @@ export class Page {
     await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: isTouch });
   }
 
-  async colours(scheme) {
+  async colors(scheme) {
     await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
   }
 
@@ -177,7 +177,7 @@ export class Page {
     }
   }
 
-  /** Clicks the middle of an element with the mouse, as a reader would; `js:` stands before an expression. */
+  /** Clicks the middle of an element with the mouse, as a reader would; `js:` begins an expression. */
   async click(selector) {
     const isExpression = selector.startsWith('js:');
     const node = isExpression ? selector.slice(3) : `document.querySelector(${JSON.stringify(selector)})`;

@@ -91,7 +91,8 @@ struct APITLSTests {
         try await daemon.stop()
     }
 
-    /// Connects until the daemon presents another certificate: a connection has the files looked at, once a second.
+    /// Connects until the daemon presents another certificate: a connection has the files looked
+    /// at, once a second.
     private func changed(_ daemon: Daemon, from before: String) async throws -> String {
         while true {
             let now = try await presented(daemon)
@@ -103,7 +104,7 @@ struct APITLSTests {
         while try !daemon.log.contains(text) { _ = try await presented(daemon) }
     }
 
-    @Test("a client that speaks plain HTTP is told so")
+    @Test("a client that speaks plain HTTP gets an answer that says so")
     func plain() async throws {
         let daemon = try await Daemon.start(manifest: Self.manifest, arguments: ["--tls", "self-signed"])
         let port = try #require(Int(daemon.address.split(separator: ":").last ?? ""))
@@ -114,7 +115,7 @@ struct APITLSTests {
         try await daemon.stop()
     }
 
-    @Test("files that can not be used end the start with what is wrong", arguments: [true, false])
+    @Test("files that cannot be used stop the start, with the reason", arguments: [true, false])
     func unusable(_ exists: Bool) async throws {
         let directory = try TemporaryDirectory()
         if exists { _ = try directory.write("no certificate", to: "a.crt") }
@@ -126,7 +127,7 @@ struct APITLSTests {
         #expect(finished.errors.contains("TLS of the API: certificate \(directory.path)/a.crt"))
     }
 
-    @Test("without TLS a daemon that listens for other machines warns of it, with TLS it does not")
+    @Test("the log warns when other machines can reach the API without TLS, and not with TLS")
     func warning() async throws {
         let warning = "Other machines can reach the API without TLS"
         let open = try await Daemon.start(manifest: Self.manifest, listen: "0.0.0.0:0")

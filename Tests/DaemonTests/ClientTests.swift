@@ -59,7 +59,7 @@ struct ClientTests {
         #expect(client.output == "ok\n")
     }
 
-    @Test("a created, stopped, replaced and deleted instance is told as create, update and delete, in this order")
+    @Test("a created, stopped, replaced and deleted instance sends create, update and delete, in this order")
     func lifeByREST() async throws {
         let server = try await EchoServer.start()
         let ports = try FreePorts.take(2)

@@ -58,7 +58,7 @@ struct CommandTests {
         #expect(try String(contentsOf: committed, encoding: .utf8) == finished.output)
     }
 
-    @Test("get and key speak to the running daemon")
+    @Test("get and key use the running daemon")
     func get() async throws {
         let server = try await EchoServer.start()
         let port = try FreePorts.one()
@@ -78,7 +78,7 @@ struct CommandTests {
         try await daemon.stop()
     }
 
-    @Test("a state that can not be read is moved aside, and nothing starts until it is said")
+    @Test("a state that cannot be read is renamed, and no daemon starts without --reset-state")
     func unreadableState() async throws {
         let directory = try TemporaryDirectory()
         let state = directory.path + "/state"

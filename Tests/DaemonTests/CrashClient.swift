@@ -7,9 +7,9 @@ struct CrashJournal: Sendable {
     /// Stored events, in the order they came.
     var events: [EventBlock] = []
     var acknowledged = 0
-    /// The newest edit that the daemon has told of.
+    /// The newest edit that the daemon has announced.
     var newestEdit = 0
-    /// Of the declared tunnels it has told of.
+    /// Of the declared tunnels it has announced.
     var ids: [String: String] = [:]
     var isKilled = false
 
@@ -23,7 +23,7 @@ struct CrashJournal: Sendable {
     }
 }
 
-/// Clients that change one daemon at random until it dies, and note what it has told them.
+/// Clients that change one daemon at random until it dies, and record what it has answered.
 struct CrashClient: Sendable {
     /// Created tunnels at once.
     private static let createdLimit = 12

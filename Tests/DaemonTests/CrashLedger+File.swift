@@ -11,9 +11,9 @@ struct ManifestEdit: Sendable {
     /// Nil for a tunnel that leaves.
     let changes: [String: Declaration?]
 
-    /// A part of the text, as it stands in a file that is being written; never a manifest by itself.
+    /// A part of the text, as it is in a file that is being written; never a manifest by itself.
     func beginning(_ fraction: Double) -> String {
-        // The text is one mapping in braces: without the last one it does not read.
+        // The text is one mapping in braces: without the last one it cannot be read.
         let length = Int(Double(text.utf8.count - 2) * fraction)
         return String(decoding: text.utf8.prefix(length), as: UTF8.self)
     }

@@ -46,10 +46,12 @@ enum TunnelMutation: Sendable {
     case release
 }
 
-/// What a client knows of the daemon's tunnels: from what was answered to it, and from the file it has written.
+/// What a client knows of the daemon's tunnels: from what was answered to it, and from the file it
+/// has written.
 ///
-/// A value without a daemon. Whoever changes a tunnel claims it first, so that each has one change under way at most: when
-/// the daemon dies, that one may have happened or not, and everything else must be as it was acknowledged.
+/// A value without a daemon. A client claims a tunnel before it changes it, so that each has one
+/// change under way at most: when the daemon dies, that one may have happened or not, and
+/// everything else must be as it was acknowledged.
 struct CrashLedger: Sendable {
     enum Key: Hashable, Comparable, Sendable {
         case declared(name: String)
@@ -99,7 +101,8 @@ struct CrashLedger: Sendable {
         }
     }
 
-    /// Declared throughout and changed with every edit, so that its alias tells which one has been applied.
+    /// Declared throughout and changed with every edit, so that its alias shows which one has been
+    /// applied.
     static let canary = "canary"
 
     var entries: [Key: Entry] = [:]
@@ -154,7 +157,7 @@ struct CrashLedger: Sendable {
         entries[key] = entry.declared == nil && facts.isDeleted ? nil : entry
     }
 
-    /// One that the daemon is asked to create; it is not there before.
+    /// One that the daemon is asked to create; it does not exist before.
     mutating func ask(for facts: TunnelFacts) {
         var absent = facts
         absent.isDeleted = true
@@ -177,7 +180,7 @@ struct CrashLedger: Sendable {
 
     // MARK: After a new start
 
-    /// Compares with what the daemon shows, takes that over, and says what can not be.
+    /// Compares with what the daemon shows, adopts that, and reports what cannot be.
     mutating func settle(_ rows: [InstanceView], masterAlias shown: String) -> [String] {
         var problems: [String] = []
         if shown != masterAlias, shown != pendingMasterAlias {

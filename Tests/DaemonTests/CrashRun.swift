@@ -80,7 +80,8 @@ struct CrashRun {
         _ = try await daemon.end()
     }
 
-    /// Lets clients at the daemon, kills it at a random moment, and returns the stored events it has told of.
+    /// Lets clients at the daemon, kills it at a random moment, and returns the stored events it
+    /// has sent.
     private mutating func disturb(_ daemon: Daemon) async throws -> [EventBlock] {
         let client = CrashClient(daemon: daemon, ledger: ledger, ports: ports, place: place)
         let newsUntilKill = Int.random(in: Self.newsUntilKill, using: &random)
@@ -163,8 +164,10 @@ struct CrashRun {
             living[id] = event.kind != .delete
         }
         let present = try store.instances().records.filter { !$0.departing && $0.override?.deleted != true }.map(\.id)
-        let told = living.filter(\.value).keys.sorted()
-        guard first > 1 || told == present.sorted() else { throw Lost("\(present) live, and told were \(told)") }
+        let announced = living.filter(\.value).keys.sorted()
+        guard first > 1 || announced == present.sorted() else {
+            throw Lost("\(present) live, and announced were \(announced)")
+        }
     }
 }
 

@@ -6,9 +6,10 @@ import NIOPosix
 import TestSupport
 import Testing
 
-/// The built binary, running on a manifest in a directory of its own; its API is reached over its Unix socket.
+/// The built binary as a process, on a manifest in its own directory; tests use its Unix socket.
 ///
-/// Nothing polls: the daemon says that it is ready by sd_notify, and everything after that is an event of its stream.
+/// Nothing polls: the daemon reports by sd_notify that it is ready, and everything later is an
+/// event.
 final class Daemon: Sendable {
     let directory: TemporaryDirectory
     private let process: RunningProcess
@@ -91,7 +92,8 @@ final class Daemon: Sendable {
         }
     }
 
-    /// Replaces the manifest as an editor does: a new file renamed over the old one, or the same one written over.
+    /// Replaces the manifest as an editor does: a new file renamed over the old one, or the same
+    /// one written over.
     func edit(_ manifest: String, atomically: Bool = true) throws {
         try manifest.write(toFile: manifestPath, atomically: atomically, encoding: .utf8)
     }
@@ -112,7 +114,8 @@ final class Daemon: Sendable {
     @discardableResult
     func request(_ method: String, _ path: String, _ body: String? = nil) async throws -> Answer {
         var request = makeRequest(method, path, body)
-        // A connection kept from the daemon before would be answered by nobody when the next one has its socket.
+        // A kept connection would lead to a daemon that has ended, when the next one has its
+        // socket.
         request.headers.add(name: "connection", value: "close")
         let response = try await client.execute(request, timeout: .seconds(20))
         let buffer = try await response.body.collect(upTo: 64 << 20)
@@ -136,7 +139,7 @@ final class Daemon: Sendable {
         try await instances().first { $0.name == name }
     }
 
-    /// The tunnel once it is as the condition says, now or later; the event stream tells.
+    /// Waits on the event stream until the tunnel satisfies the condition.
     @discardableResult
     func tunnel(_ name: String, where condition: (InstanceView) -> Bool) async throws -> InstanceView {
         var events = try await events().makeAsyncIterator()
@@ -151,7 +154,8 @@ final class Daemon: Sendable {
         try await request("GET", "/api/v1/instances").decode([InstanceView].self).first { $0.id == "********" }?.url
     }
 
-    /// The event stream from this moment on, where the first elements are the `initial` batch, or from after an event.
+    /// The event stream from this moment on, where the first elements are the `initial` batch, or
+    /// from after an event.
     func events(after id: Int64? = nil) async throws -> EventStream {
         let path = "/api/v1/events" + (id.map { "?lastEventId=\($0)" } ?? "")
         let response = try await client.execute(makeRequest("GET", path, nil), deadline: .distantFuture)

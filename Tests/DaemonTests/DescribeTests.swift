@@ -8,7 +8,7 @@ struct DescribeTests {
         try await RunningProcess.run(["describe", name, "--state-dir", daemon.stateDirectory])
     }
 
-    @Test("both ends of a tunnel are told with their way, figures and certificate, and without the key")
+    @Test("both ends of a tunnel are described with direction, figures and certificate, and without the key")
     func twoEnds() async throws {
         let target = try await EchoServer.start()
         let ports = try FreePorts.take(2)

@@ -1,4 +1,5 @@
-/// One way in for users, and the tunnel or the pair of tunnels behind it, as the manifest declares them.
+/// One way in for users, and the tunnel or the pair of tunnels behind it, as the manifest declares
+/// them.
 struct LiveLane: Sendable {
     enum Kind: Sendable {
         case single
@@ -12,7 +13,7 @@ struct LiveLane: Sendable {
     let kind: Kind
     /// The port users connect to.
     var entry: Int
-    /// Where the ends of a pair meet.
+    /// The tunnel address of a pair.
     var meeting: Int
     /// Which echo server it leads to.
     var server: Int

@@ -9,7 +9,7 @@ struct LiveSoak {
     }
 
     /// The newest word of a tunnel in the event stream.
-    private struct Told: Sendable {
+    private struct Announced: Sendable {
         var edit: Int
         var isGone: Bool
     }
@@ -37,7 +37,7 @@ struct LiveSoak {
     private let streamServers: [EchoServer]
     private let datagramServers: [DatagramEchoServer]
     private let users: [LiveUsers]
-    private let told = Awaited<[String: Told]>([:])
+    private let announced = Awaited<[String: Announced]>([:])
     private var lanes: [LiveLane]
     private var random: SeededRandom
 
@@ -72,7 +72,8 @@ struct LiveSoak {
         )
     }
 
-    /// One mapping in braces, so that a part of it, seen while it is written, never reads as a manifest.
+    /// One mapping in braces, so that a part of it, seen while it is written, never reads as a
+    /// manifest.
     private static func manifest(
         _ lanes: [LiveLane],
         _ streamServers: [EchoServer],
@@ -119,8 +120,8 @@ struct LiveSoak {
     private func follow(_ stream: EventStream) async throws {
         for try await event in stream {
             guard let instance = event.instance, let name = instance.name else { continue }
-            let news = Told(edit: Int(instance.meta.tags["edit"] ?? "") ?? 0, isGone: event.type == "delete")
-            told.change { $0[name] = news }
+            let news = Announced(edit: Int(instance.meta.tags["edit"] ?? "") ?? 0, isGone: event.type == "delete")
+            announced.change { $0[name] = news }
         }
     }
 
@@ -141,8 +142,8 @@ struct LiveSoak {
 
     private func hear(of lane: LiveLane, edit number: Int) async throws {
         for name in lane.names {
-            try await told.wait(for: "edit \(number) of \(name)") { told -> Bool? in
-                guard let news = told[name] else { return nil }
+            try await announced.wait(for: "edit \(number) of \(name)") { announced -> Bool? in
+                guard let news = announced[name] else { return nil }
                 let isTold = lane.isDeclared ? news.edit == number && !news.isGone : news.isGone
                 return isTold ? true : nil
             }
@@ -160,7 +161,8 @@ struct LiveSoak {
             for name in lane.names {
                 let phase = progress.tunnels.first { $0.name == name }?.phase
                 guard !wanted.contains(phase ?? "") else { continue }
-                // Only two ends have somebody else to find; every listener is what it should be after this one pass.
+                // Only two ends have somebody else to find; every listener is what it should be
+                // after this one pass.
                 guard lane.isPair else { throw Disturbed(description: "\(name) is \(phase ?? "gone") after \(edit)") }
                 try await daemon.tunnel(name) { wanted.contains($0.phase ?? "") }
             }
@@ -175,7 +177,8 @@ struct LiveSoak {
         throw Disturbed(description: "\(when)\n\(problems.joined(separator: "\n"))")
     }
 
-    /// Once everybody has left, the daemon has counted every byte; only of connections that were cut nobody knows.
+    /// Once everybody has left, the daemon has counted every byte; only of connections that were
+    /// cut nobody knows.
     private func checkCounters() async throws {
         let deadline = ContinuousClock.now + Self.farewellLimit
         var rows: [InstanceView]

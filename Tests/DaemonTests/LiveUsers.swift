@@ -3,9 +3,11 @@ import NIOCore
 import NIOPosix
 import TestSupport
 
-/// The users of one lane: one who stays and talks all the time, and others who come, say something and go.
+/// The users of one lane: one who stays and talks all the time, and others who come, say something
+/// and go.
 ///
-/// They judge what happens to them by what the edits under way meanwhile may do; everything else is a problem.
+/// They judge what happens to them by what the edits under way meanwhile may do; everything else is
+/// a problem.
 final class LiveUsers: Sendable {
     /// Bytes through the lane's tunnel since it was declared.
     struct Tally: Sendable {
@@ -150,8 +152,9 @@ final class LiveUsers: Sendable {
 
     /// An edit of the lane is about to be written.
     func brace(for effects: LiveEffects) async throws {
-        await turnstile.hurry(number)
-        // A datagram session does not outlive its listener, and bytes that go to either lane can not be counted.
+        await turnstile.prioritize(number)
+        // A datagram session does not outlive its listener, and bytes that go to either lane cannot
+        // be counted.
         let pausesAll = isDatagrams && effects.contains(.drains)
         if pausesAll || effects.contains(.handsOver) {
             state.change { state in
@@ -192,7 +195,7 @@ final class LiveUsers: Sendable {
             let isThere = state.present == shift && (shift == nil || state.echoes > echoes)
             return isThere || !state.problems.isEmpty ? true : nil
         }
-        await turnstile.takeTime(number)
+        await turnstile.endPriority(number)
     }
 
     /// Everybody leaves.

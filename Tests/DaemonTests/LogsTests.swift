@@ -8,7 +8,7 @@ struct LogsTests {
         try await RunningProcess.run(["logs"] + arguments + ["--state-dir", daemon.stateDirectory])
     }
 
-    @Test("shows what a tunnel said, newest last and without colours where nobody looks")
+    @Test("prints a tunnel's lines, newest last, and without colors when output is not a terminal")
     func recent() async throws {
         let target = try await EchoServer.start()
         let port = try FreePorts.one()
@@ -16,7 +16,8 @@ struct LogsTests {
         let id = try #require(try await daemon.instance(named: "web")?.id)
         #expect(try await daemon.request("PATCH", "/api/v1/instances/\(id)", #"{"action":"restart"}"#).status == 200)
         var following = try await FollowedProcess.start(["logs", "-f", "web", "--state-dir", daemon.stateDirectory])
-        // Once stopped and started again it has said so, and what the API gives is complete up to there.
+        // Once stopped and started again it has said so, and what the API gives is complete up to
+        // there.
         for _ in 0..<2 { _ = try #require(await following.line(with: /Client started: client:/)) }
         let finished = try await Self.logs(["web", "--tail", "1"], on: daemon)
         #expect(finished.code == 0)

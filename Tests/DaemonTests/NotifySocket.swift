@@ -1,9 +1,10 @@
 @preconcurrency import Dispatch
 import Glibc
 
-/// The socket that systemd would listen on: tells when a daemon says READY=1.
+/// The socket that systemd would listen on: waits until a daemon reports READY=1.
 ///
-/// A plain socket, because NIO does not take datagrams from senders without a name, which sd_notify's are.
+/// A plain socket, because NIO does not take datagrams from senders without a name, which
+/// sd_notify's are.
 struct NotifySocket: Sendable {
     struct NeverReady: Error {
         let exitCode: Int32

@@ -171,7 +171,7 @@ struct OperatorTests {
         try await daemon.stop()
     }
 
-    @Test("describe tells each key with its line, what an override changed, and nothing that came from a reference")
+    @Test("describe shows each key with its line, what an override changed, and no value from a reference")
     func describe() async throws {
         let server = try await EchoServer.start()
         let port = try FreePorts.one()
@@ -190,15 +190,15 @@ struct OperatorTests {
         let daemon = try await Daemon.start(manifest: manifest, environment: ["NP_TEST_TARGET": secret])
         #expect(try await Self.nodepass("stop", "web", on: daemon).code == 0)
         try await daemon.tunnel("web") { $0.phase == "stopped" }
-        let told = try await Self.nodepass("describe", "web", on: daemon)
+        let described = try await Self.nodepass("describe", "web", on: daemon)
         for line in [
             /Spec: +role +client +.*tunnels\.yaml:5/, /\ +limits\.rate +5Mbps +.*tunnels\.yaml:9/,
             /\ +drain +2s +.*tunnels\.yaml:2/, /\ +target +•+ +.*tunnels\.yaml:8/, /\ +state +stopped/,
             /Override: +state stopped/, /Events: +[-0-9]+T[:0-9]+Z .*/, /\ +[-0-9]+T[:0-9]+Z  override/,
         ] {
-            #expect(Self.lines(told).contains { $0.wholeMatch(of: line) != nil }, "\(told.output)")
+            #expect(Self.lines(described).contains { $0.wholeMatch(of: line) != nil }, "\(described.output)")
         }
-        #expect(!told.output.contains(secret))
+        #expect(!described.output.contains(secret))
         let plan = try await Self.nodepass("plan", "--json", on: daemon)
         let layer = try await daemon.request("GET", "/api/v1/manifest").text
         #expect(!plan.output.contains(secret) && !layer.contains(secret))

@@ -1,10 +1,12 @@
-/// Lets a few through at a time, in the order they came, except those who are in a hurry.
+/// Lets a few tasks through at a time, in the order of their arrival; groups with priority do not
+/// wait.
 ///
-/// Keeps a crowd of users at work without filling the machine, so that whom a test looks at need not wait for the others.
+/// Many users work without filling the machine, and those that a test looks at do not wait for the
+/// others.
 actor Turnstile {
     private var free: Int
     private var queue: [(group: Int, turn: CheckedContinuation<Void, Never>)] = []
-    private var hurried: Set<Int> = []
+    private var prioritized: Set<Int> = []
 
     init(width: Int) {
         free = width
@@ -18,7 +20,7 @@ actor Turnstile {
     }
 
     private func enter(_ group: Int) async {
-        if free > 0 || hurried.contains(group) {
+        if free > 0 || prioritized.contains(group) {
             free -= 1
         } else {
             await withCheckedContinuation { queue.append((group, $0)) }
@@ -30,14 +32,14 @@ actor Turnstile {
         if free > 0, !queue.isEmpty { admit(0) }
     }
 
-    /// The group waits no longer, until it is told to take its time.
-    func hurry(_ group: Int) {
-        hurried.insert(group)
+    /// Gives the group priority until `endPriority`.
+    func prioritize(_ group: Int) {
+        prioritized.insert(group)
         while let index = queue.firstIndex(where: { $0.group == group }) { admit(index) }
     }
 
-    func takeTime(_ group: Int) {
-        hurried.remove(group)
+    func endPriority(_ group: Int) {
+        prioritized.remove(group)
     }
 
     /// May take the count below zero: then more leave before others enter.

@@ -190,7 +190,7 @@ struct TwoEndedTests {
 
     // MARK: Certificates
 
-    @Test("certificate files that can not be used mean failed with CertificateInvalid, and the message names the file")
+    @Test("certificate files that cannot be used mean failed with CertificateInvalid, and the message names the file")
     func badCertificates() async throws {
         let ports = try FreePorts.take(2)
         let server = try Example.tls(tunnel: ports[0], users: ports[1], target: ports[1]).server

@@ -49,7 +49,7 @@ def environment():
         try:
             venv.create(place, with_pip=True)
         except subprocess.CalledProcessError:
-            sys.exit("fuzz: python3 can not make virtual environments here: install python3-venv, or run `make test-deps`")
+            sys.exit("fuzz: python3 cannot make virtual environments here: install python3-venv, or run `make test-deps`")
         pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--requirement", REQUIREMENTS], check=True)
         (place / "complete").touch()
@@ -167,7 +167,7 @@ def has_reached(statuses):
 def has_kept_to_loopback(rows):
     strangers = [row["url"] for row in rows if row["type"] and not LOOPBACK_URL.match(row["url"])]
     if strangers:
-        print(f"fuzz: tunnels to other places than 127.0.0.1; mend hooks.py: {strangers}")
+        print(f"fuzz: tunnels to other places than 127.0.0.1; fix hooks.py: {strangers}")
     return len(rows) > 1 and not strangers
 
 

@@ -137,7 +137,7 @@ def filter_failure(context, failure, case, response):
     if type(failure).__name__ == "IgnoredAuth" and "got `429 " in failure.message:
         return False
     if type(failure).__name__ == "AcceptedNegativeData" and operation_of(case) == "plan":
-        # A tunnel that is declared wrongly is told in the plan's diagnostics, and keeps no other from being planned.
+        # An invalid tunnel is in the plan's diagnostics, and the others are planned.
         if any(diagnostic["severity"] == "error" for diagnostic in response.json()["diagnostics"]):
             return False
         # In YAML 5 and false are texts where a text is wanted, and a word said twice is said; the schema is stricter, for
@@ -177,7 +177,7 @@ def before_call(context, case, kwargs):
     if operation == "pingTarget" and query.get("target"):
         target = query["target"]
         query["target"] = [address(repr(target))] if isinstance(target, list) else address(repr(target))
-    # Tunnels whose other end is missing would let a reconcile wait for as long as it is told to.
+    # Tunnels whose other end is missing would let a reconcile wait until its limit.
     if isinstance(query.get("wait"), str) and DURATION.match(query["wait"]) and not is_negative(case):
         query["wait"] = "50ms"
     # Followed logs never end; they are read like the streams are, and only some of them.

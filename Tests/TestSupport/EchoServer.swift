@@ -1,7 +1,7 @@
 package import NIOCore
 import NIOPosix
 
-/// A TCP server on a port of 127.0.0.1, a free one unless it is told, that treats every connection the same way.
+/// A TCP server on a port of 127.0.0.1, a free one by default, that treats every connection the same way.
 package struct EchoServer: Sendable {
     package enum Manner: Sendable {
         /// Sends back what it gets, as it comes, and ends when the client has.

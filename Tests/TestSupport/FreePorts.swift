@@ -4,7 +4,7 @@ import Synchronization
 /// Ports of 127.0.0.1 that nothing listens on, for daemons whose manifest must name them beforehand.
 ///
 /// They lie below the range the system takes clients' ports from, and each is given out once: a port that a test has let
-/// go stays unused, so that tests running beside it can not answer there.
+/// go stays unused, so that tests running beside it cannot answer there.
 package enum FreePorts {
     package struct Unavailable: Error {}
 

@@ -3,7 +3,7 @@ import FoundationEssentials
 /// State files as Go's `encoding/gob` writes them, with invented content.
 package enum GobFiles {
     /// A NodePass v1.14 master's `nodepass.gob`: the key's row, a running server, a stopped and a running client, and an
-    /// instance in `error` whose URL does not read.
+    /// instance in `error` whose URL cannot be read.
     package static var master: [UInt8] { bytes(masterText) }
     package static let masterKey = "0123456789abcdef0123456789abcdef"
     package static let masterID = "fedcba9876543210"

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A clock that stands still until a test moves it.
+/// A clock that only a test advances.
 package final class ManualClock: Clock, Sendable {
     package struct Instant: InstantProtocol {
         package let offset: Duration

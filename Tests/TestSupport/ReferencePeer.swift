@@ -91,7 +91,7 @@ package final class ReferencePeer: Sendable {
 
     static let controlID = "00000000"
     static let longLineBytes = 1 << 19
-    /// Longer lines of the other side close control, so that it can not fill our memory.
+    /// Longer lines of the other side close control, so that it cannot fill our memory.
     static let lineLimitBytes = 1 << 20
     /// After so many failed dials a client dials no more.
     static let failedDialLimit = 1000

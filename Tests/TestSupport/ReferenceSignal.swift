@@ -46,7 +46,7 @@ package struct ReferenceCodec: Sendable {
         Data(masked(json.utf8)).base64EncodedString() + "\n"
     }
 
-    /// The signal of a line without its newline, or nothing if it can not be read.
+    /// The signal of a line without its newline, or nothing if it cannot be read.
     package func signal(_ line: some Collection<UInt8>) -> ReferenceSignal? {
         guard let bytes = Data(base64Encoded: Data(line)) else { return nil }
         return try? JSONDecoder().decode(ReferenceSignal.self, from: Data(masked(bytes)))

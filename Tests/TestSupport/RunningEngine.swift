@@ -38,7 +38,7 @@ extension TunnelEngine {
         }
     }
 
-    /// Waits, but not for ever, until a tunnel's status or counters satisfy the condition.
+    /// Waits, up to a limit, until a tunnel's status or counters satisfy the condition.
     ///
     /// Counters move without telling and `changes` has one reader, so this looks every millisecond.
     @discardableResult
@@ -98,7 +98,7 @@ extension TunnelSpec {
         return spec
     }
 
-    /// The end of a client that meets a server at a port of 127.0.0.1.
+    /// The client's end, for a server at a port of 127.0.0.1.
     package static func dual(meeting port: Int, target: Int, key: String = "secret") -> TunnelSpec {
         var spec = twoEnded(.client, at: port, target: target, key: key)
         spec.mode = .two

@@ -5,7 +5,7 @@ import FoundationEssentials
 import SwiftASN1
 import X509
 
-/// An authority that signs certificates for tests; nobody trusts it who is not told to.
+/// An authority that signs certificates for tests; only tests trust it.
 package struct TestAuthority: Sendable {
     /// The PEM forms a private key may come in.
     package enum KeyForm: Sendable, CaseIterable {

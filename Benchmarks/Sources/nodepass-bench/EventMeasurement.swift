@@ -10,7 +10,7 @@ struct EventMeasurement {
     let rounds: Int
     let directory: TemporaryDirectory
 
-    /// nodepass alone: an event of others can not be told from a report that repeats it.
+    /// nodepass alone: an event of other programs cannot be distinguished from a report that repeats it.
     func run(_ subjects: [Subject], into results: inout Results) {
         for round in 1...rounds {
             for subject in subjects {

@@ -4,7 +4,7 @@ import Foundation
 /// `nodepass-bench`: one load generator, several subjects in turn, ratios.
 ///
 /// `BenchmarkRun` decides what is measured when, `Loads/` are the measurements, `Subjects/` what is measured,
-/// `Results/` what is told.
+/// `Results/` what is printed.
 @main
 struct NodePassBench: ParsableCommand {
     static let configuration = CommandConfiguration(

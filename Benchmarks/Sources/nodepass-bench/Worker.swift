@@ -10,7 +10,7 @@ final class Worker: Sendable {
 
     private let thread: pthread_t
 
-    /// Starts it; a process that can not start a thread has nothing to measure and ends.
+    /// Starts it; a process that cannot start a thread has nothing to measure and ends.
     init(_ run: @escaping @Sendable () -> Void) {
         var thread = pthread_t()
         let body = Unmanaged.passRetained(Body(run))

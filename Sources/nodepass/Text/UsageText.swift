@@ -15,7 +15,8 @@ enum UsageText {
           nodepass start | stop | restart | reset NAME [--for 30m] | release NAME | create URL | delete NAME
           nodepass key show | key rotate | import nodepass.gob
 
-        A URL takes options, too: --log, --state-dir; with master:// also -f, --tls, --no-prune, --strict, --reset-state.
+        Options may follow a URL: --log and --state-dir, for master:// also -f, --tls, --no-prune,
+        --strict and --reset-state.
         `nodepass help` describes every command and option.
         """
 }

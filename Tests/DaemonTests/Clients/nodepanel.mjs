@@ -114,7 +114,7 @@ const client = await call('/instances', 'POST', {
   url: `client://panel@127.0.0.1:${tunnel}/127.0.0.1:9?log=debug&mode=2&min=2`,
 });
 for (const { id } of [server, client]) assert.match(id, /^[0-9a-f]{8}$/);
-// Colours are stripped by the panel.
+// The panel strips colors.
 const line = await inbox.first('handshake in the log', 25_000, 0, (event) =>
   event.type === 'log' && /handshake as complete in (\d+)ms/.test(event.logs.replace(/\u001b\[[0-9;]*m/g, '')));
 assert.ok([server.id, client.id].includes(line.instance.id));

@@ -176,7 +176,7 @@ assert.equal(first.instance.url, apiKey);
 // --- One write after the other, each waited for on the stream
 
 const known = new Set();
-function told(what, id, mark, matches, limit = 3_000) {
+function announced(what, id, mark, matches, limit = 3_000) {
   return reader.events.first(what, limit, mark, (event) => event.instance?.id === id && matches(event));
 }
 
@@ -187,10 +187,10 @@ async function create(url) {
   const { id, status } = answer.json;
   assert.match(id, /^[0-9a-f]{8}$/);
   assert.equal(status, 'stopped');
-  const row = await told('create', id, mark, (event) => event.type === 'create');
+  const row = await announced('create', id, mark, (event) => event.type === 'create');
   assert.equal(row.instance.url, url);
   known.add(id);
-  await told('running', id, mark, (event) => event.type === 'update' && event.instance.status === 'running');
+  await announced('running', id, mark, (event) => event.type === 'update' && event.instance.status === 'running');
   return id;
 }
 
@@ -206,7 +206,7 @@ async function act(id, action, ...statuses) {
   let mark = reader.events.mark;
   await patch(id, { action });
   for (const status of statuses) {
-    const event = await told(`${action}: ${status}`, id, mark, (event) => event.instance.status === status, 5_000);
+    const event = await announced(`${action}: ${status}`, id, mark, (event) => event.instance.status === status, 5_000);
     mark = reader.events.items.indexOf(event) + 1;
   }
 }
@@ -218,30 +218,30 @@ const id = await create(url);
 
 let mark = reader.events.mark;
 await patch(id, { alias: 'shop' });
-await told('alias', id, mark, (event) => event.instance.alias === 'shop');
+await announced('alias', id, mark, (event) => event.instance.alias === 'shop');
 mark = reader.events.mark;
 await patch(id, { restart: false });
-await told('policy', id, mark, (event) => event.instance.restart === false);
+await announced('policy', id, mark, (event) => event.instance.restart === false);
 await patch(id, { restart: true });
 mark = reader.events.mark;
 await patch(id, { meta: { tags: { group: 'a', '': 'b' } } });
-const tagged = await told('tags', id, mark, (event) => event.instance.meta.tags.group === 'a');
+const tagged = await announced('tags', id, mark, (event) => event.instance.meta.tags.group === 'a');
 assert.deepEqual(tagged.instance.meta.tags, { '': 'b', group: 'a' });
 const sid = randomUUID();
 mark = reader.events.mark;
 await patch(id, { meta: { peer: { sid, type: '0', alias: null } } });
-const bound = await told('peer', id, mark, (event) => event.instance.meta.peer.sid === sid);
+const bound = await announced('peer', id, mark, (event) => event.instance.meta.peer.sid === sid);
 assert.deepEqual(bound.instance.meta, { peer: { sid, type: '0', alias: '' }, tags: { '': 'b', group: 'a' } });
 mark = reader.events.mark;
 await patch(id, { meta: { peer: { sid: '', type: '', alias: '' } } });
-await told('unbinding', id, mark, (event) => event.instance.meta.peer.sid === '');
+await announced('unbinding', id, mark, (event) => event.instance.meta.peer.sid === '');
 
 assert.equal(await exchange(entry, 'x'.repeat(2_000)), 'x'.repeat(2_000));
 const moving = ({ instance }) => instance.tcprx === 2_000 && instance.tcptx === 2_000;
-await told('counters', id, 0, moving, 10_000);
+await announced('counters', id, 0, moving, 10_000);
 mark = reader.events.mark;
 await patch(id, { action: 'reset' });
-await told('reset', id, mark, (event) => event.instance.tcprx === 0 && event.instance.tcptx === 0);
+await announced('reset', id, mark, (event) => event.instance.tcprx === 0 && event.instance.tcptx === 0);
 
 await act(id, 'stop', 'stopped');
 await act(id, 'start', 'running');
@@ -253,7 +253,7 @@ async function replace(id, url) {
   const mark = reader.events.mark;
   const answer = await request('PUT', `/instances/${id}`, { url });
   assert.ok(answer.ok, answer.text);
-  await told('the new URL', id, mark, (event) => event.instance.url === url && event.instance.status === 'running');
+  await announced('the new URL', id, mark, (event) => event.instance.url === url && event.instance.status === 'running');
   const row = (await request('GET', `/instances/${id}`)).json;
   assert.equal(row.url, url);
 }
@@ -284,7 +284,7 @@ for (const end of [server, client]) {
   mark = reader.events.mark;
   await patch(end, { alias: 'pair' });
   await patch(end, { meta: { peer: service } });
-  await told('service', end, mark, (event) => event.instance.meta.peer.sid === service.sid);
+  await announced('service', end, mark, (event) => event.instance.meta.peer.sid === service.sid);
 }
 await reader.events.first('a pooled pair', 10_000, 0, (event) => event.instance?.id === client && event.instance.pool > 0);
 assert.equal(await exchange(users, 'through both ends'), 'through both ends');
@@ -317,8 +317,8 @@ const gone = (await request('DELETE', `/instances/${client}`)).status;
 assert.equal(gone, 204);
 await reader.connect(apiKey);
 await reader.events.first('event of a resumed stream', 10_000, missed, () => true);
-await told('missed update', id, missed, (event) => event.instance.alias === 'renamed meanwhile');
-await told('missed delete', client, missed, (event) => event.type === 'delete');
+await announced('missed update', id, missed, (event) => event.instance.alias === 'renamed meanwhile');
+await announced('missed delete', client, missed, (event) => event.type === 'delete');
 known.delete(client);
 const resumed = reader.events.items.slice(missed);
 assert.deepEqual(resumed.filter((event) => event.type === 'initial').map((event) => event.instance.id), [API_KEY_ID]);
@@ -328,7 +328,7 @@ assert.deepEqual(resumed.filter((event) => event.type === 'initial').map((event)
 for (const id of [...known]) {
   const mark = reader.events.mark;
   assert.equal((await request('DELETE', `/instances/${id}`)).status, 204);
-  const last = await told('delete', id, mark, (event) => event.type === 'delete');
+  const last = await announced('delete', id, mark, (event) => event.type === 'delete');
   assert.equal(last.instance.status, 'stopped');
   assert.equal((await request('DELETE', `/instances/${id}`)).status, 404);
 }

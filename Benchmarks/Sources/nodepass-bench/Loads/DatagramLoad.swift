@@ -22,7 +22,7 @@ struct DatagramLoad {
     /// What is still under way when nothing has arrived for this long is lost.
     private static let quietSeconds = 0.2
     private static let quietLimitSeconds = 2.0
-    private static let greetingAttempts = 5
+    private static let openingAttempts = 5
 
     let size: Int
     let rate: Int
@@ -31,7 +31,7 @@ struct DatagramLoad {
     func run(through deployment: Deployment, to target: UDPTarget) throws -> Outcome {
         let users = try (0..<Self.users).map { _ in try Socket.datagramSender(to: deployment.address) }
         defer { users.forEach { $0.close() } }
-        for user in users { try Self.greet(user) }
+        for user in users { try Self.openSession(user) }
         let run = UInt64.random(in: 1 ... .max)
         target.run.store(run, ordering: .relaxed)
         target.size.store(size, ordering: .relaxed)
@@ -56,15 +56,15 @@ struct DatagramLoad {
     }
 
     /// Opens the user's session, so that its set-up is not measured as loss.
-    private static func greet(_ user: Socket) throws {
-        var greeting = [UInt8](repeating: TCPTarget.echo, count: headerBytes)
-        for _ in 0..<greetingAttempts {
-            let isAnswered = greeting.withUnsafeMutableBytes {
+    private static func openSession(_ user: Socket) throws {
+        var message = [UInt8](repeating: TCPTarget.echo, count: headerBytes)
+        for _ in 0..<openingAttempts {
+            let isAnswered = message.withUnsafeMutableBytes {
                 user.send(UnsafeRawBufferPointer($0)) && user.receive(exactly: $0)
             }
             if isAnswered { return }
         }
-        throw BenchmarkFailure("no answer to \(greetingAttempts) datagrams")
+        throw BenchmarkFailure("no answer to \(openingAttempts) datagrams")
     }
 
     private func send(_ run: UInt64, from users: [Socket], begin: Double) -> Int {

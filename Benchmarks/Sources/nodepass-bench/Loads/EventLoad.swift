@@ -63,7 +63,7 @@ struct EventLoad {
     let rate: Int
     let seconds: Double
 
-    /// Opens the streams, each read until it has told of every tunnel there is; the first is to be read no more.
+    /// Opens the streams, each read until it has had an event of every tunnel; the first is then read no more.
     func subscribe(to api: API) throws -> [Socket] {
         try OpenFiles.allow(subscribers + Self.descriptorsBeside)
         var sockets: [Socket] = []
@@ -137,7 +137,7 @@ private enum EventStream {
     private static let limitBytes = 16 << 20
     private static let timeoutSeconds = 30
 
-    /// Returns when every tunnel, and the row that is the key, has been told of.
+    /// Returns when there was an event of every tunnel, and of the key's row.
     static func open(_ api: EventLoad.API, isNarrow: Bool) throws -> Socket {
         let socket = try Socket.connection(to: api.address, timeout: timeoutSeconds, isNarrow: isNarrow)
         let question = "GET \(EventLoad.API.path)/events HTTP/1.1\r\nHost: localhost\r\nX-API-Key: \(api.key)\r\n\r\n"

@@ -22,7 +22,7 @@ final class EventReader: Sendable {
     private let tally: Mutex<Tally>
     private let worker = Mutex<Worker?>(nil)
 
-    /// Reads `sockets` until it is stopped; marks with a number of `limit` or above are none of this run.
+    /// Reads `sockets` until it is stopped; marks with a number of `limit` or above are not of this run.
     init(_ sockets: [Socket], limit: Int) {
         tally = Mutex(Tally(latencies: Latencies(reserving: 0)))
         let worker = Worker {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A blocking socket of the load generator, to be closed by whoever opens it.
+/// A blocking socket of the load generator, which its owner closes.
 struct Socket: Sendable {
     /// What Linux calls IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, when both ends are known.
     private static let bindAddressNoPort: Int32 = 24
@@ -104,7 +104,7 @@ struct Socket: Sendable {
         }
     }
 
-    /// Wakes whoever is blocked in it.
+    /// Wakes the thread that is blocked in it.
     func shutdown() {
         _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR))
     }

@@ -1,6 +1,6 @@
 /// A subject that runs: where users connect to, and the processes whose cost counts.
 struct Deployment {
-    /// A reference with TLS may take 15 s until its client is told.
+    /// A reference with TLS may take 15 s until its client accepts users.
     private static let readinessSeconds = 30.0
     private static let poolMaximum = 1024
 

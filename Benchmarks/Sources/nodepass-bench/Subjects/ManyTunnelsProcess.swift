@@ -108,7 +108,7 @@ struct ManyTunnelsProcess {
         return status
     }
 
-    /// The key of its API, which nodepass shows to whoever may read its state.
+    /// The key of its API, which nodepass shows to anyone who may read its state.
     func key(_ program: String) throws -> String {
         let show = try ChildProcess(program, ["key", "show", "--state-dir", state], in: directory)
         guard show.succeeds(), let key = show.lastLine else { throw BenchmarkFailure("it does not show its key") }
