@@ -96,7 +96,6 @@ extension Router where Context == APIRequestContext {
     func register(_ resources: [Resource], below prefix: String, auth: APIKeyAuth) {
         for resource in resources {
             let group = self.group(RouterPath(prefix + resource.path))
-            group.add(middleware: CORSHeaders())
             group.add(middleware: ErrorResponses())
             if resource.access == .key { group.add(middleware: auth) }
             let byMethod = Dictionary(grouping: resource.operations, by: \.method).compactMapValues(\.first)

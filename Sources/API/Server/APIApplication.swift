@@ -70,6 +70,7 @@ package struct APIApplication: Sendable {
     package func router(alsoAtDefaultPrefix: Bool = false) -> Router<APIRequestContext> {
         let prefixes = alsoAtDefaultPrefix && prefix != Self.defaultPrefix ? [prefix, Self.defaultPrefix] : [prefix]
         let router = Router(context: APIRequestContext.self)
+        router.add(middleware: CrossOriginMiddleware())
         router.add(
             middleware: UnroutedMiddleware(collectionPaths: Set(prefixes.map { $0 + "/v1/instances/" }))
         )

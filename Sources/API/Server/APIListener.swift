@@ -109,7 +109,7 @@ package struct APIListener: Service {
 
     private var server: HTTPServerBuilder {
         let configuration = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [StalledReader(limit: limits.write)],
+            additionalChannelHandlers: [CrossOriginFields(), StalledReader(limit: limits.write)],
             idleTimeout: limits.idle,
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: APILimits.headerBytes,

@@ -5,7 +5,7 @@ import Logging
 import NIOCore
 import Reconciler
 
-/// The router's outermost layer: what is no route, and what a HEAD may answer.
+/// Answers for paths that no route has, and cuts the body from every answer to a HEAD.
 struct UnroutedMiddleware: RouterMiddleware {
     /// The collection itself, the one path where v1.14 answers a trailing slash with an error of its own.
     let collectionPaths: Set<String>
@@ -37,31 +37,6 @@ struct UnroutedMiddleware: RouterMiddleware {
         response.status = .notFound
         response.headers[.xContentTypeOptions] = "nosniff"
         return response
-    }
-}
-
-/// Puts the CORS fields on every routed answer, and answers preflights without asking for a key.
-struct CORSHeaders: RouterMiddleware {
-    func handle(
-        _ request: Request,
-        context: APIRequestContext,
-        next: @concurrent (Request, APIRequestContext) async throws -> Response
-    ) async throws -> Response {
-        var response = request.method == .options ? Response(status: .ok) : try await next(request, context)
-        response.headers[.accessControlAllowOrigin] = "*"
-        response.headers[.accessControlAllowMethods] = "GET, PATCH, POST, PUT, DELETE, OPTIONS"
-        response.headers[.accessControlAllowHeaders] = allowedHeaders(
-            asked: request.headers[.accessControlRequestHeaders]
-        )
-        response.headers[.accessControlExposeHeaders] = "ETag, Retry-After"
-        return response
-    }
-
-    /// NodePass's four names, to the byte; a preflight that asks for one of ours is told of it too.
-    private func allowedHeaders(asked: String?) -> String {
-        let asked = Set((asked ?? "").lowercased().split { $0 == "," || $0 == " " }.map(String.init))
-        let ours = ["If-Match", "Last-Event-ID"].filter { asked.contains($0.lowercased()) }
-        return (["Content-Type", "Authorization", "X-API-Key", "Cache-Control"] + ours).joined(separator: ", ")
     }
 }
 
