@@ -167,17 +167,21 @@ extension APITag {
 extension Operation.Answer {
     /// What every operation behind the key can answer.
     fileprivate static let keyed = [
-        Operation.Answer(status: 401, text: "No key, or a wrong one", schema: Schema.reference("Error")),
+        Operation.Answer(status: 401, text: "No key, or a wrong one", schema: Schema.reference(ErrorView.self)),
         Operation.Answer(
             status: 429,
             text: "Too many wrong keys from this address; a right one is always let through",
-            schema: Schema.reference("Error"),
+            schema: Schema.reference(ErrorView.self),
             headers: [.retryAfter]
         ),
     ]
     fileprivate static let withBody = [
-        Operation.Answer(status: 408, text: "The body did not arrive in time", schema: Schema.reference("Error")),
-        Operation.Answer(status: 413, text: "The body is over the limit", schema: Schema.reference("Error")),
+        Operation.Answer(
+            status: 408,
+            text: "The body did not arrive in time",
+            schema: Schema.reference(ErrorView.self)
+        ),
+        Operation.Answer(status: 413, text: "The body is over the limit", schema: Schema.reference(ErrorView.self)),
     ]
 }
 

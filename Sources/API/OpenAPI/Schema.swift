@@ -8,13 +8,8 @@ enum Schema {
         ["$ref": .string("#/components/schemas/\(name)")]
     }
 
-    static func list(_ name: String, _ description: String? = nil) -> JSONValue {
-        described(description, ["type": "array", "items": reference(name)])
-    }
-
-    static var components: JSONValue {
-        .object(instances + requests + daemon + histories + reconciling + plans + events + declarations)
-    }
+    /// The schema of a view, by its name among the components.
+    static func reference<View: WireView>(_ view: View.Type) -> JSONValue { reference(View.name) }
 
     // MARK: Texts
 
@@ -115,19 +110,14 @@ enum Schema {
         described(description, ["type": "array", "items": item])
     }
 
-    /// An answer's object: these members and no others; `optional` ones may be missing.
-    static func record(
-        _ description: String,
-        _ members: KeyValuePairs<String, JSONValue>,
-        optional: KeyValuePairs<String, JSONValue> = [:]
-    ) -> JSONValue {
+    /// An answer's object: these members and no others.
+    static func record(_ description: String, _ members: [JSONValue.Member], required: [String]) -> JSONValue {
         var parts: [JSONValue.Member] = [
             .init("description", .string(description)), .init("type", "object"),
-            .init("properties", .object((Array(members) + Array(optional)).map { .init($0.key, $0.value) })),
+            .init("properties", .object(members)),
         ]
-        if !members.isEmpty { parts.append(.init("required", required(members))) }
-        parts.append(.init("additionalProperties", false))
-        return .object(parts)
+        if !required.isEmpty { parts.append(.init("required", names(required))) }
+        return .object(parts + [.init("additionalProperties", false)])
     }
 
     /// A request's object: none of its members has to be there, and unknown ones are ignored.
@@ -135,7 +125,5 @@ enum Schema {
         ["description": .string(description), "type": "object", "properties": .object(members)]
     }
 
-    static func required(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        .array(members.map { .string($0.key) })
-    }
+    static func names(_ names: [String]) -> JSONValue { .array(names.map(JSONValue.string)) }
 }

@@ -32,7 +32,7 @@ struct EventRoutes: Sendable {
                             .init(
                                 status: 200,
                                 text: "`instance` events",
-                                events: [.init(name: "instance", schema: "InstanceEvent")]
+                                events: [.init(name: "instance", schema: EventView.name)]
                             ),
                             .badRequest,
                             .tooManyStreams,
@@ -78,7 +78,7 @@ extension Operation.Answer {
     static let tooManyStreams = Operation.Answer(
         status: 503,
         text: "Too many event streams are open",
-        schema: Schema.reference("Error"),
+        schema: Schema.reference(ErrorView.self),
         headers: [.retryAfter]
     )
 }

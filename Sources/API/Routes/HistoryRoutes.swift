@@ -31,7 +31,11 @@ struct HistoryRoutes: Sendable {
                             "Read what a tunnel moved, in steps of 5 s up to an hour back, of a minute up to a week",
                         parameters: [.window(default: Self.defaultWindow, "up to a week", pattern: Self.windowPattern)],
                         answers: [
-                            .init(status: 200, text: "The steps, oldest first", schema: Schema.reference("History")),
+                            .init(
+                                status: 200,
+                                text: "The steps, oldest first",
+                                schema: Schema.reference(HistoryView.self)
+                            ),
                             .badRequest, .notFound, .unread,
                         ],
                         handler: history
@@ -55,7 +59,7 @@ struct HistoryRoutes: Sendable {
                             .init(
                                 status: 200,
                                 text: "The steps of those that moved anything, 1000 tunnels at most",
-                                schema: Schema.reference("HistoryOverview")
+                                schema: Schema.reference(HistoryOverviewView.self)
                             ),
                             .badRequest, .unread,
                         ],
@@ -72,45 +76,19 @@ struct HistoryRoutes: Sendable {
             throw APIError.instanceNotFound
         }
         return .json(
-            .object([
-                "id": .string(context.instanceID),
-                "step": .int(history.resolution.stepSeconds),
-                "points": .array(history.samples.map(\.view)),
-            ])
+            HistoryView.object(
+                HistoryView.Source(
+                    id: context.instanceID,
+                    stepSeconds: history.resolution.stepSeconds,
+                    samples: history.samples
+                )
+            )
         )
     }
 
     private func overview(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let window = try request.window(default: Self.defaultOverview, longest: APILimits.overviewWindow)
-        let overview = try await reconciler.historyOverview(window: window)
-        let tunnels = overview.tunnels.map { tunnel in
-            JSONValue.object([
-                "id": .string(tunnel.id),
-                "in": .array(tunnel.received.map(JSONValue.bytes)),
-                "out": .array(tunnel.sent.map(JSONValue.bytes)),
-            ])
-        }
-        return .json(
-            .object([
-                "step": .int(HistoryResolution.fine.stepSeconds),
-                "times": .array(overview.times.map(JSONValue.int)),
-                "tunnels": .array(tunnels),
-            ])
-        )
-    }
-}
-
-extension HistorySample {
-    fileprivate var view: JSONValue {
-        .object([
-            "time": .int(time),
-            "tcprx": .bytes(traffic.tcpRx),
-            "tcptx": .bytes(traffic.tcpTx),
-            "udprx": .bytes(traffic.udpRx),
-            "udptx": .bytes(traffic.udpTx),
-            "connections": .int(Int64(connections)),
-            "pool": .int(Int64(pool)),
-        ])
+        return .json(HistoryOverviewView.object(try await reconciler.historyOverview(window: window)))
     }
 }
 

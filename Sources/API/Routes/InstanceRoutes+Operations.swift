@@ -10,7 +10,13 @@ extension InstanceRoutes {
             summary: "List the tunnels and the API key's row",
             details:
                 "The row `********` holds the API key in `url`, the daemon's id in `config`, its alias in `alias`.",
-            answers: [.init(status: 200, text: "All instances, by name, then id", schema: Schema.list("Instance"))],
+            answers: [
+                .init(
+                    status: 200,
+                    text: "All instances, by name, then id",
+                    schema: Schema.array(Schema.reference("Instance"))
+                )
+            ],
             handler: list
         )
     }
@@ -70,7 +76,7 @@ extension InstanceRoutes {
                     schema: Schema.reference("InstanceStoryAnswer"),
                     headers: [.etag]
                 ),
-                .init(status: 400, text: "There is no id in the path", schema: Schema.reference("Error")),
+                .init(status: 400, text: "There is no id in the path", schema: Schema.reference(ErrorView.self)),
                 .notFound,
             ],
             handler: read
@@ -164,7 +170,7 @@ extension Operation.Answer {
     static let stale = refusal(412, "If-Match names another state than the present one")
 
     private static func refusal(_ status: Int, _ text: String) -> Operation.Answer {
-        Operation.Answer(status: status, text: text, schema: Schema.reference("Error"))
+        Operation.Answer(status: status, text: text, schema: Schema.reference(ErrorView.self))
     }
 }
 

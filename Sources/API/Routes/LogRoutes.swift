@@ -1,9 +1,9 @@
-package import Config
+import Config
 import HTTPTypes
 import Hummingbird
 import NIOCore
-package import Reconciler
-package import Tunnel
+import Reconciler
+import Tunnel
 
 /// `GET /instances/{id}/logs`: what a tunnel said lately, and what it says from now on.
 struct LogRoutes: Sendable {
@@ -29,8 +29,8 @@ struct LogRoutes: Sendable {
                             .init(
                                 status: 200,
                                 text: "The lines, newest last; with `follow`, `log` events of one line each",
-                                schema: Schema.reference("Log"),
-                                events: [.init(name: "log", schema: "LogLine", isNumbered: false)]
+                                schema: Schema.reference(LogView.self),
+                                events: [.init(name: "log", schema: LogView.Line.name, isNumbered: false)]
                             ),
                             .badRequest,
                             .notFound,
@@ -48,8 +48,7 @@ struct LogRoutes: Sendable {
         let count = try tail(request)
         if try request.flag("follow") { return try await follow(count, request, context) }
         let id = try await reconciler.instance(of: context).id
-        let lines = reconciler.logs.tail(id, count).map(LogView.object)
-        return .json(.object(["id": .string(id), "lines": .array(lines)]))
+        return .json(LogView.object(LogView.Source(id: id, lines: reconciler.logs.tail(id, count))))
     }
 
     private func tail(_ request: Request) throws(APIError) -> Int {
@@ -76,28 +75,6 @@ struct LogRoutes: Sendable {
         } onEnd: {
             following.end()
         }
-    }
-}
-
-/// Log lines on the wire.
-package enum LogView {
-    package static func object(_ line: TunnelLogLine) -> JSONValue {
-        .object([
-            "time": .string(RFC3339.text(line.time)),
-            "level": .string(line.level.rawValue),
-            "message": .string(line.message),
-        ])
-    }
-
-    /// One `log` event a line; what a slow reader has missed is a line of its own.
-    package static func blocks(_ batch: LogBatch) -> String {
-        (gap(before: batch) + batch.lines).map { "event: log\ndata: \(object($0).compactText)\n\n" }.joined()
-    }
-
-    private static func gap(before batch: LogBatch) -> [TunnelLogLine] {
-        guard batch.missed > 0, let first = batch.lines.first else { return [] }
-        let message = "\(batch.missed) lines are missing here: they came faster than this reader took them"
-        return [TunnelLogLine(id: first.id, level: .warn, message: message, time: first.time)]
     }
 }
 

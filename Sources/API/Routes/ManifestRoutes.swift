@@ -50,13 +50,13 @@ struct ManifestRoutes: Sendable {
                 .init(
                     status: 200,
                     text: "What is declared",
-                    schema: Schema.reference("Manifest"),
+                    schema: Schema.reference(ManifestView.self),
                     headers: [.init(name: "ETag", text: "The revision", schema: Schema.etag)]
                 )
             ]
         ) { _, _ in
             let layer = await reconciler.declaredLayer()
-            var response = Response.json(view(layer))
+            var response = Response.json(ManifestView.object(layer))
             response.headers[.eTag] = "\"\(layer.status.observedRevision)\""
             return response
         }
@@ -93,13 +93,13 @@ struct ManifestRoutes: Sendable {
                 )
             ],
             answers: [
-                .init(status: 200, text: "The plan", schema: Schema.reference("Plan")),
+                .init(status: 200, text: "The plan", schema: Schema.reference(PlanView.self)),
                 .init(
                     status: 403,
                     text: "Files can be named through the socket alone",
-                    schema: Schema.reference("Error")
+                    schema: Schema.reference(ErrorView.self)
                 ),
-                .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference("Error")),
+                .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference(ErrorView.self)),
                 .rejected,
             ],
             handler: plan
@@ -113,7 +113,12 @@ struct ManifestRoutes: Sendable {
         guard let manifest = reading.manifest, let report = await reconciler.plan(reading) else {
             throw APIError.rejected(reading.diagnostics)
         }
-        return .json(PlanView.object(report, revision: manifest.revision, diagnostics: reading.diagnostics))
+        let source = PlanView.Source(
+            report: report,
+            revision: manifest.revision,
+            diagnostics: reading.diagnostics
+        )
+        return .json(PlanView.object(source))
     }
 
     private func reading(_ request: Request, _ context: APIRequestContext) async throws -> ManifestReading {
@@ -133,35 +138,5 @@ struct ManifestRoutes: Sendable {
     /// Reading a large manifest takes a good part of a second.
     private func offLoop(_ read: @escaping @Sendable () -> ManifestReading) async throws -> ManifestReading {
         try await NIOThreadPool.singleton.runIfActive(read)
-    }
-
-    // MARK: Telling
-
-    private func view(_ layer: DeclaredLayer) -> JSONValue {
-        .object([
-            "files": .array(layer.status.files.map(JSONValue.string)),
-            "revision": .string(layer.status.observedRevision),
-            "policy": .object([
-                "overrides": .string(layer.policy.overridesAllowed ? "allow" : "deny"),
-                "overrideTTL": .string(GoDuration.text(layer.policy.overrideTTL)),
-                "prune": .bool(layer.policy.prune),
-            ]),
-            "tunnels": .array(layer.tunnels.map(tunnel)),
-            "overridden": .array(layer.overridden.map(PlanView.overridden)),
-            "diagnostics": .array(layer.status.diagnostics.map(\.view)),
-            "rejection": layer.status.rejection.map(\.view) ?? .null,
-        ])
-    }
-
-    private func tunnel(_ tunnel: DeclaredLayer.Tunnel) -> JSONValue {
-        .object([
-            "name": .string(tunnel.name),
-            "id": .string(tunnel.id),
-            "source": tunnel.source.map { .string("\($0.file):\($0.line)") } ?? .null,
-            "revision": .string(tunnel.revision),
-            "valid": .bool(tunnel.isValid),
-            "state": .string(tunnel.running ? "running" : "stopped"),
-            "fields": .array(tunnel.fields.map(InstanceView.field)),
-        ])
     }
 }

@@ -23,12 +23,13 @@ struct PingRoutes: Sendable {
                         details: "That a target can not be reached is an answer too. At most 10 are measured at once.",
                         parameters: [.target],
                         answers: [
-                            .init(status: 200, text: "Reached or not", schema: Schema.reference("Ping")), .badRequest,
+                            .init(status: 200, text: "Reached or not", schema: Schema.reference(PingView.self)),
+                            .badRequest,
                         ]
                     ) { request, _ in
                         let target = request.query("target") ?? ""
                         guard !target.isEmpty else { throw APIError.targetRequired }
-                        return .json(await prober.measure(target).view)
+                        return .json(PingView.object(await prober.measure(target)))
                     }
                 ]
             )
@@ -47,20 +48,7 @@ extension Operation.QueryField {
 
 /// Connects to targets, a few at a time.
 actor ConnectProber {
-    struct Result: Sendable, Hashable {
-        let target: String
-        var milliseconds: Int64 = 0
-        var problem: String?
-
-        var view: JSONValue {
-            .object([
-                "target": .string(target),
-                "connected": .bool(problem == nil),
-                "latency": .int(milliseconds),
-                "error": problem.map(JSONValue.string) ?? .null,
-            ])
-        }
-    }
+    typealias Result = PingView.Source
 
     /// How often a request that waits for its turn looks again.
     private static let step = Duration.milliseconds(50)

@@ -1,0 +1,157 @@
+package import Config
+package import FoundationEssentials
+package import Reconciler
+package import Tunnel
+
+/// The `data:` of a reconcile event: what every one has, then what is particular to its type.
+package struct NoticeView: WireView {
+    package struct Source: Sendable {
+        let notice: ReconcileNotice
+        let time: Date
+    }
+
+    package static let name = "Notice"
+    package static let summary = "What the reconciler did, and why"
+    package static let table = WireTable(NoticeView())
+
+    package let type = Field(
+        "type",
+        .words(
+            [StreamEvent.Kind.plan, .apply, .reject, .override, .release, .drift].map(\.rawValue),
+            "The event's name again"
+        )
+    ) { $0.notice.kind.rawValue }
+    package let time = Field("time", .time("When")) { $0.time }
+    package let tunnel = Field("tunnel", .nullable(.text("The name of the tunnel it speaks of"))) {
+        $0.notice.subject?.name
+    }
+    package let id = Field("id", .nullable(.id)) { $0.notice.subject?.id }
+
+    package init() {}
+
+    package static func payload(_ notice: ReconcileNotice, _ time: Date) -> String {
+        JSONValue.object(members(Source(notice: notice, time: time)) + details(notice)).compactText
+    }
+
+    private static func details(_ notice: ReconcileNotice) -> [JSONValue.Member] {
+        switch notice {
+        case .plan(let report, let revision): Planned.members((report, revision))
+        case .apply(let report, let revision, let failing): Applied.members((report, revision, failing))
+        case .reject(let diagnostics): Rejected.members(diagnostics)
+        case .override(_, let override): Overridden.members(override)
+        case .release(_, let cause, let author): Released.members((cause, author))
+        case .drift(_, let phase, let reason, let message, let isResolved):
+            Drift.members((phase, reason, message, isResolved))
+        }
+    }
+}
+
+/// The particulars of one type of notice; its schema has the members of every notice, too.
+package protocol NoticeDetails: WireView {}
+
+extension NoticeDetails {
+    package static var schema: JSONValue {
+        Schema.record(summary, NoticeView.properties + properties, required: NoticeView.required + required)
+    }
+}
+
+extension NoticeView {
+    /// Steps that an event carries at most; its block has to stay under 64 KiB.
+    private static let stepsInEvent = 50
+    /// Characters of one text in an event.
+    private static let textInEvent = 200
+    /// Diagnostics that an event carries at most; `GET /reconcile` has all of them.
+    private static let diagnosticsInEvent = 50
+
+    package struct Planned: NoticeDetails {
+        package typealias Source = (report: PlanReport, revision: String)
+
+        package static let name = "PlanEvent"
+        package static let summary = "A pass is about to do something"
+        package static let table = WireTable(Planned())
+
+        package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
+        package let counts = Field("summary", .object(PlanView.Summary.self)) { PlanView.Summary.Source($0.report) }
+        package let steps = Field("steps", .list(.object(PlanView.Step.self), "The first of them, long texts cut")) {
+            $0.report.steps.prefix(stepsInEvent).map { PlanView.Step.Source(step: $0, textLimit: textInEvent) }
+        }
+
+        package init() {}
+    }
+
+    package struct Applied: NoticeDetails {
+        package typealias Source = (report: PlanReport, revision: String, failing: [String])
+
+        package static let name = "ApplyEvent"
+        package static let summary = "A pass has done it"
+        package static let table = WireTable(Applied())
+
+        package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
+        package let counts = Field("summary", .object(PlanView.Summary.self)) { PlanView.Summary.Source($0.report) }
+        package let failing = Field("failing", .texts("Names of those that do not run as they should")) {
+            Array($0.failing.prefix(stepsInEvent))
+        }
+
+        package init() {}
+    }
+
+    package struct Rejected: NoticeDetails {
+        package typealias Source = [Diagnostic]
+
+        package static let name = "RejectEvent"
+        package static let summary = "A manifest changed nothing"
+        package static let table = WireTable(Rejected())
+
+        package let count = Field("count", .count("How many diagnostics there are")) { $0.count }
+        package let diagnostics = Field("diagnostics", .list(.object(DiagnosticView.self), "The first of them")) {
+            Array($0.prefix(diagnosticsInEvent))
+        }
+
+        package init() {}
+    }
+
+    package struct Overridden: NoticeDetails {
+        package typealias Source = Override
+
+        package static let name = "OverrideEvent"
+        package static let summary = "A request changed a declared tunnel"
+        package static let table = WireTable(Overridden())
+
+        package let override = Field("override", .object(OverrideView.self)) {
+            OverrideView.Source($0, isMasked: true)
+        }
+
+        package init() {}
+    }
+
+    package struct Released: NoticeDetails {
+        package typealias Source = (cause: ReconcileNotice.ReleaseCause, author: String)
+
+        package static let name = "ReleaseEvent"
+        package static let summary = "The manifest's word stands again"
+        package static let table = WireTable(Released())
+
+        package let cause = Field(
+            "cause",
+            .words(ReconcileNotice.ReleaseCause.allCases.map(\.rawValue), "What ended the override")
+        ) { $0.cause.rawValue }
+        package let by = Field("by", .text("Who")) { $0.author }
+
+        package init() {}
+    }
+
+    package struct Drift: NoticeDetails {
+        package typealias Source = (phase: TunnelPhase, reason: TunnelReason?, message: String, isResolved: Bool)
+
+        package static let name = "DriftEvent"
+        package static let summary = "A tunnel fails by itself, or has recovered"
+        package static let table = WireTable(Drift())
+
+        package let phase = Field("phase", .phase) { $0.phase.rawValue }
+        package let reason = Field("reason", .reason) { $0.reason?.rawValue ?? "" }
+        package let message = Field("message", .text("In a sentence; may be empty")) { $0.message }
+        package let resolved = Field("resolved", .flag("Whether it has recovered")) { $0.isResolved }
+
+        package init() {}
+    }
+}
