@@ -153,8 +153,9 @@ struct HTTPContractTests {
         arguments: [
             ("/healthz", "text/plain; charset=utf-8"), ("/", "text/html; charset=utf-8"),
             ("/api/v1/docs", "text/html; charset=utf-8"), ("/api/v1/openapi.json", "application/json"),
-            ("/docs.js", "text/javascript; charset=utf-8"), ("/dashboard.js", "text/javascript; charset=utf-8"),
-            ("/style.css", "text/css; charset=utf-8"),
+            ("/docs/docs.js", "text/javascript; charset=utf-8"),
+            ("/dashboard/dashboard.js", "text/javascript; charset=utf-8"),
+            ("/shared/style.css", "text/css; charset=utf-8"),
         ]
     )
     func open(_ path: String, _ type: String) async throws {

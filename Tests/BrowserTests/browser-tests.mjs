@@ -351,7 +351,7 @@ test('events of tunnels and of the reconciler stand in one list', async () => {
   await page.until(feedHas('override', 'stopped by 127.0.0.1'));
   await page.until(feedHas('release', 'released'));
   await page.until(feedHas('reject', ':4:1'));
-  await page.until(feedHas('apply', 'the manifest reads again'));
+  await page.until(feedHas('apply', 'the manifest can be read again'));
   await page.until(feedHas('apply', 'gamma created'));
   await page.until(feedHas('update', '→ ready'));
   assert.equal(await page.evaluate("/undefined|null/.test(document.querySelector('.feed').textContent)"), false);

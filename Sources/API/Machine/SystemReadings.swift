@@ -19,7 +19,7 @@ final class SystemReadings: Sendable {
         var percent: Int64
     }
 
-    /// Load needs two looks; closer together they say nothing.
+    /// Load is the difference of two readings; readings closer together are too coarse.
     private static let shortestInterval = Duration.milliseconds(100)
     private let last = Mutex<Sample?>(nil)
 

@@ -20,7 +20,7 @@ extension Schema {
             .init(
                 "InstanceStoryAnswer",
                 closed(
-                    "An instance with its story, flat, and again in `data`",
+                    "An instance with its keys and events, flat, and again in `data`",
                     [StatusKeys.name, HistoryKeys.name],
                     enveloping("InstanceStory")
                 )
@@ -58,14 +58,14 @@ extension Schema {
     /// Members that a tunnel has and the API key's row has not.
     private static func tunnelsOnly<View: WireView>(_ view: View.Type) -> JSONValue {
         [
-            "description": .string(View.summary + "; the API key's row has nothing of it"), "type": "object",
+            "description": .string(View.summary + "; the API key's row has none of it"), "type": "object",
             "properties": .object(View.properties), "if": isKey, "else": ["required": names(View.required)],
         ]
     }
 
     private static var keys: JSONValue {
         [
-            "description": "NodePass's 17 keys, then ours; the API key's row has the former alone",
+            "description": "NodePass's 17 keys, then ours; the API key's row has only NodePass's",
             "type": "object",
             "properties": .object(NodePassKeys.properties + OwnKeys.properties),
             "required": names(NodePassKeys.required),

@@ -74,13 +74,13 @@ enum Schema {
     static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue), "Where it is in its life") }
 
     static var reason: JSONValue {
-        words([""] + TunnelReason.allCases.map(\.rawValue), "Why; empty where the phase says it all")
+        words([""] + TunnelReason.allCases.map(\.rawValue), "Why; may be empty")
     }
 
     static var changeClass: JSONValue {
         words(
             ChangeClass.allCases.map(\.rawValue),
-            "What a change of this key costs: nothing, nothing that is open, the session, or the address"
+            "What a change of this key affects: only labels (`meta`), only new connections (`live`), the session (`session`), or the address (`rebind`)"
         )
     }
 

@@ -24,9 +24,10 @@ struct EventRoutes: Sendable {
                         id: "streamEvents",
                         summary: "Follow instance events (SSE); a stream resumes after the event id it names",
                         details:
-                            "It begins with an `initial` event of every instance, or, where missed events follow, of "
-                            + "the API key's row alone. A `: ping` comment every 15 s shows that it is alive. A reader that "
-                            + "takes nothing for 30 s is cut without a proper end, so that it comes back.",
+                            "It begins with an `initial` event of every instance. A stream that resumes begins with the one "
+                            + "of the API key's row, then sends the missed events. A `: ping` comment every 15 s shows that it "
+                            + "is alive. A reader that reads nothing for 30 s is disconnected without the final chunk, so "
+                            + "that it reconnects.",
                         parameters: Operation.QueryField.resuming,
                         answers: [
                             .init(
@@ -67,9 +68,9 @@ struct EventRoutes: Sendable {
 }
 
 extension Operation.QueryField {
-    /// How a stream goes on where it broke off.
+    /// How a stream resumes.
     static let resuming: [Operation.QueryField] = [
-        .init(name: "lastEventId", text: "Replay what followed this event", schema: Schema.count),
+        .init(name: "lastEventId", text: "Replay the events after this one", schema: Schema.count),
         .init(name: "Last-Event-ID", text: "The same, as browsers send it", place: "header"),
     ]
 }
@@ -138,7 +139,7 @@ struct EventStream: Sendable {
     let next: @Sendable () async throws -> ByteBuffer?
     let poke: @Sendable () -> Void
 
-    /// Returns when the subscription ends; throws where the connection has to be cut without a proper end.
+    /// Returns when the subscription ends; throws where the connection has to close without a final chunk.
     @concurrent
     func write(_ opening: String, to writer: inout any ResponseBodyWriter) async throws {
         let silence = Silence()
@@ -152,7 +153,7 @@ struct EventStream: Sendable {
         } while true
     }
 
-    /// Pokes whenever nothing was written for a heartbeat.
+    /// Pokes whenever nothing was written for the time of a heartbeat.
     private func breakUp(_ silence: Silence) async {
         while (try? await Task.sleep(until: silence.limit)) != nil {
             if silence.limit > .now { continue }
@@ -166,7 +167,7 @@ struct EventStream: Sendable {
 private final class Silence: Sendable {
     private let since = Mutex(ContinuousClock.now)
 
-    /// When something has to be said.
+    /// When a heartbeat is due.
     var limit: ContinuousClock.Instant { since.withLock { $0 + APILimits.heartbeat } }
 
     func begin() { since.withLock { $0 = .now } }

@@ -4,7 +4,7 @@ import Hummingbird
 import Reconciler
 import Tunnel
 
-/// `GET /history` and `GET /instances/{id}/history`: what tunnels moved, step by step.
+/// `GET /history` and `GET /instances/{id}/history`: the traffic of tunnels, step by step.
 struct HistoryRoutes: Sendable {
     let reconciler: TunnelReconciler
 
@@ -12,7 +12,7 @@ struct HistoryRoutes: Sendable {
     private static let defaultOverview = "5m"
     private static let longestWindow = Duration.seconds(HistoryResolution.minutes.keepSeconds)
 
-    /// Durations up to the longest, as far as a pattern can say it.
+    /// Durations up to the longest, as far as a pattern can express it.
     private static let windowPattern =
         "^([1-9][0-9]{0,3}[sm]|([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])h|[1-7]d)$"
     private static let overviewPattern = "^([1-9][0-9]?s|[1-5][0-9]{2}s|([1-9]|10)m)$"
@@ -28,7 +28,7 @@ struct HistoryRoutes: Sendable {
                         method: .get,
                         id: "getInstanceHistory",
                         summary:
-                            "Read what a tunnel moved, in steps of 5 s up to an hour back, of a minute up to a week",
+                            "Read a tunnel's traffic: steps of 5 s for up to an hour, steps of a minute for up to a week",
                         parameters: [.window(default: Self.defaultWindow, "up to a week", pattern: Self.windowPattern)],
                         answers: [
                             .init(
@@ -51,14 +51,14 @@ struct HistoryRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "getHistory",
-                        summary: "Read what all tunnels moved lately, in steps of 5 s, the busiest first",
+                        summary: "Read the recent traffic of all tunnels in steps of 5 s, the busiest tunnel first",
                         parameters: [
                             .window(default: Self.defaultOverview, "up to 10m", pattern: Self.overviewPattern)
                         ],
                         answers: [
                             .init(
                                 status: 200,
-                                text: "The steps of those that moved anything, 1000 tunnels at most",
+                                text: "The steps of the tunnels that had traffic, 1000 at most",
                                 schema: Schema.reference(HistoryOverviewView.self)
                             ),
                             .badRequest, .unread,

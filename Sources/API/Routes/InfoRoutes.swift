@@ -3,7 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Reconciler
 
-/// What `/info` says about how the daemon was started.
+/// How the daemon was started, for `/info`.
 package struct DaemonFacts: Sendable {
     /// The host of the listening address.
     package var name: String

@@ -9,7 +9,7 @@ extension InstanceRoutes {
             id: "listInstances",
             summary: "List the tunnels and the API key's row",
             details:
-                "The row `********` holds the API key in `url`, the daemon's id in `config`, its alias in `alias`.",
+                "The row `********` holds the API key in `url`, the daemon's id in `config`, and the daemon's alias in `alias`.",
             answers: [
                 .init(
                     status: 200,
@@ -26,7 +26,7 @@ extension InstanceRoutes {
             method: .post,
             id: "createInstance",
             summary: "Create a tunnel and start it",
-            details: "The answer and the `create` event say `stopped`, whatever has become of it by then.",
+            details: "The answer and the `create` event always say `stopped`, even if it runs by then.",
             parameters: [.dryRun],
             body: "InstanceCreation",
             examples: [
@@ -72,11 +72,11 @@ extension InstanceRoutes {
             answers: [
                 .init(
                     status: 200,
-                    text: "The instance and its story",
+                    text: "The instance with its keys and its last events",
                     schema: Schema.reference("InstanceStoryAnswer"),
                     headers: [.etag]
                 ),
-                .init(status: 400, text: "There is no id in the path", schema: Schema.reference(ErrorView.self)),
+                .init(status: 400, text: "The path holds no id", schema: Schema.reference(ErrorView.self)),
                 .notFound,
             ],
             handler: read
@@ -87,9 +87,11 @@ extension InstanceRoutes {
         Operation(
             method: .patch,
             id: "patchInstance",
-            summary: "Control a tunnel or change its labels; on the key's row, restart makes a new key",
-            details: "Over a declared tunnel this is an override, until it is released, `ttl` is over, or its "
-                + "declaration changes. Of the key's row everything but `restart` leaves things as they are.",
+            summary: "Control a tunnel or change its labels; on the API key's row, `restart` makes a new key",
+            details:
+                "On a declared tunnel this is an override. It lasts until it is released, `ttl` has passed, or the "
+                + "declaration changes. On the API key's row everything but `restart` has no effect. The answer shows the "
+                + "status before the action.",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstancePatch",
             examples: [
@@ -109,8 +111,8 @@ extension InstanceRoutes {
         Operation(
             method: .put,
             id: "replaceInstance",
-            summary: "Give a tunnel another URL; connections its change does not touch stay open",
-            details: "It runs afterwards, also where it was stopped. Over a declared tunnel this is an override.",
+            summary: "Give a tunnel another URL; connections that the change does not affect stay open",
+            details: "It runs afterwards, even if it was stopped. On a declared tunnel this is an override.",
             parameters: [.dryRun, .ttl, .ifMatch],
             body: "InstanceReplacement",
             examples: [
@@ -129,8 +131,8 @@ extension InstanceRoutes {
         Operation(
             method: .delete,
             id: "deleteInstance",
-            summary: "Delete a tunnel; a declared one stays away until it is released or its declaration changes",
-            details: "Open connections may finish, up to the tunnel's `drain`.",
+            summary: "Delete a tunnel; a declared one stays deleted until it is released or its declaration changes",
+            details: "Open connections may finish, within the tunnel's `drain`.",
             parameters: [.dryRun, .ttl, .ifMatch],
             answers: [
                 .init(status: 204, text: "Gone"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
@@ -144,7 +146,7 @@ extension InstanceRoutes {
         Operation(
             method: .delete,
             id: "releaseInstance",
-            summary: "End a declared tunnel's override: the manifest's word stands again",
+            summary: "End a declared tunnel's override: the manifest applies again",
             parameters: [.dryRun, .ifMatch],
             answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: release
@@ -160,14 +162,14 @@ extension Operation.Answer {
         headers: [.etag]
     )
     static let badRequest = refusal(400, "The request is wrong; nothing was done")
-    static let forbidden = refusal(403, "The API key's row can not be changed like this")
+    static let forbidden = refusal(403, "The API key's row cannot be changed like this")
     static let notFound = refusal(404, "No such instance")
-    static let conflict = refusal(409, "The URL is the one it has, or the manifest denies overrides")
-    static let rejected = refusal(422, "The manifest does not read; `details` says where and why")
+    static let conflict = refusal(409, "The URL is the present one, or the manifest denies overrides")
+    static let rejected = refusal(422, "The manifest cannot be read; `details` says where and why")
     static let full = refusal(507, "The disk is full; nothing was done")
-    static let unread = refusal(503, "The store can not be read now")
+    static let unread = refusal(503, "The store cannot be read at the moment")
     static let unstored = refusal(503, "The store refuses writes; nothing was done")
-    static let stale = refusal(412, "If-Match names another state than the present one")
+    static let stale = refusal(412, "`If-Match` names a state that is not the present one")
 
     private static func refusal(_ status: Int, _ text: String) -> Operation.Answer {
         Operation.Answer(status: status, text: text, schema: Schema.reference(ErrorView.self))
@@ -182,12 +184,12 @@ extension Operation.QueryField {
     )
     static let ttl = Operation.QueryField(
         name: "ttl",
-        text: "How long an override of a declared tunnel stands, such as 30m",
+        text: "How long an override of a declared tunnel lasts, such as 30m",
         schema: Schema.duration
     )
     static let ifMatch = Operation.QueryField(
         name: "If-Match",
-        text: "The ETag the caller has seen; `*` is any",
+        text: "The ETag that the caller has seen; `*` matches every state",
         place: "header"
     )
 }

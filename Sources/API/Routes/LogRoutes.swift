@@ -5,7 +5,7 @@ import NIOCore
 import Reconciler
 import Tunnel
 
-/// `GET /instances/{id}/logs`: what a tunnel said lately, and what it says from now on.
+/// `GET /instances/{id}/logs`: a tunnel's recent log lines, and its new ones as they come.
 struct LogRoutes: Sendable {
     let reconciler: TunnelReconciler
 
@@ -59,7 +59,7 @@ struct LogRoutes: Sendable {
         return count
     }
 
-    /// Follows before it looks whether the instance exists: one that goes in between ends what follows it.
+    /// Subscribes before it checks whether the instance exists: one that is deleted in between ends the subscription.
     private func follow(_ count: Int, _ request: Request, _ context: APIRequestContext) async throws -> Response {
         let following: LogFollowing
         do throws(LogBook.TooManyFollowers) {
@@ -82,7 +82,7 @@ extension Operation.QueryField {
     fileprivate static func tail(default count: Int, limit: Int) -> Operation.QueryField {
         Operation.QueryField(
             name: "tail",
-            text: "So many of the newest lines",
+            text: "How many of the newest lines",
             schema: .object([
                 "type": "integer", "minimum": 1, "maximum": .int(Int64(limit)), "default": .int(Int64(count)),
             ])
@@ -91,7 +91,7 @@ extension Operation.QueryField {
 
     fileprivate static let follow = Operation.QueryField(
         name: "follow",
-        text: "Go on with the lines that come, as server-sent events",
+        text: "Continue with new lines, as server-sent events",
         schema: Schema.boolean
     )
 }

@@ -24,11 +24,11 @@ struct ManifestRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "exportManifest",
-                        summary: "The live state as a manifest; planning it changes nothing",
+                        summary: "Export the live state as a manifest; planning it changes nothing",
                         answers: [
                             .init(
                                 status: 200,
-                                text: "YAML; keys that were no references are in clear",
+                                text: "YAML; tunnel keys that did not come from references are in plain text",
                                 schema: Schema.reference("ManifestFile"),
                                 type: Self.yaml
                             )
@@ -45,7 +45,7 @@ struct ManifestRoutes: Sendable {
         Operation(
             method: .get,
             id: "getManifest",
-            summary: "The declared layer as it was last read; secrets are masked",
+            summary: "Read the declared layer as it was last read; secrets are masked",
             answers: [
                 .init(
                     status: 200,
@@ -66,13 +66,14 @@ struct ManifestRoutes: Sendable {
         Operation(
             method: .post,
             id: "plan",
-            summary: "What a manifest would change: the one in the body, or the daemon's own files as they are now",
-            details: "Nothing is changed. References in the body mean the daemon's environment and files; `include` is "
-                + "refused there.",
+            summary:
+                "Show what a manifest would change: the one in the body, or the daemon's own files as they are now",
+            details: "It changes nothing. References in the body mean the daemon's environment and files; `include` is "
+                + "refused in a body.",
             parameters: [
                 .init(
                     name: "file",
-                    text: "Paths on the daemon's machine to plan instead; through the Unix socket alone",
+                    text: "Paths on the daemon's machine to plan instead; only through the Unix socket",
                     schema: Schema.texts
                 )
             ],
@@ -80,7 +81,7 @@ struct ManifestRoutes: Sendable {
             examples: [
                 .init(
                     name: "manifest",
-                    text: "One tunnel and no other",
+                    text: "A manifest with one tunnel",
                     value: [
                         "version": 1,
                         "tunnels": [
@@ -96,7 +97,7 @@ struct ManifestRoutes: Sendable {
                 .init(status: 200, text: "The plan", schema: Schema.reference(PlanView.self)),
                 .init(
                     status: 403,
-                    text: "Files can be named through the socket alone",
+                    text: "Files can only be named through the socket",
                     schema: Schema.reference(ErrorView.self)
                 ),
                 .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference(ErrorView.self)),

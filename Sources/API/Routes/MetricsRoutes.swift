@@ -63,12 +63,12 @@ struct MetricsRoutes: Sendable {
             .gauge("nodepass_manifest_invalid_tunnels", "Declarations with errors.", Double(status.invalid.count)),
             .gauge(
                 "nodepass_tunnels_overridden",
-                "Declared tunnels that are not as the manifest says because somebody wanted it so.",
+                "Declared tunnels that an override changes.",
                 Double(overridden)
             ),
             .gauge(
                 "nodepass_tunnels_failing",
-                "Tunnels that should serve and can not.",
+                "Tunnels that should run and cannot.",
                 Double(instances.count { $0.phase.isFailing })
             ),
             .gauge(

@@ -20,7 +20,7 @@ struct PingRoutes: Sendable {
                         method: .get,
                         id: "pingTarget",
                         summary: "Measure a TCP connect to host:port",
-                        details: "That a target can not be reached is an answer too. At most 10 are measured at once.",
+                        details: "A target that cannot be reached gets 200, too. At most 10 are measured at once.",
                         parameters: [.target],
                         answers: [
                             .init(status: 200, text: "Reached or not", schema: Schema.reference(PingView.self)),
@@ -50,7 +50,7 @@ extension Operation.QueryField {
 actor ConnectProber {
     typealias Result = PingView.Source
 
-    /// How often a request that waits for its turn looks again.
+    /// How often a request that waits for its turn tries again.
     private static let step = Duration.milliseconds(50)
     private let group: any EventLoopGroup
     private var running = 0
@@ -59,7 +59,7 @@ actor ConnectProber {
         self.group = group
     }
 
-    /// Never throws: that a target can not be reached is an answer.
+    /// Never throws: a target that cannot be reached is an answer.
     func measure(_ target: String) async -> Result {
         let endpoint: Endpoint
         do throws(Endpoint.ParseError) {
@@ -97,7 +97,7 @@ actor ConnectProber {
         }
     }
 
-    /// As Go says it where the port is missing, which is the common slip.
+    /// Go's words where the port is missing, which is the most common mistake.
     private static func addressProblem(_ target: String, _ error: Endpoint.ParseError) -> String {
         target.contains(":") ? "dial tcp: \(error.problem)" : "dial tcp: address \(target): missing port in address"
     }

@@ -4,7 +4,7 @@ import Hummingbird
 import Reconciler
 import Tunnel
 
-/// `/reconcile`: how far the daemon has come with what the manifest asks for, and the request to come further.
+/// `/reconcile`: what the daemon has applied of its manifest, and the request to apply it now.
 struct ReconcileRoutes: Sendable {
     let reconciler: TunnelReconciler
     /// Nil for a daemon without a manifest.
@@ -56,7 +56,8 @@ struct ReconcileRoutes: Sendable {
         Operation(
             method: .get,
             id: "getReconcile",
-            summary: "Observed and applied revision, the last pass, tunnels' phases, a rejection if any",
+            summary:
+                "Read the observed and the applied revision, the last pass, the phases of tunnels, and a rejection if there is one",
             answers: [.init(status: 200, text: "The state", schema: Schema.reference(ReconcileView.self))]
         ) { _, _ in .json(await view()) }
     }
@@ -65,7 +66,7 @@ struct ReconcileRoutes: Sendable {
         Operation(
             method: .post,
             id: "reconcile",
-            summary: "Read the manifest again, apply it, and answer what became of each tunnel",
+            summary: "Read the manifest again, apply it, and answer with the outcome of each tunnel",
             parameters: [
                 .init(
                     name: "wait",
@@ -74,15 +75,15 @@ struct ReconcileRoutes: Sendable {
                 ),
                 .init(
                     name: "dryRun",
-                    text: "Answer how things stand without reading the manifest again",
+                    text: "Answer with the present state, without reading the manifest again",
                     schema: Schema.boolean
                 ),
             ],
             answers: [
-                .init(status: 200, text: "Every tunnel is as it should be", schema: Schema.reference(OutcomeView.self)),
+                .init(status: 200, text: "Every tunnel is as declared", schema: Schema.reference(OutcomeView.self)),
                 .init(
                     status: 207,
-                    text: "Some have failed, or are not there yet",
+                    text: "Some have failed or are not ready yet",
                     schema: Schema.reference(OutcomeView.self)
                 ),
                 .badRequest,
@@ -144,7 +145,7 @@ extension Request {
 extension Operation.QueryField {
     fileprivate static let tail = Operation.QueryField(
         name: "tail",
-        text: "Begin with so many of the newest events, where no event is named to go on after",
+        text: "Begin with this many of the newest events; ignored where the stream resumes after an event",
         schema: .object(["type": "integer", "minimum": 0, "maximum": .int(Int64(APILimits.noticeTail)), "default": 0])
     )
 }

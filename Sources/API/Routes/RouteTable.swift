@@ -15,11 +15,11 @@ struct Resource: Sendable {
     let tag: APITag
     let access: Access
     let operations: [Operation]
-    /// Throws when what the path names does not exist: NodePass looks for it before it looks at the method.
+    /// Throws when what the path names does not exist: NodePass checks that before it checks the method.
     var lookup: (@Sendable (APIRequestContext) async throws -> Void)?
 }
 
-/// A group of resources in the document, in the order readers meet them.
+/// A group of resources in the document, in the order of the document.
 enum APITag: String, Sendable, CaseIterable {
     case instances = "Instances"
     case manifest = "Manifest and reconciling"
@@ -64,7 +64,7 @@ struct Operation: Sendable {
     struct Event: Sendable {
         let name: String
         let schema: String
-        /// False for those that are not stored, which a stream can not go on after.
+        /// False for those that are not stored: a stream cannot resume after them.
         var isNumbered = true
     }
 

@@ -40,7 +40,7 @@ package struct APIApplication: Sendable {
         }
     }
 
-    /// Where the API stands when nothing else is said, and where the Unix socket always has it, for the CLI.
+    /// The prefix when none is given, which the Unix socket always serves for the CLI.
     package static let defaultPrefix = "/api"
 
     package let prefix: String
@@ -61,7 +61,7 @@ package struct APIApplication: Sendable {
 
     /// The responder of both listeners.
     ///
-    /// `alsoAtDefaultPrefix` is for the socket: a CLI can not know what prefix a daemon was given.
+    /// `alsoAtDefaultPrefix` is for the socket: the CLI does not know the daemon's prefix.
     package func responder(alsoAtDefaultPrefix: Bool = false) -> RouterResponder<APIRequestContext> {
         router(alsoAtDefaultPrefix: alsoAtDefaultPrefix).buildResponder()
     }

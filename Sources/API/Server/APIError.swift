@@ -3,7 +3,7 @@ package import HTTPTypes
 package import Hummingbird
 import NIOCore
 
-/// A refusal: the status, NodePass's text for it, a stable code, and what helps to mend the request.
+/// A refusal: the status, NodePass's text for it, a stable code, and what helps to fix the request.
 package struct APIError: Error, Sendable {
     package let status: HTTPResponse.Status
     package let text: String
@@ -51,7 +51,7 @@ extension APIError {
     static let filesNeedSocket = APIError(
         .forbidden,
         "files-need-socket",
-        "Files can be named through the Unix socket alone: send the manifest as the body"
+        "Files can only be named through the Unix socket: send the manifest as the body"
     )
     static let noManifest = APIError(
         .conflict,

@@ -14,7 +14,7 @@ package struct APIRequestContext: RequestContext {
 
 /// Who sent a request.
 package enum Peer: Sendable, Hashable, CustomStringConvertible {
-    /// The Unix socket: whoever can open it owns the daemon, so no key is asked for.
+    /// The Unix socket: anyone who can open it owns the daemon, so it needs no key.
     case socket
     case address(String)
 

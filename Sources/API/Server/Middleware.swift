@@ -31,7 +31,7 @@ struct UnroutedMiddleware: RouterMiddleware {
         return !path.hasSuffix("/") && !path.contains("//")
     }
 
-    /// Byte for byte what Go's server says, which clients tell from an answer of ours.
+    /// Byte for byte the answer of Go's server, by which clients know that no route exists.
     static var notFound: Response {
         var response = Response.text("404 page not found\n")
         response.status = .notFound
@@ -40,7 +40,7 @@ struct UnroutedMiddleware: RouterMiddleware {
     }
 }
 
-/// Turns every error of a handler into an answer: the one place where domain errors meet HTTP.
+/// Turns every error of a handler into an answer: the one place where domain errors become HTTP.
 struct ErrorResponses: RouterMiddleware {
     func handle(
         _ request: Request,

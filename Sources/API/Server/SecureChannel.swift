@@ -8,10 +8,10 @@ import NIOSSL
 import NIOTLS
 import Tunnel
 
-/// A connection over TLS that speaks HTTP/2 or HTTP/1.1, whichever its client asks for.
+/// A connection over TLS that speaks HTTP/2 or HTTP/1.1, as its client asks.
 ///
-/// Hummingbird's own holds one certificate for ever; this one takes that of the moment for each connection, and bounds how
-/// long a handshake may last.
+/// Hummingbird's own channel never changes its certificate. This one takes the current certificate for
+/// each connection, and limits how long a handshake may last.
 struct SecureChannel: HTTPChannelHandler {
     struct Value: ServerChildChannelValue {
         fileprivate let connection: EventLoopFuture<Connection>
@@ -107,7 +107,7 @@ final class PlainRequestRefusal: ChannelInboundHandler, RemovableChannelHandler 
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        // A request begins with its method; a handshake with a byte that is no letter.
+        // A request begins with its method; a handshake with a byte that is not a letter.
         guard let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self),
             (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(first)
         else {

@@ -36,7 +36,7 @@ enum InstanceBody {
         }
     }
 
-    /// The body of `PATCH /instances/{id}`: any of its parts, `null` meaning "not said".
+    /// The body of `PATCH /instances/{id}`: any of its parts; `null` means the same as missing.
     static func patch(_ body: JSONValue) throws(APIError) -> InstancePatch {
         guard case .object = body else { throw .bodyInvalid }
         var patch = try labels(body)

@@ -1,7 +1,7 @@
 import Hummingbird
 import Reconciler
 
-/// Finding what a path names.
+/// The instance that a request's path names.
 extension TunnelReconciler {
     /// The instance that a request's path names.
     nonisolated func instance(of context: APIRequestContext) async throws -> Instance {
@@ -9,7 +9,7 @@ extension TunnelReconciler {
         return instance
     }
 
-    /// Throws where there is no such row; the key's is there for every method.
+    /// Throws if the row does not exist; the API key's row always exists.
     nonisolated func requireRow(_ context: APIRequestContext) async throws {
         guard context.instanceID != KeyView.id else { return }
         _ = try await instance(of: context)

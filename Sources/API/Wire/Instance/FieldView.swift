@@ -13,7 +13,7 @@ package struct FieldView: WireView {
     package static let table = WireTable(FieldView())
 
     package let path = Field("path", .text("Its path in a manifest", example: "limits.rate")) { $0.field.path }
-    package let value = Field("value", .text("In words; secrets are masked", example: "100Mbps")) { $0.field.text }
+    package let value = Field("value", .text("As text; secrets are masked", example: "100Mbps")) { $0.field.text }
     package let changeClass = Field("class", .changeClass) { $0.field.class.rawValue }
     package let source = Field("source", .source) { $0.source }
 

@@ -17,14 +17,14 @@ package struct HistoryKeys: WireView {
     }
     package let events = Field(
         "events",
-        .list(.object(LastEvent.self), "What was told of it lately, oldest first")
+        .list(.object(LastEvent.self), "Its last events, oldest first")
     ) { HistoryKeys.events(of: $0) }
 
     package init() {}
 
     private static func events(of story: InstanceStory) -> [LastEvent.Source] {
         var events = story.events.compactMap(LastEvent.Source.init)
-        // Each log is in the order of its ids, which is that of what happened; only between them time decides.
+        // Each log is in the order of its ids, which is the order of events; times only decide between the two logs.
         for notice in story.notices.compactMap(LastEvent.Source.init) {
             let place = events.firstIndex { $0.time > notice.time } ?? events.endIndex
             events.insert(notice, at: place)
@@ -51,7 +51,7 @@ package struct HistoryKeys: WireView {
         }
 
         package static let name = "LastEvent"
-        package static let summary = "What was told of an instance; ids are those of its stream"
+        package static let summary = "An event of an instance; the id is that of its stream"
         package static let table = WireTable(LastEvent())
 
         package let id = Field("id", .count("Its number")) { $0.event.id ?? 0 }

@@ -43,7 +43,7 @@ package enum InstanceView {
 
     private static let memberCount = NodePassKeys.table.members.count + OwnKeys.table.members.count
 
-    /// A tunnel that drains says how far it is: "3 connections, 12 s left".
+    /// A tunnel that drains reports how far it is: "3 connections, 12 s left".
     package static func message(_ instance: Instance, now: Date = Date()) -> String {
         guard let status = instance.status else { return "" }
         guard status.phase == .draining, let deadline = status.drainDeadline else { return status.message }

@@ -29,7 +29,7 @@ package struct NodePassKeys: WireView {
         "status",
         .words(
             WireStatus.allCases.map(\.rawValue) + [""],
-            "NodePass's words; `phase` says it finer. Right after its creation always `stopped`"
+            "NodePass's status; `phase` is more exact. Always `stopped` in the answer to its creation"
         )
     ) { $0.status }
     package let url = Field(

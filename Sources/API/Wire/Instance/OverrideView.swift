@@ -18,14 +18,16 @@ package struct OverrideView: WireView {
     }
 
     package static let name = "Override"
-    package static let summary = "What a request changed over the manifest; the other keys stand as declared"
+    package static let summary = "What a request changed; all other keys are as declared"
     package static let table = WireTable(OverrideView())
 
     package let state = Field(optional: "state", .runState("Whether it is to run")) { source in
         source.override.running.map { $0 ? "running" : "stopped" }
     }
     package let command = Field(optional: "command", .text("The URL it runs with instead")) { $0.url }
-    package let deleted = Field(optional: "deleted", .mark("It is kept away")) { $0.override.deleted ? true : nil }
+    package let deleted = Field(optional: "deleted", .mark("It is deleted until the override ends")) {
+        $0.override.deleted ? true : nil
+    }
     package let alias = Field(optional: "alias", .text("Name shown in dashboards")) { $0.override.alias }
     package let tags = Field(optional: "tags", .map("Labels by name")) { $0.override.tags }
     package let peer = Field(optional: "peer", .object(MetaView.Peer.self)) { $0.override.peer }
@@ -34,7 +36,7 @@ package struct OverrideView: WireView {
     }
     package let since = Field("since", .time("When")) { $0.override.since }
     package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
-    package let by = Field("by", .text("Who: an address, or `socket`", example: "127.0.0.1")) { $0.override.by }
+    package let by = Field("by", .text("Who did it: an address, or `socket`", example: "127.0.0.1")) { $0.override.by }
 
     package init() {}
 }

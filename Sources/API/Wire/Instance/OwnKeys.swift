@@ -21,14 +21,14 @@ package struct OwnKeys: WireView {
     package let name = Field("name", .name) { $0.instance.name }
     package let origin = Field(
         "origin",
-        .words([Instance.Origin.manifest, .api].map(\.rawValue), "Who made it")
+        .words([Instance.Origin.manifest, .api].map(\.rawValue), "What created it")
     ) { $0.instance.origin.rawValue }
     package let source = Field("source", .source) { $0.instance.source }
     package let phase = Field("phase", .phase) { $0.instance.phase.rawValue }
     package let reason = Field("reason", .reason) { $0.run?.reason?.rawValue ?? "" }
     package let message = Field(
         "message",
-        .text("What there is to say about the phase, in a sentence; may be empty")
+        .text("Details of the phase, in a sentence; may be empty")
     ) { InstanceView.message($0.instance, now: $0.now) }
     package let revision = Field("revision", .revision("Of the declaration that is applied")) { $0.instance.revision }
     package let override = Field("override", .nullable(.object(OverrideView.self))) { source in
@@ -48,7 +48,7 @@ package struct OwnKeys: WireView {
     package let draining = Field("draining", .nullable(.object(Draining.self))) { $0.run.flatMap(Draining.Source.init) }
     package let rejected = Field(
         "rejected",
-        .count("Handshakes, links and lines of others that were turned away since the daemon started")
+        .count("Handshakes, links and lines of strangers that were refused since the daemon started")
     ) { $0.run?.rejected ?? 0 }
     package let certificate = Field("certificate", .nullable(.object(Certificate.self))) { source in
         source.run?.certificate.map { Certificate.Source(certificate: $0, now: source.now) }
@@ -70,7 +70,7 @@ extension OwnKeys {
         package static let table = WireTable(Draining())
 
         package let connections = Field("connections", .count("How many")) { $0.connections }
-        package let until = Field("until", .time("When the rest is cut")) { $0.until }
+        package let until = Field("until", .time("When the rest is closed")) { $0.until }
 
         package init() {}
     }

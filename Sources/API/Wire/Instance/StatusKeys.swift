@@ -9,10 +9,10 @@ package struct StatusKeys: WireView {
     package static let summary = "What answers about one tunnel add"
     package static let table = WireTable(StatusKeys())
 
-    package let listening = Field("listening", .texts("The addresses really bound")) { StatusKeys.addresses($0) }
+    package let listening = Field("listening", .texts("The addresses that are bound")) { StatusKeys.addresses($0) }
     package let history = Field(
         "history",
-        .list(.object(Transition.self), "The last steps of its life, oldest first")
+        .list(.object(Transition.self), "Its last changes of phase, oldest first")
     ) { $0?.transitions ?? [] }
 
     package init() {}
@@ -24,12 +24,12 @@ package struct StatusKeys: WireView {
         }
     }
 
-    /// One step in a tunnel's life.
+    /// A change of a tunnel's phase.
     package struct Transition: WireView {
         package typealias Source = PhaseTransition
 
         package static let name = "Transition"
-        package static let summary = "One step in a tunnel's life"
+        package static let summary = "A change of a tunnel's phase"
         package static let table = WireTable(Transition())
 
         package let phase = Field("phase", .phase) { $0.phase.rawValue }

@@ -5,10 +5,13 @@ package struct DiagnosticView: WireView {
     package typealias Source = Diagnostic
 
     package static let name = "Diagnostic"
-    package static let summary = "One thing that the reader of a manifest, spec or URL has to say"
+    package static let summary = "One problem that the reader of a manifest, spec or URL has found"
     package static let table = WireTable(DiagnosticView())
 
-    package let severity = Field("severity", .words(["error", "warning"], "Whether it stands in the way")) {
+    package let severity = Field(
+        "severity",
+        .words(["error", "warning"], "Whether it prevents anything: an `error` does, a `warning` does not")
+    ) {
         $0.severity.rawValue
     }
     package let location = Field(
@@ -17,7 +20,7 @@ package struct DiagnosticView: WireView {
     ) { $0.location?.description }
     package let path = Field(
         "path",
-        .text("The key's path; empty for the whole", example: "tunnels.web.pool.min")
+        .text("The key's path; empty for the whole document", example: "tunnels.web.pool.min")
     ) { $0.path }
     package let message = Field("message", .text("What is wrong and what to try")) { $0.message }
     package let code = Field(

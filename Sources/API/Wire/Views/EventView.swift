@@ -14,7 +14,7 @@ package struct EventView: WireView {
 
     package static let name = "InstanceEvent"
     package static let summary =
-        "What happened to an instance; `initial` shows one that is there, `shutdown` is the last of its stream"
+        "What happened to an instance; `initial` shows one that exists, `shutdown` is the last event of a stream"
     package static let table = WireTable(EventView())
 
     package let type = Field(
@@ -23,7 +23,7 @@ package struct EventView: WireView {
     ) { $0.kind.rawValue }
     package let time = Field("time", .time("When")) { $0.time }
     package let instance = Field("instance", .instance) { $0.instance }
-    package let logs = Field("logs", .text("The line of a `log`, with its colours; else empty")) {
+    package let logs = Field("logs", .text("The line of a `log`, with its colors; otherwise empty")) {
         EventView.shortened($0.log)
     }
 
@@ -79,7 +79,7 @@ extension EventView {
         self.object(Source(kind: kind, time: time, instance: object, log: log)).compactText
     }
 
-    /// Instance events all have one name, as NodePass's clients expect it; the reconciler's are told apart by theirs.
+    /// Instance events all have the name that NodePass's clients expect; each kind of reconcile event has its own.
     package static func block(_ event: StreamEvent, in log: EventLog = .instances) -> String {
         var buffer = ByteBuffer()
         append(event, in: log, to: &buffer)

@@ -11,14 +11,14 @@ package struct HistoryView: WireView {
     }
 
     package static let name = "History"
-    package static let summary = "What a tunnel did, step by step"
+    package static let summary = "What one tunnel moved, step by step"
     package static let table = WireTable(HistoryView())
 
     package let id = Field("id", .id) { $0.id }
     package let step = Field("step", .count("Length of a step in seconds")) { $0.stepSeconds }
     package let points = Field(
         "points",
-        .list(.object(Point.self), "Oldest first; steps in which the daemon was not there are missing")
+        .list(.object(Point.self), "Oldest first; steps in which the daemon did not run are missing")
     ) { $0.samples }
 
     package init() {}
@@ -30,14 +30,14 @@ package struct HistoryView: WireView {
         package static let summary = "One step"
         package static let table = WireTable(Point())
 
-        package let time = Field("time", .count("Its end, in seconds since 1970")) { $0.time }
+        package let time = Field("time", .count("The end of the step, in seconds since 1970")) { $0.time }
         package let tcprx = Field("tcprx", .count("Bytes from users in this step")) { $0.traffic.tcpRx }
         package let tcptx = Field("tcptx", .count("Bytes to users in this step")) { $0.traffic.tcpTx }
         package let udprx = Field("udprx", .count("As tcprx, over UDP")) { $0.traffic.udpRx }
         package let udptx = Field("udptx", .count("As tcptx, over UDP")) { $0.traffic.udpTx }
         package let connections = Field(
             "connections",
-            .count("At its end, or, in steps of a minute, the most of them")
+            .count("At the end of the step; in steps of a minute, the highest number")
         ) { $0.connections }
         package let pool = Field("pool", .count("Idle links")) { $0.pool }
 

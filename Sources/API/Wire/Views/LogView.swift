@@ -26,10 +26,10 @@ package struct LogView: WireView {
         package static let table = WireTable(Line())
 
         package let time = Field("time", .time("When")) { $0.time }
-        package let level = Field("level", .words(LogLevel.allCases.map(\.rawValue), "How much it matters")) {
+        package let level = Field("level", .words(LogLevel.allCases.map(\.rawValue), "Its severity")) {
             $0.level.rawValue
         }
-        package let message = Field("message", .text("Without colours")) { $0.message }
+        package let message = Field("message", .text("Without colors")) { $0.message }
 
         package init() {}
     }

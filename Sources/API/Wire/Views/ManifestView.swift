@@ -21,7 +21,7 @@ package struct ManifestView: WireView {
     ) { $0.overridden }
     package let diagnostics = Field(
         "diagnostics",
-        .list(.object(DiagnosticView.self), "What the reader has to say")
+        .list(.object(DiagnosticView.self), "What the reader of the manifest has found")
     ) { $0.status.diagnostics }
     package let rejection = Field("rejection", .nullable(.object(ReconcileView.Rejection.self))) {
         $0.status.rejection
@@ -33,7 +33,7 @@ package struct ManifestView: WireView {
         package typealias Source = ManifestPolicy
 
         package static let name = "Policy"
-        package static let summary = "What the outside world may do"
+        package static let summary = "What requests may do"
         package static let table = WireTable(Policy())
 
         package let overrides = Field(
@@ -42,7 +42,7 @@ package struct ManifestView: WireView {
         ) { $0.overridesAllowed ? "allow" : "deny" }
         package let overrideTTL = Field(
             "overrideTTL",
-            .text("How long such a change stands; `0s` is for ever", example: "30m0s")
+            .text("How long such a change lasts; `0s` means without limit", example: "30m0s")
         ) { GoDuration.text($0.overrideTTL) }
         package let prune = Field("prune", .flag("Whether a tunnel that leaves the manifest is deleted")) { $0.prune }
 
@@ -62,7 +62,7 @@ package struct ManifestView: WireView {
         package let revision = Field("revision", .revision("Of its declaration")) { $0.revision }
         package let valid = Field(
             "valid",
-            .flag("False where its present declaration is wrong: this is its last good one")
+            .flag("False where its present declaration is invalid: this is its last good one")
         ) { $0.isValid }
         package let state = Field("state", .runState("What is declared")) { $0.running ? "running" : "stopped" }
         package let fields = Field("fields", .list(.object(FieldView.self), "Keys not at their default")) {

@@ -22,7 +22,7 @@ package struct NoticeView: WireView {
         )
     ) { $0.notice.kind.rawValue }
     package let time = Field("time", .time("When")) { $0.time }
-    package let tunnel = Field("tunnel", .nullable(.text("The name of the tunnel it speaks of"))) {
+    package let tunnel = Field("tunnel", .nullable(.text("The name of the tunnel it is about"))) {
         $0.notice.subject?.name
     }
     package let id = Field("id", .nullable(.id)) { $0.notice.subject?.id }
@@ -67,12 +67,13 @@ extension NoticeView {
         package typealias Source = (report: PlanReport, revision: String)
 
         package static let name = "PlanEvent"
-        package static let summary = "A pass is about to do something"
+        package static let summary = "A pass is about to change something"
         package static let table = WireTable(Planned())
 
         package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
         package let counts = Field("summary", .object(PlanView.Summary.self)) { PlanView.Summary.Source($0.report) }
-        package let steps = Field("steps", .list(.object(PlanView.Step.self), "The first of them, long texts cut")) {
+        package let steps = Field("steps", .list(.object(PlanView.Step.self), "The first steps, long texts shortened"))
+        {
             $0.report.steps.prefix(stepsInEvent).map { PlanView.Step.Source(step: $0, textLimit: textInEvent) }
         }
 
@@ -83,12 +84,12 @@ extension NoticeView {
         package typealias Source = (report: PlanReport, revision: String, failing: [String])
 
         package static let name = "ApplyEvent"
-        package static let summary = "A pass has done it"
+        package static let summary = "A pass has changed something"
         package static let table = WireTable(Applied())
 
         package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
         package let counts = Field("summary", .object(PlanView.Summary.self)) { PlanView.Summary.Source($0.report) }
-        package let failing = Field("failing", .texts("Names of those that do not run as they should")) {
+        package let failing = Field("failing", .texts("Names of the tunnels that do not run as declared")) {
             Array($0.failing.prefix(stepsInEvent))
         }
 
@@ -99,11 +100,11 @@ extension NoticeView {
         package typealias Source = [Diagnostic]
 
         package static let name = "RejectEvent"
-        package static let summary = "A manifest changed nothing"
+        package static let summary = "A manifest was rejected and changed nothing"
         package static let table = WireTable(Rejected())
 
         package let count = Field("count", .count("How many diagnostics there are")) { $0.count }
-        package let diagnostics = Field("diagnostics", .list(.object(DiagnosticView.self), "The first of them")) {
+        package let diagnostics = Field("diagnostics", .list(.object(DiagnosticView.self), "The first diagnostics")) {
             Array($0.prefix(diagnosticsInEvent))
         }
 
@@ -128,7 +129,7 @@ extension NoticeView {
         package typealias Source = (cause: ReconcileNotice.ReleaseCause, author: String)
 
         package static let name = "ReleaseEvent"
-        package static let summary = "The manifest's word stands again"
+        package static let summary = "The manifest applies again"
         package static let table = WireTable(Released())
 
         package let cause = Field(
@@ -144,7 +145,7 @@ extension NoticeView {
         package typealias Source = (phase: TunnelPhase, reason: TunnelReason?, message: String, isResolved: Bool)
 
         package static let name = "DriftEvent"
-        package static let summary = "A tunnel fails by itself, or has recovered"
+        package static let summary = "A tunnel has failed, or has recovered"
         package static let table = WireTable(Drift())
 
         package let phase = Field("phase", .phase) { $0.phase.rawValue }

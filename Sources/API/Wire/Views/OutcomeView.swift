@@ -2,7 +2,7 @@ import Config
 package import Reconciler
 import Tunnel
 
-/// What became of every tunnel after a reconcile was asked for.
+/// The outcome of every tunnel after a reconcile was asked for.
 package struct OutcomeView: WireView {
     package struct Source: Sendable {
         let status: ReconcileStatus
@@ -12,14 +12,15 @@ package struct OutcomeView: WireView {
     }
 
     package static let name = "Outcome"
-    package static let summary = "What became of every tunnel"
+    package static let summary = "The outcome of every tunnel"
     package static let table = WireTable(OutcomeView())
 
     package let revision = Field("revision", .revision("Of the manifest that is applied")) {
         $0.status.appliedRevision
     }
     package let behind = Field("behind", .count("How many are pending or failed")) { $0.behind }
-    package let invalid = Field("invalid", .texts("Names whose declaration is wrong: they stay as they were")) {
+    package let invalid = Field("invalid", .texts("Names with an invalid declaration: these tunnels stay as they were"))
+    {
         $0.status.invalid
     }
     package let tunnels = Field("tunnels", .list(.object(TunnelOutcome.self))) { $0.tunnels }
@@ -30,7 +31,7 @@ package struct OutcomeView: WireView {
         package typealias Source = AppliedInstance
 
         package static let name = "TunnelOutcome"
-        package static let summary = "What became of a tunnel"
+        package static let summary = "The outcome of one tunnel"
         package static let table = WireTable(TunnelOutcome())
 
         package let id = Field("id", .id) { $0.instance.id }
@@ -43,7 +44,7 @@ package struct OutcomeView: WireView {
             "outcome",
             .words(
                 AppliedInstance.Outcome.allCases.map(\.rawValue),
-                "`waiting` is as it should be, its other end is not there; `pending` ran out of time"
+                "`waiting` is as declared but its other end is missing; `pending` was not ready in time"
             )
         ) { $0.outcome.rawValue }
         package let phase = Field("phase", .phase) { $0.instance.phase.rawValue }

@@ -10,13 +10,13 @@ package struct PingView: WireView {
     }
 
     package static let name = "Ping"
-    package static let summary = "What became of a connect"
+    package static let summary = "The result of a TCP connect"
     package static let table = WireTable(PingView())
 
-    package let target = Field("target", .text("What was asked for")) { $0.target }
+    package let target = Field("target", .text("The address of the request")) { $0.target }
     package let connected = Field("connected", .flag("Whether it was reached")) { $0.problem == nil }
     package let latency = Field("latency", .count("Milliseconds")) { $0.milliseconds }
-    package let error = Field("error", .nullable(.text("Why it was not"))) { $0.problem }
+    package let error = Field("error", .nullable(.text("Why it was not reached"))) { $0.problem }
 
     package init() {}
 }

@@ -15,21 +15,24 @@ package struct PlanView: WireView {
     package static let table = WireTable(PlanView())
 
     package let revision = Field("revision", .revision("Of that manifest")) { $0.revision }
-    package let changes = Field("changes", .flag("Whether anything is to be done")) { $0.report.hasChanges }
+    package let changes = Field("changes", .flag("Whether it would change anything")) { $0.report.hasChanges }
     package let counts = Field("summary", .object(Summary.self)) { Summary.Source($0.report) }
-    package let steps = Field("steps", .list(.object(Step.self), "In the order they are done")) {
+    package let steps = Field("steps", .list(.object(Step.self), "In the order of execution")) {
         $0.report.steps.map { Step.Source(step: $0) }
     }
     package let overridden = Field(
         "overridden",
         .list(.object(Overridden.self), "Tunnels that stay as requests have changed them")
     ) { $0.report.overridden }
-    package let conflicts = Field("conflicts", .list(.object(Conflict.self), "Addresses that several tunnels want")) {
+    package let conflicts = Field(
+        "conflicts",
+        .list(.object(Conflict.self), "Addresses that more than one tunnel would use")
+    ) {
         $0.report.conflicts
     }
     package let diagnostics = Field(
         "diagnostics",
-        .list(.object(DiagnosticView.self), "What the manifest's reader has to say")
+        .list(.object(DiagnosticView.self), "What the reader of the manifest has found")
     ) { $0.diagnostics }
 
     package init() {}
@@ -51,7 +54,7 @@ extension PlanView {
         }
 
         package static let name = "PlanSummary"
-        package static let summary = "How many tunnels each of them concerns"
+        package static let summary = "How many tunnels each kind of step affects"
         package static let table = WireTable(Summary())
 
         package let create = count(.create, "Tunnels to create")
@@ -76,23 +79,26 @@ extension PlanView {
         }
     }
 
-    /// What is done with one tunnel.
+    /// What would be done with one tunnel.
     package struct Step: WireView {
         package struct Source: Sendable {
             let step: PlanReport.Step
-            /// Characters of one text; events cut long ones.
+            /// Characters of one text; events shorten long ones.
             var textLimit = Int.max
 
             func cut(_ text: String) -> String { text.count > textLimit ? text.prefix(textLimit) + "…" : text }
         }
 
         package static let name = "Step"
-        package static let summary = "What is done with one tunnel"
+        package static let summary = "What would be done with one tunnel"
         package static let table = WireTable(Step())
 
         package let action = Field(
             "action",
-            .words(PlanReport.Action.allCases.map(\.rawValue), "What; `adopt` takes over one of the API's")
+            .words(
+                PlanReport.Action.allCases.map(\.rawValue),
+                "What is done; `adopt` takes over an instance of the API"
+            )
         ) { $0.step.action.rawValue }
         package let name = Field("name", .text("Its name, or its id", example: "web")) { $0.step.name }
         package let id = Field("id", .id) { $0.step.id }
@@ -128,12 +134,12 @@ extension PlanView {
         package init() {}
     }
 
-    /// What becomes of the connections there are.
+    /// What happens to the open connections.
     package struct Connections: WireView {
         package typealias Source = PlanReport.Connections
 
         package static let name = "Connections"
-        package static let summary = "What becomes of the connections there are"
+        package static let summary = "What happens to the open connections"
         package static let table = WireTable(Connections())
 
         package let count = Field("count", .count("How many")) { $0.count }
@@ -160,23 +166,23 @@ extension PlanView {
         package let id = Field("id", .id) { $0.id }
         package let since = Field("since", .time("When")) { $0.override.since }
         package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
-        package let by = Field("by", .text("Who: an address, or `socket`")) { $0.override.by }
+        package let by = Field("by", .text("Who did it: an address, or `socket`")) { $0.override.by }
         package let present = Field("present", .text("What it is", example: "stopped")) { $0.present }
         package let declared = Field("declared", .text("What the manifest says", example: "running")) { $0.declared }
 
         package init() {}
     }
 
-    /// An address that several tunnels want.
+    /// An address that more than one tunnel would use.
     package struct Conflict: WireView {
         package typealias Source = PlanReport.Conflict
 
         package static let name = "Conflict"
-        package static let summary = "An address that several tunnels want"
+        package static let summary = "An address that more than one tunnel would use"
         package static let table = WireTable(Conflict())
 
-        package let address = Field("address", .text("Which", example: "0.0.0.0:80")) { $0.address }
-        package let transport = Field("transport", .words(["tcp", "udp"], "Over what")) { $0.transport.rawValue }
+        package let address = Field("address", .text("The address", example: "0.0.0.0:80")) { $0.address }
+        package let transport = Field("transport", .words(["tcp", "udp"], "The protocol")) { $0.transport.rawValue }
         package let tunnels = Field("tunnels", .texts("Their names")) { $0.names }
 
         package init() {}

@@ -12,7 +12,7 @@ package struct ReconcileView: WireView {
     }
 
     package static let name = "Reconcile"
-    package static let summary = "The reconciler's state"
+    package static let summary = "The state of the reconciler"
     package static let table = WireTable(ReconcileView())
 
     package let ready = Field("ready", .flag("Whether the first pass is done")) { $0.isReady }
@@ -34,9 +34,10 @@ package struct ReconcileView: WireView {
     package let rejection = Field("rejection", .nullable(.object(Rejection.self))) { $0.status.rejection }
     package let diagnostics = Field(
         "diagnostics",
-        .list(.object(DiagnosticView.self), "What the manifest's reader has to say")
+        .list(.object(DiagnosticView.self), "What the reader of the manifest has found")
     ) { $0.status.diagnostics }
-    package let invalid = Field("invalid", .texts("Names whose declaration is wrong: they stay as they were")) {
+    package let invalid = Field("invalid", .texts("Names with an invalid declaration: these tunnels stay as they were"))
+    {
         $0.status.invalid
     }
     package let overridden = Field("overridden", .count("Declared tunnels that requests have changed")) {
@@ -59,7 +60,7 @@ extension ReconcileView {
         package typealias Source = ReconcileStatus.Rejection
 
         package static let name = "Rejection"
-        package static let summary = "A manifest on disk that changes nothing, because it does not read"
+        package static let summary = "A manifest on disk that changes nothing, because it cannot be read"
         package static let table = WireTable(Rejection())
 
         package let time = Field("time", .time("Since when")) { $0.time }

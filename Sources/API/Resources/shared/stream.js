@@ -1,4 +1,4 @@
-// Server-sent events through fetch(), because EventSource can not send a key.
+// Server-sent events through fetch(), because EventSource cannot send a key.
 
 import { base, errorOf, keyHeaders, session } from './api.js';
 
@@ -41,7 +41,7 @@ export class EventParser {
 }
 
 /**
- * One stream that stays open: it resumes after the last event it saw and backs off where it can not connect.
+ * One stream that stays open: it resumes after the last event it saw and backs off where it cannot connect.
  *
  * `onevent({type, data, id})` with `data` parsed; `onstate(name, detail)` with `connecting`, `live`,
  * `waiting` (`{until, message}`) or `closed`. `tail` asks for that many earlier events where there is none to resume

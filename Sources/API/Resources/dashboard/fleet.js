@@ -1,11 +1,11 @@
 // What the page knows of the daemon's tunnels; views listen for `change`.
 
-import { daemonNow, flow, maskedURL, setDaemonTime } from './format.js';
-import { Series, stepSeconds } from './series.js';
+import { daemonNow, flow, maskedURL, setDaemonTime } from '../shared/format.js';
+import { Series, stepSeconds } from '../shared/series.js';
 
 export const keyRow = '********';
 
-/** Tone, shape and rank (worst first) of each phase; `absent` and `invalid` are ours: declared, but not there. */
+/** Tone, shape and rank (worst first) of each phase; `absent` and `invalid` are ours: declared, without an instance. */
 export const phases = {
   invalid: { tone: 'bad', shape: 'cross', rank: -1 },
   failed: { tone: 'bad', shape: 'cross', rank: 0 },
@@ -33,7 +33,7 @@ const shortestSample = 0.5;
 /** A rate counts for as long as the next report may take, and a little longer. */
 const rateLimit = 7_500;
 
-/** Changes are told in bursts: a thousand tunnels report every five seconds. */
+/** Changes come in bursts: a thousand tunnels report every five seconds. */
 const burst = 200;
 
 /** One tunnel as last reported, and how fast it was. */
@@ -82,7 +82,7 @@ export class Tunnel {
     return daemonNow() < this.rated.until ? this.rated.rates : [0, 0];
   }
 
-  /** What was recorded before the page was opened; its end counts until something newer is told. */
+  /** What was recorded before the page was opened; its end is used until a newer report comes. */
   restore(times, received, sent, step) {
     this.series.restore(times, received, sent, step);
     if (!this.rated.until) this.rated = { rates: this.series.last, until: daemonNow() + rateLimit };
@@ -196,14 +196,14 @@ export class Fleet extends EventTarget {
     this.touch();
   }
 
-  /** What the manifest declares and no instance stands for. */
+  /** Declared tunnels without an instance. */
   setAbsent(tunnels) {
     if (!tunnels.length && !this.absent.size) return;
     this.absent = new Map(tunnels.map((tunnel) => [tunnel.id, tunnel]));
     this.touch();
   }
 
-  /** What the manifest says where an override stands, and what is wrong with declarations; by id and by name. */
+  /** The declaration below each override, by id, and the errors of declarations, by name. */
   annotate(declared, problems) {
     for (const tunnel of this.tunnels.values()) {
       const word = declared.get(tunnel.id) ?? null;

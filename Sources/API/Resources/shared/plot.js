@@ -51,7 +51,7 @@ const plots = [
     series: [['connections', (point) => point.connections]] },
 ];
 const margin = { left: 72, right: 12 };
-/** Closer than this, neighbouring points are drawn as one. */
+/** Closer than this, neighboring points are drawn as one. */
 const pixelsPerPoint = 3;
 /** Room a time label needs. */
 const labelWidth = 84;
@@ -71,7 +71,7 @@ function timeStep(span, most) {
 }
 
 /**
- * One point for every step that ended in the window, or for as many together as the width can not tell apart: means of
+ * One point for every step that ended in the window, or for as many together as share a pixel: means of
  * what was moved, so that the area stays right, and the most connections. What was not recorded was nothing.
  */
 export function binned(points, { step, start, end, most }) {

@@ -1,9 +1,9 @@
 // What the manifest would do, before it does it.
 
-import { request } from './api.js';
-import { element, icon, segments } from './dom.js';
-import { count, moment } from './format.js';
-import { tell, tellError } from './overlay.js';
+import { request } from '../shared/api.js';
+import { element, icon, segments } from '../shared/dom.js';
+import { count, moment } from '../shared/format.js';
+import { tell, tellError } from '../shared/overlay.js';
 import { phaseBadge } from './row.js';
 
 const sample = `version: 1

@@ -1,11 +1,11 @@
 // One tunnel in full: what it is, what it does, how it came there.
 
-import { request } from './api.js';
-import { copyButton, element, icon, setText } from './dom.js';
-import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment, shortPlace } from './format.js';
+import { request } from '../shared/api.js';
+import { copyButton, element, icon, setText } from '../shared/dom.js';
+import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment, shortPlace } from '../shared/format.js';
 import { phases } from './fleet.js';
 import { LogView } from './log.js';
-import { TrafficPlot } from './plot.js';
+import { TrafficPlot } from '../shared/plot.js';
 import { drainingText, overrideStory, phaseBadge } from './row.js';
 
 /** Details are read again when the tunnel's phase or declaration changed, and now and then. */
@@ -95,7 +95,7 @@ export class TunnelView {
   showMissing() {
     this.node.classList.add('missing');
     const text = !this.fleet.loaded ? 'Reading the tunnel…' : this.missing?.status === 404 || !this.missing
-      ? 'This tunnel is not here any more.' : this.missing.message;
+      ? 'This tunnel does not exist any more.' : this.missing.message;
     this.head.replaceChildren(this.back(), element('h1', {}, this.id));
     this.note.replaceChildren(element('div', { className: 'card empty' }, element('p', {}, text)));
   }
@@ -151,7 +151,7 @@ export class TunnelView {
         override.command && element('p', {}, element('code', {}, maskedURL(override.command)))));
     }
     if (tunnel.problem) notes.push(notice('bad', 'cross', element('p', {},
-      'The declaration is invalid, so its last good form goes on: ', element('code', {}, tunnel.problem.location ?? ''),
+      'The declaration is invalid, so its last good form stays in use: ', element('code', {}, tunnel.problem.location ?? ''),
       ` ${tunnel.problem.message}`)));
     this.note.replaceChildren(...notes);
   }
@@ -166,7 +166,7 @@ export class TunnelView {
     const url = element('code', { className: 'url' }, this.isRevealed ? instance.url : this.shownURL);
     const rows = [
       ['Name', instance.name ?? 'none'], ['Id', element('code', {}, instance.id)],
-      ['Declared at', tunnel.isDeclared ? element('code', {}, instance.source ?? 'manifest') : 'created by the API'],
+      ['Declared at', tunnel.isDeclared ? element('code', {}, instance.source ?? 'manifest') : 'created through the API'],
       ['Kind', tunnel.flow.kind], ['URL', element('span', { className: 'url-line' }, url, this.urlButtons(instance))],
       ['Listening on', list(instance.listening)],
       ['Up for', this.uptime],
@@ -217,7 +217,7 @@ export class TunnelView {
     this.fields.node.hidden = !fields;
     if (!fields) return;
     if (!fields.length) {
-      this.fields.show(element('p', { className: 'muted' }, 'Nothing differs from the defaults.'));
+      this.fields.show(element('p', { className: 'muted' }, 'Every key has its default.'));
       return;
     }
     this.fields.show(element('table', { className: 'list' },

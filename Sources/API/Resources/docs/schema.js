@@ -1,6 +1,6 @@
 // JSON Schemas as people read them, and examples made from them.
 
-import { element, prose } from './dom.js';
+import { element, prose } from '../shared/dom.js';
 
 /** Nested deeper than this, an example stops. */
 const exampleDepth = 6;
@@ -103,7 +103,7 @@ export class Schemas {
   }
 
   /**
-   * A first body to send: what is required, and members with examples of their own. Where a body is told by one of
+   * A first body to send: what is required, and members with examples of their own. Where a body is given by one of
    * several members (`anyOf` of `required`), the first way is shown.
    */
   body(schema) {

@@ -1,8 +1,8 @@
 // The documentation: openapi.json drawn as a page that can be tried.
 
-import { currentKey, forgetKey, keyHeaders, rememberKey } from './api.js';
-import { copyButton, element, icon, prose, setText } from './dom.js';
-import { bytes } from './format.js';
+import { currentKey, forgetKey, keyHeaders, rememberKey } from '../shared/api.js';
+import { copyButton, element, icon, prose, setText } from '../shared/dom.js';
+import { bytes } from '../shared/format.js';
 import { Schemas, onFirstOpen } from './schema.js';
 
 const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options'];
@@ -10,7 +10,7 @@ const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options'];
 const streamLimit = 40_000;
 const page = (id) => document.getElementById(id);
 
-/** Operations of the document, each with the parameters of its path and the group it stands in. */
+/** Operations of the document, each with the parameters of its path and its group. */
 function operationsOf(spec, base) {
   return Object.entries(spec.paths).flatMap(([path, item]) => methods.filter((method) => item[method]).map((method) => {
     const operation = item[method];
@@ -346,5 +346,5 @@ try {
   new Docs(await response.json(), document.querySelector('meta[name="nodepass-api"]').content);
 } catch (error) {
   page('description').className = 'bad';
-  setText(page('description'), `openapi.json can not be read: ${error.message}`);
+  setText(page('description'), `openapi.json cannot be read: ${error.message}`);
 }

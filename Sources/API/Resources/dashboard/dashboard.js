@@ -5,21 +5,21 @@
 // table, row, tunnel, plot, log, plan, create     what is shown
 // dom, format, overlay, actions     what all of them use
 
-import { currentKey, forgetKey, rememberKey, request, send, session } from './api.js';
+import { currentKey, forgetKey, rememberKey, request, send, session } from '../shared/api.js';
 import { Actions } from './actions.js';
 import { openCreate } from './create.js';
-import { element, icon, setClass, setIcon, setText } from './dom.js';
+import { element, icon, setClass, setIcon, setText } from '../shared/dom.js';
 import { Feed, FeedView, LatestEvents } from './feed.js';
 import { Fleet, absentTunnel, invalidTunnel } from './fleet.js';
-import { ago, count, duration, moment, rate } from './format.js';
-import { dialog, tellError } from './overlay.js';
+import { ago, count, duration, moment, rate } from '../shared/format.js';
+import { dialog, tellError } from '../shared/overlay.js';
 import { PlanView, diagnosticList } from './plan.js';
-import { EventStream } from './stream.js';
+import { EventStream } from '../shared/stream.js';
 import { Selection, TunnelTable } from './table.js';
 import { TunnelView } from './tunnel.js';
 import { verdict } from './verdict.js';
 
-/** The daemon's own state is read again when it changed, and at least this often; invalid declarations are no event. */
+/** The reconciler's state is read again when it changed, and at least this often: an invalid declaration sends no event. */
 const refreshInterval = 5_000;
 /** It names every tunnel, so that of many is read less often. */
 const millisecondsPerTunnel = 20;
@@ -100,7 +100,7 @@ class Dashboard {
       input.value = '';
       this.enter();
     } catch (error) {
-      const refusal = key ? 'The daemon does not accept this key.' : 'The daemon asks for a key.';
+      const refusal = key ? 'The daemon does not accept this key.' : 'The daemon needs a key.';
       problem.textContent = error.status === 401 ? refusal : error.message;
       problem.hidden = false;
       input.select();
@@ -212,7 +212,7 @@ class Dashboard {
     }
   }
 
-  /** What only the manifest tells: declared tunnels without an instance, and what overrides stand against. */
+  /** What only `/manifest` holds: declared tunnels without an instance, and the declarations below overrides. */
   async readLayer() {
     if (!this.fleet.loaded) return;
     const { observed, overridden, invalid, diagnostics } = this.reconcile;
@@ -273,7 +273,7 @@ class Dashboard {
     this.showDaemon();
   }
 
-  /** Rates end by themselves: nothing is told of a tunnel that moves nothing. */
+  /** Rates fall to 0 by themselves: a tunnel without traffic sends no reports. */
   showRates(totals = this.fleet.totals()) {
     setText(page('total-in'), rate(totals.in));
     setText(page('total-out'), rate(totals.out));
@@ -327,13 +327,13 @@ class Dashboard {
     const notice = (title, list) => parts.push(element('div', { className: 'notice bad', role: 'alert' }, icon('cross'),
       element('div', {}, element('h2', {}, title), diagnosticList(list))));
     if (rejection) {
-      const title = `The manifest was rejected at ${moment(rejection.time)}; the last good one goes on`;
+      const title = `The manifest was rejected at ${moment(rejection.time)}; the last good one stays in use`;
       notice(title, rejection.diagnostics);
     }
     const errors = diagnostics.filter((one) => one.severity === 'error');
     if (errors.length) {
       const title = `${count(invalid.length, 'declaration')} invalid`;
-      notice(`${title}; the last good form goes on, where there was one`, errors);
+      notice(`${title}; the last good form stays in use where there is one`, errors);
     }
     const warnings = diagnostics.filter((one) => one.severity !== 'error');
     if (warnings.length) {
@@ -426,7 +426,7 @@ class Dashboard {
     dialog({
       title: 'Export', confirm: 'Download',
       body: [element('p', {}, 'The live state of all tunnels as a manifest. A daemon started with it changes nothing.'),
-        element('p', { className: 'warn' }, 'The file holds tunnel keys in clear.')],
+        element('p', { className: 'warn' }, 'The file holds tunnel keys in plain text.')],
       submit: async () => {
         const response = await send('GET', '/export');
         const href = URL.createObjectURL(await response.blob());

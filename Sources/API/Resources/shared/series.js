@@ -2,7 +2,7 @@
 
 import { daemonNow } from './format.js';
 
-/** The daemon tells counters of tunnels that moved every five seconds. */
+/** The daemon reports the counters of tunnels with traffic every five seconds. */
 export const stepSeconds = 5;
 const shownSteps = 60;
 /** One more is kept: the step under way is shown once it has ended, or every line would end at zero. */
@@ -34,7 +34,7 @@ export class Series {
     return [this.values.in[shownSteps - 1], this.values.out[shownSteps - 1]];
   }
 
-  /** Moves on to now: a tunnel of which nothing is told moves nothing. */
+  /** Moves on to now: a tunnel without reports has no traffic. */
   advance() {
     const steps = slotOf(daemonNow()) - this.end;
     if (steps <= 0) return;
@@ -46,7 +46,7 @@ export class Series {
     this.version += 1;
   }
 
-  /** Rates between two times; reports come a little late, so a step without one of its own has its neighbour's. */
+  /** Rates between two times; reports come a little late, so a step without one of its own has its neighbor's. */
   put(from, to, received, sent) {
     this.advance();
     const last = slotOf(to);

@@ -1,9 +1,9 @@
 // One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
 
-import { element, icon, setClass, setIcon, setText, setTitle } from './dom.js';
-import { daemonNow, left, maskedURL, moment, rate, shortPlace } from './format.js';
+import { element, icon, setClass, setIcon, setText, setTitle } from '../shared/dom.js';
+import { daemonNow, left, maskedURL, moment, rate, shortPlace } from '../shared/format.js';
 import { phases } from './fleet.js';
-import { Sparkline } from './plot.js';
+import { Sparkline } from '../shared/plot.js';
 
 /** What an override changes, in a few words. */
 export function overrideText(override) {
@@ -109,7 +109,7 @@ export class Row {
     }
     const name = instance.name && instance.name !== tunnel.label ? ` · ${instance.name}` : '';
     const place = instance.source ? shortPlace(instance.source) : 'manifest';
-    setText(this.source, tunnel.isDeclared ? `${place}${name}` : 'created by the API');
+    setText(this.source, tunnel.isDeclared ? `${place}${name}` : 'created through the API');
     setTitle(this.source, instance.source ? `${instance.source}${name}` : '');
   }
 

@@ -1,13 +1,13 @@
 // What can be done to a tunnel, and what is asked before.
 
-import { request } from './api.js';
-import { element, segments } from './dom.js';
-import { dialog, menu, tell, tellError } from './overlay.js';
+import { request } from '../shared/api.js';
+import { element, segments } from '../shared/dom.js';
+import { dialog, menu, tell, tellError } from '../shared/overlay.js';
 
 const durations = [['', 'Until released'], ['15m', '15 min'], ['30m', '30 min'], ['2h', '2 h'], ['24h', '24 h']];
 const past = { start: 'is starting', stop: 'is stopping', restart: 'restarts', reset: 'has its counters at zero' };
 
-/** Performs actions and tells `ondone` when the daemon accepted one. */
+/** Performs actions and calls `ondone` when the daemon has accepted one. */
 export class Actions {
   constructor(ondone) {
     this.ondone = ondone;
@@ -53,7 +53,7 @@ export class Actions {
     dialog({
       title: `Delete ${tunnel.label}`, confirm: 'Delete', tone: 'danger',
       body: [tunnel.isDeclared ? ownership(tunnel)
-        : element('p', {}, 'It was created by the API, so nothing brings it back.'), connectionsNote(tunnel, 'stop'),
+        : element('p', {}, 'It was created through the API: no manifest brings it back.'), connectionsNote(tunnel, 'stop'),
         tunnel.isDeclared && lifetime.node],
       submit: async () => {
         await request('DELETE', `/instances/${tunnel.id}`, { query: { ttl: tunnel.isDeclared ? lifetime.value : '' } });
@@ -67,7 +67,7 @@ export class Actions {
   async release(tunnel) {
     try {
       await request('DELETE', `/instances/${tunnel.id}/override`);
-      tell(`${tunnel.label} follows the manifest again`);
+      tell(`The manifest applies to ${tunnel.label} again`);
       this.ondone();
     } catch (error) {
       tellError(error, tunnel.label);
@@ -96,7 +96,7 @@ function overrides(tunnel, action) {
   return tunnel.isDeclared && tunnel.override?.state !== (action === 'start' ? 'stopped' : 'running');
 }
 
-/** How long an override stands: one of a few, or a duration as the API reads it. */
+/** How long an override lasts: one of a few choices, or a duration as the API reads it. */
 class Lifetime {
   constructor() {
     this.chosen = '';

@@ -1,8 +1,8 @@
 // A tunnel's log as it is written.
 
-import { element, segments, setText } from './dom.js';
-import { clock, plainText } from './format.js';
-import { EventStream } from './stream.js';
+import { element, segments, setText } from '../shared/dom.js';
+import { clock, plainText } from '../shared/format.js';
+import { EventStream } from '../shared/stream.js';
 
 const lineLimit = 1_000;
 const ranks = { debug: 0, info: 1, event: 1, warn: 2, warning: 2, error: 3 };

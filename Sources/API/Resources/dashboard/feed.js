@@ -1,7 +1,7 @@
 // What happened, newest first: instance events and the reconciler's, as one list.
 
-import { element, segments, setText } from './dom.js';
-import { maskedURL, moment, plainText, shortPlace } from './format.js';
+import { element, segments, setText } from '../shared/dom.js';
+import { maskedURL, moment, plainText, shortPlace } from '../shared/format.js';
 import { overrideText } from './row.js';
 
 const entryLimit = 1_000;
@@ -52,7 +52,7 @@ export class Feed extends EventTarget {
     this.add({ ...base, kind: 'instance', tone: isProblem ? 'bad' : undefined, isProblem, text });
   }
 
-  /** An event of the reconciler. A plan is told with what came of it, which follows at once. */
+  /** An event of the reconciler. A plan is shown together with its outcome, which follows at once. */
   reconciler(event) {
     const { type, time, tunnel, id, steps } = event;
     if (type === 'plan') {
@@ -62,7 +62,7 @@ export class Feed extends EventTarget {
     const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failing?.length);
     const tone = type === 'drift' && event.resolved ? 'good' : undefined;
     const words = reconcilerTexts[type]?.(event, this.planned ?? []) ?? '';
-    const text = type === 'apply' && this.isRejected ? `the manifest reads again, ${words}` : words;
+    const text = type === 'apply' && this.isRejected ? `the manifest can be read again, ${words}` : words;
     if (type === 'apply') this.planned = null;
     if (type === 'apply' || type === 'reject') this.isRejected = type === 'reject';
     this.add({ kind: 'reconcile', time, type, name: tunnel ?? '', id, isProblem, tone, text });
@@ -76,18 +76,18 @@ export class Feed extends EventTarget {
   }
 }
 
-/** Steps that are told by name; of more, only how many there are. */
-const toldSteps = 3;
+/** Up to this many steps are listed by name; more are only counted. */
+const namedSteps = 3;
 const causes = { request: 'released', expiry: 'expired', edit: 'ended, its declaration was edited' };
 
-const done = { create: 'created', adopt: 'adopted', start: 'started', stop: 'stopped', meta: 'relabelled',
+const done = { create: 'created', adopt: 'adopted', start: 'started', stop: 'stopped', meta: 'relabeled',
   live: 'changed live', session: 'given a new session', rebind: 'rebound', restart: 'restarted', delete: 'deleted' };
 
 /** `web created, db changed live (limits.rate)`, or how many of each. */
 function doneText(summary, steps) {
   const counted = Object.entries(done).filter(([action]) => summary[action]);
-  if (!counted.length) return `nothing was to be done${summary.overridden ? `, ${summary.overridden} overridden` : ''}`;
-  if (!steps.length || steps.length > toldSteps) {
+  if (!counted.length) return `nothing to do${summary.overridden ? `, ${summary.overridden} overridden` : ''}`;
+  if (!steps.length || steps.length > namedSteps) {
     return counted.map(([action, word]) => `${summary[action]} ${word}`).join(', ');
   }
   return steps.map(({ action, name, changes }) => {
@@ -96,7 +96,7 @@ function doneText(summary, steps) {
   }).join(', ');
 }
 
-/** What the reconciler's events say besides their type. */
+/** What the reconciler's events hold besides their type. */
 const reconcilerTexts = {
   apply: ({ summary, failing }, steps) =>
     doneText(summary, steps) + (failing.length ? `; not running yet: ${failing.join(', ')}` : ''),
@@ -146,7 +146,7 @@ export class FeedView {
     this.node = element('section', { className: 'events', 'aria-label': 'Events' },
       element('div', { className: 'view-head' }, element('div', {}, element('h1', {}, 'Events'),
         element('p', { className: 'muted' },
-          'Newest first. Of the time before this page was opened, only what the reconciler did.')),
+          'Newest first. For the time before this page was opened, only events of the reconciler.')),
         element('div', { className: 'buttons' }, this.pauseButton)),
       element('div', { className: 'toolbar' }, element('div', { className: 'search' }, this.filter,
         element('kbd', { 'aria-hidden': 'true' }, '/')),
@@ -195,8 +195,8 @@ export class FeedView {
     this.list.replaceChildren(...shown.map(entryNode));
     this.empty.hidden = shown.length > 0;
     const texts = this.feed.entries.length && (this.kind || this.filter.value)
-      ? ['No event matches', 'Other words or another kind may.']
-      : ['Nothing happened yet', 'Changes of tunnels, of the manifest and of overrides appear here as they happen.'];
+      ? ['No event matches', 'Try other words or another kind.']
+      : ['No events yet', 'Changes of tunnels, of the manifest and of overrides appear here as they happen.'];
     if (!shown.length) this.empty.replaceChildren(element('h2', {}, texts[0]), element('p', {}, texts[1]));
   }
 }

@@ -1,9 +1,9 @@
 // The form that makes a tunnel: guided fields or a URL, checked by the daemon while it is filled in.
 
-import { request } from './api.js';
-import { copyButton, element, segments, setText } from './dom.js';
-import { maskedURL } from './format.js';
-import { dialog, tell } from './overlay.js';
+import { request } from '../shared/api.js';
+import { copyButton, element, segments, setText } from '../shared/dom.js';
+import { maskedURL } from '../shared/format.js';
+import { dialog, tell } from '../shared/overlay.js';
 
 const checkDelay = 350;
 const modes = {
@@ -16,7 +16,7 @@ const modes = {
 /** `[path, label, options]` of the guided fields; `roles` and `when` say where one applies. */
 const definitions = [
   ['tunnel', 'Tunnel address', { placeholder: '127.0.0.1:8080', hint: (form) => tunnelHint(form) }],
-  ['target', 'Target', { placeholder: '10.0.0.7:80, 10.0.0.8:80', hint: () => 'Several are used in turn, with failover',
+  ['target', 'Target', { placeholder: '10.0.0.7:80, 10.0.0.8:80', hint: () => 'Several addresses are used in turn, with failover',
     isList: true }],
   ['key', 'Key', { type: 'password', hint: () => 'The secret both ends share', when: (form) => !isSingle(form) }],
   ['tls', 'TLS', { choices: [['off', 'off'], ['self-signed', 'self-signed'], ['files', 'certificate files']],
@@ -50,8 +50,8 @@ const defaults = { tls: 'off', transport: 'tcp', mode: 'auto' };
 const isSingle = (form) => form.role === 'client' && form.mode === 'single';
 
 function tunnelHint({ role, mode }) {
-  if (role === 'server') return 'Where the client comes in';
-  return mode === 'single' ? 'Where users come in' : 'The server to connect to';
+  if (role === 'server') return 'Where the client connects';
+  return mode === 'single' ? 'Where users connect' : 'The server to connect to';
 }
 
 /** `env=prod, team=net` as an object. */
@@ -115,7 +115,7 @@ class CreateForm {
     this.values = { role: 'client', mode: 'single', tls: 'off', transport: 'tcp' };
     this.fields = new Map();
     this.url = this.field('url', 'URL', { placeholder: 'client://127.0.0.1:8080/10.0.0.7:80?mode=1',
-      hint: () => 'As NodePass takes it: server://key@host:port/host:port?parameters' });
+      hint: () => 'In NodePass’s form: server://key@host:port/host:port?parameters' });
     this.role = segments('Role', [['client', 'Client'], ['server', 'Server']], 'client', (role) => this.setRole(role));
     this.mode = element('select', { 'aria-label': 'Mode', onchange: () => this.set('mode', this.mode.value) });
     const guided = definitions.map((definition) => this.field(...definition));
@@ -128,7 +128,7 @@ class CreateForm {
     this.urlLabels = [this.field('url-alias', 'Alias', { placeholder: 'Web ingress' }),
       this.field('url-tags', 'Tags', { placeholder: 'env=prod, team=net' })];
     this.byURL = element('div', { className: 'form-grid', hidden: true }, this.url, ...this.urlLabels);
-    this.verdict = element('p', { className: 'check muted', role: 'status' }, 'Checked by the daemon as you type');
+    this.verdict = element('p', { className: 'check muted', role: 'status' }, 'The daemon checks this as you type');
     this.preview = element('code', { className: 'preview' });
     this.copy = element('span', {}, copyButton('Copy as YAML', () => yamlOf(this.spec, this.labels)));
     this.node = element('div', { className: 'create' },
@@ -220,7 +220,7 @@ class CreateForm {
     if (!this.verdict) return;
     this.showErrors([]);
     setText(this.preview, '');
-    setText(this.verdict, 'Checked by the daemon as you type');
+    setText(this.verdict, 'The daemon checks this as you type');
     this.verdict.className = 'check muted';
     if (this.isComplete) this.timer = setTimeout(() => this.ask().catch(() => {}), checkDelay);
   }

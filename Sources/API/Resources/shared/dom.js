@@ -97,7 +97,7 @@ const drawings = {
   close: () => [vector('path', { ...stroke, d: 'm4 4 8 8m0-8-8 8' })],
 };
 
-/** A small picture that says nothing by itself: a word stands beside it. */
+/** A small picture beside a word; it has no meaning of its own. */
 export function icon(name) {
   return vector('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true', 'data-icon': name }, ...drawings[name]());
 }

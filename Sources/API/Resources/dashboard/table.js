@@ -1,10 +1,10 @@
 // The list of tunnels: filtered, sorted, and only as much of it in the page as the window shows.
 
-import { element, setText } from './dom.js';
+import { element, setText } from '../shared/dom.js';
 import { groups, phases } from './fleet.js';
-import { daemonNow } from './format.js';
+import { daemonNow } from '../shared/format.js';
 import { Row } from './row.js';
-import { slotOf } from './series.js';
+import { slotOf } from '../shared/series.js';
 
 /** Rows above and below the window, so that scrolling shows no gap. */
 const overscan = 6;
@@ -282,7 +282,7 @@ export class TunnelTable {
     if (state === 'loading') return [element('p', {}, 'Reading the tunnels…')];
     if (state === 'filtered') {
       return [element('h2', {}, 'No tunnel matches'),
-        element('p', {}, 'Other words, another state or another tag may.'),
+        element('p', {}, 'Try other words, another state or another tag.'),
         element('button', { type: 'button', className: 'button', onclick: () => this.clear() }, 'Clear the filter')];
     }
     return [element('h2', {}, 'No tunnels yet'),

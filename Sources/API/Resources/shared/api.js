@@ -4,7 +4,7 @@ export const base = document.querySelector('meta[name="nodepass-api"]').content;
 
 const storageKey = 'nodepass-key';
 
-/** Tells when the daemon refuses the key (`unauthorized`). */
+/** Sends `unauthorized` when the daemon refuses the key. */
 export const session = new EventTarget();
 
 let remembered = stored();
@@ -45,7 +45,7 @@ export class APIError extends Error {
   }
 }
 
-/** The error an answer stands for; the body may be no JSON where a proxy stands between. */
+/** The error in an answer; its body may be something else than JSON where a proxy answers. */
 export async function errorOf(response) {
   const text = await response.text();
   let body = {};

@@ -10,7 +10,7 @@ export function setDaemonTime(time) {
   skew = Math.abs(difference) < smallestSkew ? 0 : difference;
 }
 
-/** Now, by the daemon's clock: what is told with a time is compared with this. */
+/** Now, by the daemon's clock, for comparison with times that the daemon sends. */
 export function daemonNow() {
   return Date.now() + skew;
 }
@@ -81,7 +81,7 @@ export function left(time, now = daemonNow()) {
 
 const mask = '••••••';
 
-/** The URL without what stands before its `@`. */
+/** The URL with the part before its `@` masked. */
 export function maskedURL(url) {
   const start = url.indexOf('://');
   if (start < 0) return url;
@@ -118,7 +118,7 @@ export function shortPlace(place) {
   return place.slice(place.lastIndexOf('/') + 1);
 }
 
-/** A log line without the colours meant for a terminal. */
+/** A log line without the colors meant for a terminal. */
 export function plainText(line) {
   return line.replace(/\u001b\[[0-9;]*m/g, '').trimEnd();
 }

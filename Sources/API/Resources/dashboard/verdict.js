@@ -1,24 +1,24 @@
-// The one sentence the dashboard is for: is everything as the manifest says?
+// The sentence at the top of the dashboard: is everything as declared?
 
-import { count, left } from './format.js';
+import { count, left } from '../shared/format.js';
 
 /**
  * Decides tone, icon, title, note and the groups worth a click.
  *
- * `link` is the state of the connection, `reconcile` the daemon's own word on revisions and rejections.
+ * `link` is the state of the connection, `reconcile` the daemon's revisions and rejection.
  */
 export function verdict(totals, reconcile, link, now = Date.now()) {
   if (link.state !== 'live') return notConnected(link, now);
   if (!reconcile || !totals.isLoaded) return { tone: 'idle', icon: 'ring', title: 'Reading the state',
     note: '', parts: [] };
   const parts = partsOf(totals, reconcile);
-  if (!reconcile.ready) return { tone: 'wait', icon: 'half', title: 'First pass under way', note: '', parts };
-  if (reconcile.storage) return { tone: 'bad', icon: 'cross', title: 'The state can not be stored',
+  if (!reconcile.ready) return { tone: 'wait', icon: 'half', title: 'First pass in progress', note: '', parts };
+  if (reconcile.storage) return { tone: 'bad', icon: 'cross', title: 'The state cannot be stored',
     note: reconcile.storage, parts };
   if (reconcile.rejection) {
     const wrong = reconcile.rejection.diagnostics.filter((one) => one.severity === 'error').length;
     return { tone: 'bad', icon: 'cross', title: 'Manifest rejected',
-      note: `${count(wrong, 'error')}; the last good manifest goes on`, parts };
+      note: `${count(wrong, 'error')}; the last good manifest stays in use`, parts };
   }
   const failing = totals.groups.failing;
   if (failing) return { tone: 'bad', icon: 'cross', title: `${failing.toLocaleString('en')} failing`, group: 'failing',
@@ -34,9 +34,9 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
   if (reconcile.observed !== reconcile.applied) return { tone: 'wait', icon: 'half', title: 'Applying the manifest',
     note: `revision ${reconcile.observed}`, parts };
   if (totals.tunnels === 0) return { tone: 'idle', icon: 'square', title: 'No tunnels',
-    note: 'Nothing is declared and nothing was created', parts };
+    note: 'No tunnel is declared and none was created', parts };
   if (totals.api === totals.tunnels) return { tone: 'good', icon: 'check',
-    title: `${count(totals.tunnels, 'tunnel')} running as created`, note: 'No manifest declares any', parts };
+    title: `${count(totals.tunnels, 'tunnel')} running as created`, note: 'The manifest declares none', parts };
   return { tone: 'good', icon: 'check', title: 'All as declared',
     note: count(totals.tunnels - totals.api, 'declared tunnel'), parts };
 }
@@ -62,6 +62,6 @@ function partsOf(totals, reconcile) {
   if (waiting) parts.push({ group: 'waiting', tone: 'wait', text: `${waiting} connecting` });
   if (draining) parts.push({ group: 'draining', tone: 'warn', text: `${draining} draining` });
   if (totals.api && totals.api < totals.tunnels) parts.push({ group: 'api', tone: 'idle',
-    text: `${totals.api} created by the API` });
+    text: `${totals.api} created through the API` });
   return parts;
 }
