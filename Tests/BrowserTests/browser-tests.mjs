@@ -58,13 +58,6 @@ const declared = {
   beta: { role: 'server', mode: 'forward', tunnel: `127.0.0.1:${betaPort}`, target, key: secret, tls: 'self-signed' },
 };
 
-// The daemon, asked beside the page.
-
-async function ask(resource) {
-  const response = await fetch(`${base}/api/v1${resource}`, { headers: { 'X-API-Key': key } });
-  return { status: response.status, body: response.ok ? await response.json() : null };
-}
-
 /** Whether this daemon has an operation, or a parameter of one; pages do without those that are missing. */
 const description = await (await fetch(`${base}/api/v1/openapi.json`)).json();
 const has = (resource, parameter) => {
@@ -80,7 +73,6 @@ const rowOf = (label) => `[...document.querySelectorAll('.rows .row')].find((row
 const badgeOf = (label) => `${rowOf(label)}.querySelector('.badge')`;
 const phaseOf = (label) => `${rowOf(label)}?.querySelector('.phase').textContent`;
 const verdict = "document.getElementById('verdict-text').textContent";
-const idOf = (label) => page.evaluate(`${rowOf(label)}.dataset.id`);
 const tabTo = (name) => page.press(name, '.bar nav');
 const dialogIsOpen = "document.querySelector('dialog[open]')";
 const feedHas = (type, words) => `[...document.querySelectorAll('.events .feed li')].some((entry) =>
@@ -94,8 +86,6 @@ async function choose(label, entry) {
 
 const tests = [];
 const test = (name, run) => tests.push([name, run]);
-let page;
-let browser;
 
 /** What the page complained of, but for the refusals that the tests ask for and what a daemon may lack. */
 function unexpected() {
@@ -379,14 +369,14 @@ test('the export is a file', async () => {
 
 test('light and dark follow the system until one is chosen, which is remembered', async () => {
   const lightness = `parseInt(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])`;
-  await page.colours('dark');
+  await page.colors('dark');
   assert.ok(await page.evaluate(lightness) < 40);
   await page.until("document.getAnimations().every((one) => one.playState !== 'running')");
   await picture('dark');
   await page.click('#theme');
   assert.ok(await page.evaluate(lightness) > 200);
   await page.click('#theme');
-  await page.colours('light');
+  await page.colors('light');
   await page.reload();
   await page.until(rowOf('Alpha'));
   assert.ok(await page.evaluate(lightness) < 40);
@@ -477,9 +467,9 @@ setTimeout(() => {
   process.exit(1);
 }, runLimit).unref();
 
-browser = await Browser.launch();
-page = await browser.open(1440, 900);
-await page.colours('light');
+const browser = await Browser.launch();
+const page = await browser.open(1440, 900);
+await page.colors('light');
 let failures = 0;
 for (const [name, run] of tests) {
   const started = performance.now();
