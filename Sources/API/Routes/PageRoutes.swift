@@ -1,8 +1,6 @@
 import Config
-import Crypto
 import HTTPTypes
 import Hummingbird
-import NIOCore
 
 /// The dashboard, the documentation and what they load: all of it in the binary, none of it behind the key.
 ///
@@ -118,41 +116,10 @@ struct PageRoutes: Sendable {
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-/// A file of the binary, ready to be sent: asked again with its tag, it answers that it has not changed.
-private struct EmbeddedFile: Sendable {
-    private let body: ByteBuffer
-    private let headers: HTTPFields
-    private let tag: String
-
-    init(_ bytes: [UInt8], type: String, policy: String? = nil) {
-        body = ByteBuffer(bytes: bytes)
-        let digest = SHA256.hash(data: bytes).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        tag = "\"\(String(digest, radix: 16))\""
-        var headers: HTTPFields = [
-            .contentType: "\(type); charset=utf-8", .xContentTypeOptions: "nosniff", .eTag: tag,
-            // Another version of the daemon has other files under the same names.
-            .cacheControl: "no-cache",
-        ]
-        headers[.contentSecurityPolicy] = policy
-        headers[.referrerPolicy] = policy.map { _ in "no-referrer" }
-        self.headers = headers
-    }
-
-    func answer(to request: Request) -> Response {
-        guard request.headers[.ifNoneMatch] != tag else { return Response(status: .notModified, headers: headers) }
-        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: body))
-    }
-}
-
 extension Operation.Header {
     fileprivate static let fileTag = Operation.Header(
         name: "ETag",
         text: "Identifies this version, for `If-None-Match`",
         schema: Schema.etag
     )
-}
-
-extension HTTPField.Name {
-    /// `Referrer-Policy`; the name is a constant, so the fallback is never taken.
-    fileprivate static let referrerPolicy = HTTPField.Name("Referrer-Policy") ?? .cacheControl
 }

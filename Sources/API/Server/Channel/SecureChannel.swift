@@ -1,9 +1,7 @@
-import HTTPTypes
 import HummingbirdCore
 import HummingbirdHTTP2
 import Logging
 import NIOCore
-import NIOHTTPTypes
 import NIOSSL
 import NIOTLS
 import Tunnel
@@ -93,45 +91,5 @@ struct SecureChannel: HTTPChannelHandler {
         } catch {
             logger.debug("Connection ended before its handshake", metadata: ["error": "\(error)"])
         }
-    }
-}
-
-/// Answers a client that speaks HTTP where TLS is expected, in the words of Go's server; anything else passes.
-final class PlainRequestRefusal: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private static let answer =
-        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        // A request begins with its method; a handshake with a byte that is not a letter.
-        guard let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self),
-            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(first)
-        else {
-            context.fireChannelRead(data)
-            context.pipeline.syncOperations.removeHandler(self, promise: nil)
-            return
-        }
-        let answer = context.channel.allocator.buffer(string: Self.answer)
-        context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
-        context.close(promise: nil)
-    }
-}
-
-/// Takes `Connection` out of answers: in HTTP/2 it means nothing and must not be there (RFC 9113 §8.2.2).
-final class ConnectionFieldRemoval: ChannelOutboundHandler, RemovableChannelHandler {
-    typealias OutboundIn = HTTPResponsePart
-    typealias OutboundOut = HTTPResponsePart
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard case .head(var head) = unwrapOutboundIn(data), head.headerFields[.connection] != nil else {
-            context.write(data, promise: promise)
-            return
-        }
-        head.headerFields[.connection] = nil
-        context.write(wrapOutboundOut(.head(head)), promise: promise)
     }
 }
