@@ -20,6 +20,10 @@ package struct APIApplication: Sendable {
         package let watcher: ManifestWatcher?
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
+        /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to its tunnels.
+        let readURL: URLReader?
+
+        package typealias URLReader = @Sendable (String) throws(TunnelURLError) -> CheckedTunnel
 
         package init(
             reconciler: TunnelReconciler,
@@ -28,7 +32,8 @@ package struct APIApplication: Sendable {
             manifestReader: ManifestReader,
             watcher: ManifestWatcher? = nil,
             facts: DaemonFacts,
-            group: any EventLoopGroup
+            group: any EventLoopGroup,
+            readURL: URLReader? = nil
         ) {
             self.reconciler = reconciler
             self.identity = identity
@@ -37,6 +42,7 @@ package struct APIApplication: Sendable {
             self.watcher = watcher
             self.facts = facts
             self.group = group
+            self.readURL = readURL
         }
     }
 
@@ -94,7 +100,8 @@ package struct APIApplication: Sendable {
             InstanceRoutes(
                 reconciler: parts.reconciler,
                 identity: parts.identity,
-                manifestReader: parts.manifestReader
+                manifestReader: parts.manifestReader,
+                readURL: parts.readURL
             ).resources
             + InfoRoutes(facts: parts.facts, identity: parts.identity, system: system).resources
             + PingRoutes(prober: ConnectProber(group: parts.group)).resources

@@ -25,7 +25,7 @@ package actor TunnelReconciler: Service {
     package nonisolated let notices: EventHub
     /// What tunnels said lately; those who follow it are not subscribers of the hub.
     package nonisolated let logs = LogBook()
-    let defaults: MasterDefaults
+    package nonisolated let defaults: MasterDefaults
     let render: EventRenderer
     let renderNotice: NoticeRenderer
     let logger: Logger

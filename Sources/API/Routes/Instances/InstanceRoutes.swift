@@ -11,6 +11,8 @@ struct InstanceRoutes: Sendable {
     let identity: DaemonIdentity
     /// Reads the manifest's keys of `spec`; relative paths in them mean the daemon's directory.
     let manifestReader: ManifestReader
+    /// Reads the URL of a request; nil reads it with what the master hands down.
+    let readURL: APIApplication.Parts.URLReader?
 
     var resources: [Resource] {
         [
@@ -46,7 +48,7 @@ struct InstanceRoutes: Sendable {
         let body = try InstanceBody.creation(try await request.json())
         let instance = try await reconciler.create(
             CreateRequest(
-                source: try source(body.source),
+                tunnel: try tunnel(body.source),
                 labels: body.labels,
                 autostart: body.autostart,
                 by: context.peer.description,
@@ -81,9 +83,9 @@ struct InstanceRoutes: Sendable {
     func replace(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
         try await reconciler.requireRow(context)
-        let source = try source(try InstanceBody.source(try await request.json()))
+        let tunnel = try tunnel(try InstanceBody.source(try await request.json()))
         return answer(
-            try await reconciler.replace(context.instanceID, url: source.url, try mutation(request, context))
+            try await reconciler.replace(context.instanceID, by: tunnel, try mutation(request, context))
         )
     }
 
@@ -109,20 +111,31 @@ struct InstanceRoutes: Sendable {
         )
     }
 
-    /// The same checks as YAML and URLs get everywhere; the reconciler adds what the master hands down.
-    private func source(_ source: InstanceBody.Creation.Source) throws(APIError) -> CreateRequest.Source {
+    /// What the request asks for, read once: everything after this takes the checked value.
+    private func tunnel(_ source: InstanceBody.Creation.Source) throws(APIError) -> CheckedTunnel {
         switch source {
-        case .url(let url):
-            do throws(TunnelURLError) {
-                _ = try TunnelURL.parse(url)
-            } catch {
-                throw APIError(error)
-            }
-            return .url(url)
-        case .spec(let value):
-            let (declaration, diagnostics) = manifestReader.readTunnel(text: value.compactText, name: "spec")
+        case .url(let url): return try tunnel(url: url)
+        case .spec(let keys):
+            let (declaration, diagnostics) = manifestReader.readTunnel(text: keys.compactText, name: "spec")
             guard let declaration else { throw .specInvalid(diagnostics) }
-            return .spec(declaration.spec)
+            return try tunnel(declaration)
+        }
+    }
+
+    private func tunnel(url: String) throws(APIError) -> CheckedTunnel {
+        do throws(TunnelURLError) {
+            if let readURL { return try readURL(url) }
+            return try CheckedTunnel(url: url) { reconciler.defaults.parameters(for: $0) }
+        } catch {
+            throw APIError(error)
+        }
+    }
+
+    private func tunnel(_ declaration: TunnelDeclaration) throws(APIError) -> CheckedTunnel {
+        do throws(TunnelURLError) {
+            return try CheckedTunnel(declaration) { reconciler.defaults.parameters(for: $0) }
+        } catch {
+            throw APIError(error)
         }
     }
 
@@ -143,15 +156,6 @@ struct InstanceRoutes: Sendable {
         var response = Response.json(InstanceView.answer(instance, story, status: wire, now: Date()), status: status)
         response.headers[.eTag] = "\"\(instance.etag)\""
         return response
-    }
-}
-
-extension CreateRequest.Source {
-    fileprivate var url: String {
-        switch self {
-        case .url(let url): url
-        case .spec(let spec): spec.url
-        }
     }
 }
 
