@@ -2,7 +2,8 @@ import FoundationEssentials
 import Reconciler
 import Tunnel
 
-/// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that grows with their number.
+/// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that
+/// grows with their number.
 enum TunnelMetrics {
     static func families(_ instances: [Instance]) -> [MetricFamily] {
         let now = Date()

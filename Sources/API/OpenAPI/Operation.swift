@@ -21,13 +21,15 @@ struct Operation: Sendable {
     var answers: [Answer]
     let handler: Handler
 
-    /// A documented answer; without `schema` and `events` it has no body, or one that is plain text.
+    /// A documented answer; without `schema` and `events` it has no body, or one that is plain
+    /// text.
     struct Answer: Sendable {
         let status: Int
         let text: String
         var schema: JSONValue?
         var type = "application/json"
-        /// Schemas of the server-sent events it consists of, where it is a stream or a parameter makes it one.
+        /// Schemas of the server-sent events it consists of, where it is a stream or a parameter
+        /// makes it one.
         var events: [Event] = []
         var headers: [Header] = []
         /// Ids of the operations that its `id` leads to.

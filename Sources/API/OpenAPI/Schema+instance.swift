@@ -14,15 +14,15 @@ extension Schema {
                 closed("An instance, flat, and again in `data`", [StatusKeys.name], enveloping("InstanceDetails"))
             ),
             .init(
-                "InstanceStory",
+                "InstanceWithHistory",
                 closed("An instance with its keys and its last events", [StatusKeys.name, HistoryKeys.name], [:])
             ),
             .init(
-                "InstanceStoryAnswer",
+                "InstanceHistoryAnswer",
                 closed(
                     "An instance with its keys and events, flat, and again in `data`",
                     [StatusKeys.name, HistoryKeys.name],
-                    enveloping("InstanceStory")
+                    enveloping("InstanceWithHistory")
                 )
             ),
             .init("InstanceKeys", keys),

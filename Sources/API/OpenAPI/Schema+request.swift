@@ -95,7 +95,8 @@ extension Schema {
 
     // MARK: Manifests
 
-    /// The manifest's own schema, its definitions among the components: `nodepass schema` prints the same.
+    /// The manifest's own schema, its definitions among the components: `nodepass schema` prints
+    /// the same.
     static var declarations: [JSONValue.Member] {
         let schema = ManifestSchema.jsonSchema
         guard case .object(let members) = schema else { return [] }

@@ -2,7 +2,8 @@ import Config
 import Reconciler
 import Tunnel
 
-/// The JSON Schemas of the OpenAPI document: strict, so that a test can hold every answer against them.
+/// The JSON Schemas of the OpenAPI document: strict, so that a test can hold every answer against
+/// them.
 enum Schema {
     static func reference(_ name: String) -> JSONValue {
         ["$ref": .string("#/components/schemas/\(name)")]

@@ -43,14 +43,16 @@ struct EventRoutes: Sendable {
         ]
     }
 
-    /// The subscription begins before the snapshot is taken: a change between the two shows twice rather than never.
+    /// The subscription begins before the snapshot is taken: a change between the two shows twice
+    /// rather than never.
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let subscription = try events.subscribe(afterID: try request.lastEventID)
         let opening = await opening(isResumed: subscription.isResumed)
         return EventStream.response(subscription, opening: opening, request)
     }
 
-    /// What a stream starts with: every instance, or, where missed events follow, the key's row alone as a sign of life.
+    /// What a stream starts with: every instance, or, where missed events follow, the key's row
+    /// alone as a sign of life.
     private func opening(isResumed: Bool) async -> String {
         let now = Date()
         let key = KeyView.object(key: identity.apiKey, masterID: identity.masterID, alias: identity.masterAlias)

@@ -5,7 +5,8 @@ import NIOCore
 import NIOPosix
 import Reconciler
 
-/// `/manifest`, `/plan` and `/export`: what is declared, what another manifest would do, and the live state as one.
+/// `/manifest`, `/plan` and `/export`: what is declared, what another manifest would do, and the
+/// live state as one.
 struct ManifestRoutes: Sendable {
     let reconciler: TunnelReconciler
     let reader: ManifestReader

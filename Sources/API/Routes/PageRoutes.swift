@@ -2,9 +2,11 @@ import Config
 import HTTPTypes
 import Hummingbird
 
-/// The dashboard, the documentation and what they load: all of it in the binary, none of it behind the key.
+/// The dashboard, the documentation and what they load: all of it in the binary, none of it behind
+/// the key.
 ///
-/// The pages hold nothing secret. They get what they show from the API, with the key that their reader types.
+/// The pages hold nothing secret. They get what they show from the API, with the key that their
+/// reader types.
 struct PageRoutes: Sendable {
     /// `/api/v1`: where the pages find the API.
     private let base: String
@@ -108,7 +110,8 @@ struct PageRoutes: Sendable {
         )
     }
 
-    /// Nothing but what this daemon serves may be loaded, and `data:` images, the icons of the style sheets.
+    /// Nothing but what this daemon serves may be loaded, and `data:` images, the icons of the
+    /// style sheets.
     ///
     /// A page runs no inline script, sends no form, and cannot be framed.
     private static let contentPolicy =

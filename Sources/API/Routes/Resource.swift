@@ -1,7 +1,8 @@
 import HTTPTypes
 import Hummingbird
 
-/// One path of the API and what can be done there; the router and the OpenAPI document are made from the same list.
+/// One path of the API and what can be done there; the router and the OpenAPI document are made
+/// from the same list.
 struct Resource: Sendable {
     enum Access: Sendable {
         /// The API key, or the Unix socket.
@@ -14,7 +15,8 @@ struct Resource: Sendable {
     let tag: APITag
     let access: Access
     let operations: [Operation]
-    /// Throws when what the path names does not exist: NodePass checks that before it checks the method.
+    /// Throws when what the path names does not exist: NodePass checks that before it checks the
+    /// method.
     var lookup: (@Sendable (APIRequestContext) async throws -> Void)?
 }
 

@@ -6,9 +6,9 @@ package import Reconciler
 
 /// The API: one router, served on TCP and on the daemon's Unix socket.
 ///
-/// Map of the module: `RouteTable` is the list of paths that the router and `OpenAPI` are made from, `*Routes` what each
-/// of them does, `Middleware`, `APIKeyAuth` and `APIError` what all of them share, `*View` the wire shapes, and
-/// `APIListener` the sockets. Handlers decode, ask the reconciler, encode; they never touch a tunnel.
+/// `RouteTable` registers the resources that every `*Routes` lists; the document of `OpenAPI` is
+/// made from the same list. Each kind of JSON object is one table in `Wire`. Handlers decode, ask
+/// the reconciler and encode; they never touch a tunnel.
 package struct APIApplication: Sendable {
     /// What the handlers work on.
     package struct Parts: Sendable {
@@ -20,7 +20,8 @@ package struct APIApplication: Sendable {
         package let watcher: ManifestWatcher?
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
-        /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to its tunnels.
+        /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
+        /// its tunnels.
         let readURL: URLReader?
 
         package typealias URLReader = @Sendable (String) throws(TunnelURLError) -> CheckedTunnel

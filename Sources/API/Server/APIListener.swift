@@ -48,8 +48,8 @@ package struct APIListener: Service {
 
     /// Serves `application` over TLS where there are `credentials`; a Unix socket never does.
     ///
-    /// `onRunning` gets the address that is really bound (port 0 resolved). `onShutdown` ends the event
-    /// streams, which would otherwise keep a graceful shutdown from ending.
+    /// `onRunning` gets the address that is really bound (port 0 resolved). `onShutdown` ends the
+    /// event streams, which would otherwise keep a graceful shutdown from ending.
     package init(
         _ address: Address,
         application: APIApplication,
@@ -91,7 +91,8 @@ package struct APIListener: Service {
     }
 
     private var application: Application<RouterResponder<APIRequestContext>> {
-        // Hummingbird logs a welcome at `info`, and logs its own cancellation as an error; `run` throws what matters.
+        // Hummingbird logs a welcome at `info`, and logs its own cancellation as an error; `run`
+        // throws what matters.
         var logger = logger
         logger.logLevel = .critical
         return Application(

@@ -25,7 +25,8 @@ enum CrossOrigin {
     }
 }
 
-/// Puts the fields on every answer of the router, and answers preflights of every path without asking for a key.
+/// Puts the fields on every answer of the router, and answers preflights of every path without
+/// asking for a key.
 struct CrossOriginMiddleware: RouterMiddleware {
     func handle(
         _ request: Request,

@@ -4,7 +4,8 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 
-/// A file of the binary, ready to be sent: asked again with its tag, it answers that it has not changed.
+/// A file of the binary, ready to be sent: asked again with its tag, it answers that it has not
+/// changed.
 struct EmbeddedFile: Sendable {
     private let body: ByteBuffer
     private let headers: HTTPFields

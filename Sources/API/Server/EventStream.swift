@@ -10,7 +10,8 @@ struct EventStream: Sendable {
     let next: @Sendable () async throws -> ByteBuffer?
     let poke: @Sendable () -> Void
 
-    /// Returns when the subscription ends; throws where the connection has to close without a final chunk.
+    /// Returns when the subscription ends; throws where the connection has to close without a final
+    /// chunk.
     @concurrent
     func write(_ opening: String, to writer: inout any ResponseBodyWriter) async throws {
         let silence = Silence()
@@ -54,8 +55,8 @@ extension EventStream {
         }
     }
 
-    /// The answer that streams what `next` gives until it ends or the reader goes; `poke` makes `next` return at once, if
-    /// only with nothing, and `onEnd` makes it give nil.
+    /// The answer that streams what `next` gives until it ends or the reader goes; `poke` makes
+    /// `next` return at once, if only with nothing, and `onEnd` makes it give nil.
     static func response(
         opening: String,
         _ request: Request,
@@ -65,8 +66,9 @@ extension EventStream {
     ) -> Response {
         let stream = EventStream(next: next, poke: poke)
         let body = request.body
-        // Watching for the reader to leave takes the connection's input for good: it closes after the stream, and says so,
-        // for a client that keeps connections would lose the request it sends after `shutdown`.
+        // Watching for the reader to leave takes the connection's input for good: it closes after
+        // the stream, and says so, for a client that keeps connections would lose the request it
+        // sends after `shutdown`.
         return Response(
             status: .ok,
             headers: [.contentType: "text/event-stream", .cacheControl: "no-cache", .connection: "close"],

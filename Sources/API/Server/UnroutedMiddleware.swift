@@ -3,7 +3,8 @@ import Hummingbird
 
 /// Answers for paths that no route has, and cuts the body from every answer to a HEAD.
 struct UnroutedMiddleware: RouterMiddleware {
-    /// The collection itself, the one path where v1.14 answers a trailing slash with an error of its own.
+    /// The collection itself, the one path where v1.14 answers a trailing slash with an error of
+    /// its own.
     let collectionPaths: Set<String>
 
     func handle(

@@ -4,7 +4,8 @@ import Hummingbird
 import NIOCore
 
 extension Request {
-    /// The whole body as JSON; the content type does not matter, what follows the first value neither.
+    /// The whole body as JSON; the content type does not matter, what follows the first value
+    /// neither.
     func json() async throws -> JSONValue {
         let bytes = try await wholeBody(limitBytes: APILimits.bodyBytes)
         do throws(JSONParser.Failure) {
@@ -60,8 +61,8 @@ extension Request {
 
     /// The event after which a stream resumes.
     ///
-    /// A header field that is not an event id is ignored, because browsers send it without a program's doing:
-    /// the stream then begins anew.
+    /// A header field that is not an event id is ignored, because browsers send it without a
+    /// program's doing: the stream then begins anew.
     var lastEventID: Int64? {
         get throws(APIError) {
             guard let text = query("lastEventId") else { return headers[.lastEventID].flatMap { Int64($0) } }

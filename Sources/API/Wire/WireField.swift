@@ -2,7 +2,8 @@ import Config
 
 /// One member of a view: its name, its schema, and how it comes from a source.
 ///
-/// A view's table consists of these; the encoder, the OpenAPI schema and the typed reader of clients are made from it.
+/// A view's table consists of these; the encoder, the OpenAPI schema and the typed reader of
+/// clients are made from it.
 package struct WireField<Source, Read>: Sendable {
     let name: String
     let schema: JSONValue

@@ -2,7 +2,8 @@ package import Config
 
 /// A JSON object that a client has received, read by the table it was written by.
 ///
-/// `answer.revision` is a member of the view and has its type; a name that the view does not have does not compile.
+/// `answer.revision` is a member of the view and has its type; a name that the view does not have
+/// does not compile.
 @dynamicMemberLookup
 package struct WireObject<View: WireView>: Sendable {
     package let json: JSONValue

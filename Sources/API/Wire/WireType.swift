@@ -3,8 +3,8 @@ import FoundationEssentials
 
 /// How one kind of value looks in JSON: its schema, how it is written, and how a client reads it.
 ///
-/// Reading is lenient, because the daemon at the other end may be of another version: what is missing or of another type
-/// is empty, zero, false or nil.
+/// Reading is lenient, because the daemon at the other end may be of another version: what is
+/// missing or of another type is empty, zero, false or nil.
 package struct WireType<Written, Read>: Sendable {
     let schema: JSONValue
     let write: @Sendable (Written) -> JSONValue

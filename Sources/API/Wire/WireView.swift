@@ -2,8 +2,9 @@ package import Config
 
 /// A kind of JSON object that the API sends.
 ///
-/// Its stored properties are its members, in the order of the wire. Nothing else states them: ``object(_:)`` writes them,
-/// ``schema`` describes them, and ``WireObject`` reads them by the same properties.
+/// Its stored properties are its members, in the order of the wire. Nothing else states them:
+/// ``object(_:)`` writes them, ``schema`` describes them, and ``WireObject`` reads them by the same
+/// properties.
 package protocol WireView: Sendable {
     /// What an object is made from.
     associatedtype Source

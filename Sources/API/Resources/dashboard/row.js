@@ -21,7 +21,7 @@ function overrideLine(override, now) {
 }
 
 /** Who made it, since when and until when. */
-export function overrideStory(override) {
+export function overrideSentence(override) {
   const until = override.until ? `until ${moment(override.until)}` : 'until released';
   return `Overridden (${overrideText(override)}) by ${override.by} since ${moment(override.since)}, ${until}`;
 }
@@ -105,7 +105,7 @@ export class Row {
     if (override) {
       setText(this.badgeText, overrideLine(override, now));
       const instead = tunnel.declared ? `. The manifest says: ${tunnel.declared}` : '';
-      setTitle(this.badge, overrideStory(override) + instead);
+      setTitle(this.badge, overrideSentence(override) + instead);
     }
     const name = instance.name && instance.name !== tunnel.label ? ` · ${instance.name}` : '';
     const place = instance.source ? shortPlace(instance.source) : 'manifest';

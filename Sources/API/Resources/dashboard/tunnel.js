@@ -6,7 +6,7 @@ import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment, shortP
 import { phases } from './fleet.js';
 import { LogView } from './log.js';
 import { TrafficPlot } from '../shared/plot.js';
-import { drainingText, overrideStory, phaseBadge } from './row.js';
+import { drainingText, overrideSentence, phaseBadge } from './row.js';
 
 /** Details are read again when the tunnel's phase or declaration changed, and now and then. */
 const refreshSeconds = 15;
@@ -146,7 +146,7 @@ export class TunnelView {
     if (tunnel.isOverridden) {
       this.expiry = element('b', {});
       notes.push(notice('over', 'half',
-        element('p', {}, overrideStory(override), override.until ? [' (', this.expiry, ')'] : '', '. ',
+        element('p', {}, overrideSentence(override), override.until ? [' (', this.expiry, ')'] : '', '. ',
           tunnel.declared ? ['The manifest says: ', element('b', {}, tunnel.declared), '.'] : ''),
         override.command && element('p', {}, element('code', {}, maskedURL(override.command)))));
     }

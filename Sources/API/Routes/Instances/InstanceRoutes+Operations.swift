@@ -73,7 +73,7 @@ extension InstanceRoutes {
                 .init(
                     status: 200,
                     text: "The instance with its keys and its last events",
-                    schema: Schema.reference("InstanceStoryAnswer"),
+                    schema: Schema.reference("InstanceHistoryAnswer"),
                     headers: [.etag]
                 ),
                 .init(status: 400, text: "The path holds no id", schema: Schema.reference(ErrorView.self)),

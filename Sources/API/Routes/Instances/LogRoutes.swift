@@ -59,7 +59,8 @@ struct LogRoutes: Sendable {
         return count
     }
 
-    /// Subscribes before it checks whether the instance exists: one that is deleted in between ends the subscription.
+    /// Subscribes before it checks whether the instance exists: one that is deleted in between ends
+    /// the subscription.
     private func follow(_ count: Int, _ request: Request, _ context: APIRequestContext) async throws -> Response {
         let following: LogFollowing
         do throws(LogBook.TooManyFollowers) {

@@ -2,7 +2,8 @@ import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 
-/// Takes `Connection` out of answers: in HTTP/2 it means nothing and must not be there (RFC 9113 §8.2.2).
+/// Takes `Connection` out of answers: in HTTP/2 it means nothing and must not be there (RFC 9113
+/// §8.2.2).
 final class ConnectionFieldRemoval: ChannelOutboundHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart

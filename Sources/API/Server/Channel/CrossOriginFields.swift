@@ -2,8 +2,8 @@ import HTTPTypes
 package import NIOCore
 package import NIOHTTPTypes
 
-/// Puts the fields on answers that never were at the router: the 400 of a request that cannot be parsed, and the 500 of an
-/// error that nothing else has caught.
+/// Puts the fields on answers that never were at the router: the 400 of a request that cannot be
+/// parsed, and the 500 of an error that nothing else has caught.
 package final class CrossOriginFields: ChannelOutboundHandler, RemovableChannelHandler {
     package typealias OutboundIn = HTTPResponsePart
     package typealias OutboundOut = HTTPResponsePart

@@ -1,6 +1,7 @@
 import NIOCore
 
-/// Answers a client that speaks HTTP where TLS is expected, in the words of Go's server; anything else passes.
+/// Answers a client that speaks HTTP where TLS is expected, in the words of Go's server; anything
+/// else passes.
 final class PlainRequestRefusal: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

@@ -8,8 +8,8 @@ import Tunnel
 
 /// A connection over TLS that speaks HTTP/2 or HTTP/1.1, as its client asks.
 ///
-/// Hummingbird's own channel never changes its certificate. This one takes the current certificate for
-/// each connection, and limits how long a handshake may last.
+/// Hummingbird's own channel never changes its certificate. This one takes the current certificate
+/// for each connection, and limits how long a handshake may last.
 struct SecureChannel: HTTPChannelHandler {
     struct Value: ServerChildChannelValue {
         fileprivate let connection: EventLoopFuture<Connection>

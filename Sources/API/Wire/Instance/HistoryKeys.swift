@@ -24,7 +24,8 @@ package struct HistoryKeys: WireView {
 
     private static func events(of story: InstanceStory) -> [LastEvent.Source] {
         var events = story.events.compactMap(LastEvent.Source.init)
-        // Each log is in the order of its ids, which is the order of events; times only decide between the two logs.
+        // Each log is in the order of its ids, which is the order of events; times only decide
+        // between the two logs.
         for notice in story.notices.compactMap(LastEvent.Source.init) {
             let place = events.firstIndex { $0.time > notice.time } ?? events.endIndex
             events.insert(notice, at: place)

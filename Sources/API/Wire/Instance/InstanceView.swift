@@ -3,15 +3,16 @@ package import FoundationEssentials
 package import Reconciler
 import Tunnel
 
-/// The wire shape of an instance: NodePass v1.14's keys, then ours, then what only some answers add.
+/// The wire shape of an instance: NodePass v1.14's keys, then ours, then what only some answers
+/// add.
 package enum InstanceView {
     /// The bare object, as lists and events carry it.
     package static func object(_ instance: Instance, status: WireStatus? = nil, now: Date) -> JSONValue {
         .object(members(instance, status: status, now: now))
     }
 
-    /// The answer about one instance: its keys and the details, then `success` and `data` for clients of the v1.2
-    /// document.
+    /// The answer about one instance: its keys and the details, then `success` and `data` for
+    /// clients of the v1.2 document.
     ///
     /// `history` is what only a GET adds: its keys and its last events.
     package static func answer(

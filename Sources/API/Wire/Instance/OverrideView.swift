@@ -2,7 +2,8 @@ import Config
 import FoundationEssentials
 package import Reconciler
 
-/// What a request changed over the manifest: only the keys it changed, then who did it and until when it lasts.
+/// What a request changed over the manifest: only the keys it changed, then who did it and until
+/// when it lasts.
 package struct OverrideView: WireView {
     package struct Source: Sendable {
         let override: Override

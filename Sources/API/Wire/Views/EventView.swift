@@ -79,7 +79,8 @@ extension EventView {
         self.object(Source(kind: kind, time: time, instance: object, log: log)).compactText
     }
 
-    /// Instance events all have the name that NodePass's clients expect; each kind of reconcile event has its own.
+    /// Instance events all have the name that NodePass's clients expect; each kind of reconcile
+    /// event has its own.
     package static func block(_ event: StreamEvent, in log: EventLog = .instances) -> String {
         var buffer = ByteBuffer()
         append(event, in: log, to: &buffer)
