@@ -9,9 +9,9 @@ SEED ?= 1
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs chromium openssl python3 python3-venv
-LINT_PACKAGES = nodejs shellcheck
+LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
-SHELL_FILES = .ci/run .ci/words examples/quickstart.sh Tests/DaemonTests/Clients/np.sh
+SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/DaemonTests/Clients/np.sh
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
@@ -34,7 +34,7 @@ test-deps: deps
 	  && python3 -c 'import venv, ensurepip' 2>/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
 lint-deps:
-	@command -v node >/dev/null && command -v shellcheck >/dev/null \
+	@command -v node >/dev/null && command -v shellcheck >/dev/null && command -v eslint >/dev/null \
 	  || $(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"
 
 build: deps ## build the daemon (CONFIG=release for an optimized one)
@@ -74,9 +74,8 @@ lint-words:
 lint-shell: lint-deps
 	shellcheck $(SHELL_FILES)
 
-lint-pages: lint-deps
-	@find Sources/API/Resources -name '*.js' -print | sort | while read -r file; do \
-	  node --check --input-type=module <"$$file" || { echo "$$file"; exit 1; }; done
+lint-pages: lint-deps ## check the scripts of the pages and of the tests
+	.ci/pages
 
 format: ## bring all sources into the house style
 	swift format --in-place --recursive $(SWIFT_FILES)

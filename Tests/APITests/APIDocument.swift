@@ -26,8 +26,8 @@ struct APIDocument: Sendable {
     func problems(_ exchange: Exchange) -> [String] {
         let pieces = exchange.path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let path = String(pieces[0])
-        guard let item = item(for: path) else { return undocumented(path, exchange.answer) }
         if exchange.method == .options { return exchange.answer.status == 200 ? [] : ["OPTIONS is refused"] }
+        guard let item = item(for: path) else { return undocumented(path, exchange.answer) }
         guard let operation = item[exchange.method.rawValue.lowercased()] else {
             return refusal(exchange, item, isWithoutID: path.hasSuffix("/"))
         }

@@ -86,7 +86,7 @@ struct ListenerTests {
                     try await serve(daemon, on: .tcp(Endpoint(host: "127.0.0.1", port: UInt16(port)))) { _ in }
                 }
                 #expect(
-                    error?.description.hasPrefix("can not listen on 127.0.0.1:\(port): Address already in use") == true
+                    error?.description.hasPrefix("cannot listen on 127.0.0.1:\(port): Address already in use") == true
                 )
             }
         }

@@ -19,7 +19,7 @@ struct PageTests {
             #expect(!page.text.contains("{{") && !page.text.contains("<style"))
             #expect(!page.text.contains(try Regex(#"\son[a-z]+="#)))
             let files = page.text.matches(
-                of: try Regex(#"(?:src|href)="(/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self)
+                of: try Regex(#"(?:src|href)="(/[a-z]+/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self)
             )
             #expect(files.count >= 4)
             for file in files { try await load(String(file.output.1), from: daemon) }
@@ -32,20 +32,23 @@ struct PageTests {
         #expect(file.status == 200, "\(path)")
         #expect(file.headers[.xContentTypeOptions] == "nosniff")
         #expect(!file.text.contains("innerHTML") && !file.text.contains("eval("), "\(path)")
-        for match in file.text.matches(of: try Regex(#"from '\./([a-z]+\.js)'"#, as: (Substring, Substring).self)) {
-            let answer = try await daemon.sendPlain(.get, "/" + match.output.1)
-            #expect(answer.status == 200, "\(match.output.1) of \(path)")
+        let folder = path.split(separator: "/").first ?? ""
+        for match in file.text.matches(of: try Regex(#"from '(\.[a-z./]+\.js)'"#, as: (Substring, Substring).self)) {
+            let name = match.output.1
+            let imported = name.hasPrefix("../") ? "/" + name.dropFirst(3) : "/\(folder)/" + name.dropFirst(2)
+            let answer = try await daemon.sendPlain(.get, imported)
+            #expect(answer.status == 200, "\(name) of \(path)")
         }
     }
 
     @Test("a file that the browser has is not sent again")
     func unchanged() async throws {
         try await TestDaemon.run { daemon in
-            let first = try await daemon.sendPlain(.get, "/dashboard.js")
+            let first = try await daemon.sendPlain(.get, "/dashboard/dashboard.js")
             let tag = try #require(first.headers[.eTag])
-            let again = try await daemon.sendPlain(.get, "/dashboard.js", headers: [.ifNoneMatch: tag])
+            let again = try await daemon.sendPlain(.get, "/dashboard/dashboard.js", headers: [.ifNoneMatch: tag])
             #expect(again.status == 304 && again.text.isEmpty)
-            let other = try await daemon.sendPlain(.get, "/docs.js", headers: [.ifNoneMatch: tag])
+            let other = try await daemon.sendPlain(.get, "/docs/docs.js", headers: [.ifNoneMatch: tag])
             #expect(other.status == 200)
         }
     }

@@ -29,6 +29,7 @@ struct TestDaemon: Sendable {
         manifest: String? = nil,
         defaults: MasterDefaults = MasterDefaults(),
         prefix: String = "/api",
+        readURL: APIApplication.Parts.URLReader? = nil,
         clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Date = { Date() },
         _ body: @Sendable @escaping (TestDaemon) async throws -> Void
@@ -63,7 +64,8 @@ struct TestDaemon: Sendable {
                 events: hub,
                 manifestReader: reader,
                 facts: DaemonFacts(name: "127.0.0.1"),
-                group: MultiThreadedEventLoopGroup.singleton
+                group: MultiThreadedEventLoopGroup.singleton,
+                readURL: readURL
             )
         )
         try await withThrowingTaskGroup(of: Void.self) { group in

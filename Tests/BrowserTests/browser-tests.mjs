@@ -58,13 +58,6 @@ const declared = {
   beta: { role: 'server', mode: 'forward', tunnel: `127.0.0.1:${betaPort}`, target, key: secret, tls: 'self-signed' },
 };
 
-// The daemon, asked beside the page.
-
-async function ask(resource) {
-  const response = await fetch(`${base}/api/v1${resource}`, { headers: { 'X-API-Key': key } });
-  return { status: response.status, body: response.ok ? await response.json() : null };
-}
-
 /** Whether this daemon has an operation, or a parameter of one; pages do without those that are missing. */
 const description = await (await fetch(`${base}/api/v1/openapi.json`)).json();
 const has = (resource, parameter) => {
@@ -80,7 +73,6 @@ const rowOf = (label) => `[...document.querySelectorAll('.rows .row')].find((row
 const badgeOf = (label) => `${rowOf(label)}.querySelector('.badge')`;
 const phaseOf = (label) => `${rowOf(label)}?.querySelector('.phase').textContent`;
 const verdict = "document.getElementById('verdict-text').textContent";
-const idOf = (label) => page.evaluate(`${rowOf(label)}.dataset.id`);
 const tabTo = (name) => page.press(name, '.bar nav');
 const dialogIsOpen = "document.querySelector('dialog[open]')";
 const feedHas = (type, words) => `[...document.querySelectorAll('.events .feed li')].some((entry) =>
@@ -94,8 +86,6 @@ async function choose(label, entry) {
 
 const tests = [];
 const test = (name, run) => tests.push([name, run]);
-let page;
-let browser;
 
 /** What the page complained of, but for the refusals that the tests ask for and what a daemon may lack. */
 function unexpected() {
@@ -351,7 +341,7 @@ test('events of tunnels and of the reconciler stand in one list', async () => {
   await page.until(feedHas('override', 'stopped by 127.0.0.1'));
   await page.until(feedHas('release', 'released'));
   await page.until(feedHas('reject', ':4:1'));
-  await page.until(feedHas('apply', 'the manifest reads again'));
+  await page.until(feedHas('apply', 'the manifest can be read again'));
   await page.until(feedHas('apply', 'gamma created'));
   await page.until(feedHas('update', '→ ready'));
   assert.equal(await page.evaluate("/undefined|null/.test(document.querySelector('.feed').textContent)"), false);

@@ -110,10 +110,10 @@ private struct DesiredRun {
     private mutating func replace(_ name: String, _ port: Int) {
         if let tunnel = model.tunnels[name], !tunnel.isDeleted, tunnel.visible.port == port {
             return attempt(name, .conflict("Instance URL conflict")) { state, id, context in
-                try state.replaced(id, url: clientURL(port), defaults: MasterDefaults(), context, now: epoch)
+                try state.replaced(id, by: CheckedTunnel(url: clientURL(port)), context, now: epoch)
             }
         }
-        mutate(name, { try $0.replaced($1, url: clientURL(port), defaults: MasterDefaults(), $2, now: $3) }) { tunnel in
+        mutate(name, { try $0.replaced($1, by: CheckedTunnel(url: clientURL(port)), $2, now: $3) }) { tunnel in
             tunnel.visible.port = port
             tunnel.visible.isRunning = true
         }

@@ -219,34 +219,17 @@ struct DesiredStateTests {
         let defaults = MasterDefaults(log: .debug, tls: 1)
         let given = "server://k@:7001/127.0.0.1:80?zzz=1&mode=2"
         var random = SeededRandom(seed: 1)
-        let request = CreateRequest(source: .url(given), by: "test")
-        let record = try DesiredState().created(request, defaults: defaults, now: epoch, using: &random)
+        let tunnel = try CheckedTunnel(url: given, inheriting: defaults.parameters)
+        let record = try DesiredState().created(
+            CreateRequest(tunnel: tunnel, by: "test"),
+            now: epoch,
+            using: &random
+        )
         #expect(record.url == given + "&log=debug&tls=1")
-        #expect(record.spec.log == .debug)
-        #expect(defaults.applied(to: "client://:1/a:2?log=info", role: .client) == "client://:1/a:2?log=info")
-    }
-
-    @Test(
-        "a refused request says why",
-        arguments: [
-            ("://nonsense", "url-format"), ("http://a:1/b:2", "url-scheme"),
-        ]
-    )
-    func refusals(_ url: String, _ code: String) throws {
-        var random = SeededRandom(seed: 1)
-        let error = #expect(throws: MutationError.self) {
-            try DesiredState().created(
-                CreateRequest(source: .url(url), by: "test"),
-                defaults: MasterDefaults(),
-                now: epoch,
-                using: &random
-            )
-        }
-        guard case .invalid(_, let found) = error else {
-            Issue.record("not invalid: \(String(describing: error))")
-            return
-        }
-        #expect(found == code)
+        #expect(record.spec == (try spec(record.url)))
+        #expect(record.spec.log == .debug && record.spec.tls == .selfSigned)
+        let own = "client://:1/a:2?log=info"
+        #expect(try CheckedTunnel(url: own, inheriting: defaults.parameters).url == own)
     }
 
     @Test("one bad part of a patch refuses all of it; a stale tag and the same URL are refused too")
@@ -262,7 +245,7 @@ struct DesiredStateTests {
             try state.deleted("abcd1234", MutationContext(by: "x", ifMatch: "old"), now: epoch)
         }
         #expect(throws: MutationError.conflict("Instance URL conflict")) {
-            try state.replaced("abcd1234", url: clientURL(9001), defaults: MasterDefaults(), context, now: epoch)
+            try state.replaced("abcd1234", by: CheckedTunnel(url: clientURL(9001)), context, now: epoch)
         }
     }
 

@@ -117,8 +117,7 @@ struct PlanReportTests {
         world.state.put(
             try world.state.replaced(
                 world.id("db"),
-                url: url,
-                defaults: MasterDefaults(),
+                by: CheckedTunnel(url: url),
                 MutationContext(by: "10.0.0.1"),
                 now: epoch
             )
@@ -227,7 +226,7 @@ struct PlanReportTests {
             default:
                 let url = clientURL(9200 + Int.random(in: 0..<99, using: &random), "mode=1&slot=9")
                 world.state.put(
-                    try world.state.replaced(instance.id, url: url, defaults: MasterDefaults(), context, now: epoch)
+                    try world.state.replaced(instance.id, by: CheckedTunnel(url: url), context, now: epoch)
                 )
             }
         }

@@ -68,7 +68,7 @@ final class Daemon: Sendable {
     @discardableResult
     func create(_ alias: String, port: Int) async throws -> Instance {
         let request = CreateRequest(
-            source: .url(clientURL(port)),
+            tunnel: try CheckedTunnel(url: clientURL(port)),
             labels: TunnelLabels(alias: alias),
             by: "test"
         )
@@ -318,7 +318,8 @@ struct TunnelReconcilerTests {
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         let dry = MutationContext(by: "test", dryRun: true)
-        #expect(try await daemon.reconciler.replace(id, url: clientURL(9009), dry).url == clientURL(9009))
+        let other = try CheckedTunnel(url: clientURL(9009))
+        #expect(try await daemon.reconciler.replace(id, by: other, dry).url == clientURL(9009))
         #expect(try await daemon.reconciler.delete(id, dry).id == id)
         #expect(await daemon.reconciler.instance(id)?.url == clientURL(9001))
         try await daemon.stop()

@@ -10,10 +10,12 @@ package enum APICredentials {
     private static let certificateSetting = "api_certificate"
     private static let keySetting = "api_certificate_key"
 
-    /// Loads the files, or the self-signed certificate that `store` keeps, made on first need; nil for `.off`.
+    /// Loads the files, or the self-signed certificate that `store` keeps, made on first need; nil
+    /// for `.off`.
     ///
-    /// `host` is where the API listens: the certificate names it, beside this machine's name and its loopback addresses.
-    /// Throws a `TunnelError` that says which file is wrong and why, or a `StateStoreError`.
+    /// `host` is where the API listens: the certificate names it, beside this machine's name and
+    /// its loopback addresses. Throws a `TunnelError` that says which file is wrong and why, or a
+    /// `StateStoreError`.
     package static func load(
         _ mode: TLSMode,
         store: StateStore,

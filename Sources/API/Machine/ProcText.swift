@@ -62,7 +62,8 @@ package enum ProcText {
         return sum
     }
 
-    /// `/proc/diskstats`, sectors of 512 bytes: whole disks, no partitions (names that end in a digit).
+    /// `/proc/diskstats`, sectors of 512 bytes: whole disks, no partitions (names that end in a
+    /// digit).
     package static func disk(_ text: String) -> Disk {
         let virtual = ["loop", "ram", "dm-", "md"]
         var sum = Disk()

@@ -19,11 +19,12 @@ final class SystemReadings: Sendable {
         var percent: Int64
     }
 
-    /// Load needs two looks; closer together they say nothing.
+    /// Load is the difference of two readings; readings closer together are too coarse.
     private static let shortestInterval = Duration.milliseconds(100)
     private let last = Mutex<Sample?>(nil)
 
-    /// Load is measured since the last call; the first call takes 100 ms to have something to compare with.
+    /// Load is measured since the last call; the first call takes 100 ms to have something to
+    /// compare with.
     func read() async throws -> Snapshot {
         if last.withLock({ $0 == nil }) {
             measureLoad()
@@ -67,7 +68,8 @@ final class SystemReadings: Sendable {
         #endif
     }
 
-    /// A whole file of `/proc`, or nothing: these files have no length, so they are read until they end.
+    /// A whole file of `/proc`, or nothing: these files have no length, so they are read until they
+    /// end.
     static func text(_ path: String) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }

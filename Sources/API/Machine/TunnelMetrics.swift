@@ -2,7 +2,8 @@ import FoundationEssentials
 import Reconciler
 import Tunnel
 
-/// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that grows with their number.
+/// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that
+/// grows with their number.
 enum TunnelMetrics {
     static func families(_ instances: [Instance]) -> [MetricFamily] {
         let now = Date()
@@ -33,7 +34,11 @@ enum TunnelMetrics {
             figure("nodepass_tunnel_ping_seconds", "gauge", "Round trip to the other end, or connect time.") {
                 Double($0.status?.pingMilliseconds ?? 0) / 1000
             },
-            figure("nodepass_tunnel_rejected_total", "counter", "Strangers turned away, since the start.") {
+            figure(
+                "nodepass_tunnel_rejected_total",
+                "counter",
+                "Connections of strangers that were refused, since the start."
+            ) {
                 Double($0.status?.rejected ?? 0)
             },
             figure("nodepass_tunnel_starts_total", "counter", "Times it has become ready, since the start.") {
@@ -42,7 +47,7 @@ enum TunnelMetrics {
             figure("nodepass_tunnel_uptime_seconds", "gauge", "Time since it became ready; 0 while it is not.") {
                 $0.status?.readySince.map { max(0, now.timeIntervalSince($0)) } ?? 0
             },
-            figure("nodepass_tunnel_overridden", "gauge", "1 while an override stands over its declaration.") {
+            figure("nodepass_tunnel_overridden", "gauge", "1 while an override changes its declaration.") {
                 $0.override == nil ? 0 : 1
             },
             certificates(instances),

@@ -3,7 +3,7 @@ import HTTPTypes
 
 /// The OpenAPI 3.1 document, made from the table the router is made from.
 struct OpenAPI {
-    /// Below prefix and version; probes stand outside it.
+    /// Below the prefix and the version; probes are outside.
     let api: [Resource]
     let probes: [Resource]
     /// `/api/v1`.
@@ -15,7 +15,8 @@ struct OpenAPI {
             "info": [
                 "title": "nodepass",
                 "version": .string(Version.api),
-                "summary": "Tunnels of this daemon: NodePass's master API, and what a declarative one adds.",
+                "summary":
+                    "The tunnels of this daemon: NodePass's master API and the declarative operations on top of it.",
                 "description": .string(Self.introduction),
             ],
             "servers": [["url": "/", "description": "The daemon that this document came from"]],
@@ -135,19 +136,20 @@ struct OpenAPI {
         "name": "id",
         "in": "path",
         "required": true,
-        "description": "8 lower-case hex digits; eight asterisks are the API key's row",
+        "description": "8 lower-case hex digits, or eight asterisks for the API key's row",
         "schema": Schema.id,
     ]
 
     private static let introduction = """
-        Everything but probes and pages asks for the API key, in `X-API-Key` or as a bearer token; through the daemon's Unix \
-        socket nobody is asked.
+        Every path except probes and pages needs the API key, in `X-API-Key` or as a bearer token. The daemon's Unix socket \
+        needs no key.
 
-        Of a JSON body the first value counts, whatever its Content-Type says; members that no operation knows are ignored. \
-        Answers are compact JSON and end with a line feed. A refusal is an `Error`: `error` and `message` are the same text, \
-        `code` is stable. A method that a path does not have is 405 with `Allow`; what is no path at all is 404 as plain text.
+        The daemon reads the first JSON value of a body and ignores the Content-Type. It ignores members that the operation \
+        does not know. Answers are compact JSON and end with a line feed. A refusal is an `Error`: `error` and `message` are \
+        the same text, and `code` is stable. A method that a path does not have gets 405 with `Allow`. A path that does not \
+        exist gets 404 as plain text.
 
-        Each answer carries CORS fields for every origin, and `OPTIONS` of every path is 200 without a key.
+        Every answer carries CORS fields for every origin, and `OPTIONS` of every path gets 200 without a key.
         """
 }
 
@@ -156,10 +158,10 @@ extension APITag {
     fileprivate var text: String {
         switch self {
         case .instances: "Tunnels: list, create, control, replace and delete them, and read their logs."
-        case .manifest: "What is declared, what a manifest would change, and how far the daemon has come with it."
-        case .events: "Server-sent events of instances and of the reconciler; a stream resumes after the id it names."
-        case .master: "The daemon, its machine, and what it can reach."
-        case .pages: "For supervisors, scrapers and readers; outside the prefix where supervisors look for them."
+        case .manifest: "What is declared, what a manifest would change, and what the daemon has applied of it."
+        case .events: "Server-sent events of instances and of the reconciler. A stream resumes after a given event id."
+        case .master: "The daemon, its machine, and the addresses it can reach."
+        case .pages: "Probes, metrics and pages. Probes are outside the prefix, where supervisors expect them."
         }
     }
 }
@@ -167,17 +169,21 @@ extension APITag {
 extension Operation.Answer {
     /// What every operation behind the key can answer.
     fileprivate static let keyed = [
-        Operation.Answer(status: 401, text: "No key, or a wrong one", schema: Schema.reference("Error")),
+        Operation.Answer(status: 401, text: "No key, or a wrong one", schema: Schema.reference(ErrorView.self)),
         Operation.Answer(
             status: 429,
-            text: "Too many wrong keys from this address; a right one is always let through",
-            schema: Schema.reference("Error"),
+            text: "Too many wrong keys from this address. The right key is always accepted",
+            schema: Schema.reference(ErrorView.self),
             headers: [.retryAfter]
         ),
     ]
     fileprivate static let withBody = [
-        Operation.Answer(status: 408, text: "The body did not arrive in time", schema: Schema.reference("Error")),
-        Operation.Answer(status: 413, text: "The body is over the limit", schema: Schema.reference("Error")),
+        Operation.Answer(
+            status: 408,
+            text: "The body did not arrive in time",
+            schema: Schema.reference(ErrorView.self)
+        ),
+        Operation.Answer(status: 413, text: "The body is over the limit", schema: Schema.reference(ErrorView.self)),
     ]
 }
 
@@ -185,12 +191,12 @@ extension Operation.Header {
     /// Seconds.
     static let retryAfter = Operation.Header(
         name: "Retry-After",
-        text: "Seconds until it is worth trying again",
+        text: "Seconds to wait before the next attempt",
         schema: ["type": "integer", "minimum": 1]
     )
     static let etag = Operation.Header(
         name: "ETag",
-        text: "Names this state; `If-Match` takes it. The API key's row has none",
+        text: "Identifies this state, for `If-Match`. The API key's row has none",
         isRequired: false,
         schema: Schema.etag
     )

@@ -1,37 +1,37 @@
 import Config
 import Reconciler
 
-/// Bodies of requests. `null` is as good as not there, except for what names the tunnel.
+/// Bodies of requests. `null` means the same as a missing member, except for `url` and `spec`.
 extension Schema {
     static var requests: [JSONValue.Member] {
         [
             .init(
                 "InstanceCreation",
                 naming(
-                    "A new tunnel, told by `url` or by `spec`, and its labels",
+                    "A new tunnel, given by `url` or by `spec`, and its labels",
                     [
                         "url": url, "spec": reference("TunnelSpec"), "alias": label("Name shown in dashboards"),
                         "meta": nullable(reference("MetaChange")),
-                        "restart": flag("Whether it starts with the daemon; true if nothing is said"),
+                        "restart": flag("Whether it starts with the daemon; true if missing"),
                     ]
                 )
             ),
             .init(
                 "InstanceReplacement",
                 naming(
-                    "What the tunnel shall be, told by `url` or by `spec`",
+                    "The new form of the tunnel, given by `url` or by `spec`",
                     ["url": url, "spec": reference("TunnelSpec")]
                 )
             ),
             .init("InstancePatch", patch),
             .init("MetaChange", metaChange),
-            .init("InfoUpdate", request("The daemon's alias", ["alias": label("Empty if nothing is said")])),
+            .init("InfoUpdate", request("The daemon's alias", ["alias": label("Empty if missing")])),
         ]
     }
 
     private static var patch: JSONValue {
         request(
-            "Any of these; all of them are checked before one is applied",
+            "Any of these members; all of them are checked before any is applied",
             [
                 "alias": label("A new name; an empty one changes nothing"),
                 "action": nullable(
@@ -48,17 +48,17 @@ extension Schema {
 
     private static var metaChange: JSONValue {
         let peer = request(
-            "The whole peer: what is not said becomes empty",
+            "The whole peer: a missing member becomes empty",
             ["sid": label("Id of the service"), "type": label("Kind of the service"), "alias": label("Its name")]
         )
         return request(
-            "Labels for dashboards; the part that is not said stays",
+            "Labels for dashboards; a missing part stays as it is",
             ["peer": nullable(peer), "tags": nullable(tags)]
         )
     }
 
     private static let tags: JSONValue = [
-        "description": "All tags: those that are not said go",
+        "description": "All tags: a tag that is missing is removed",
         "type": "object",
         "maxProperties": .int(Int64(TunnelLabels.tagLimit)),
         "propertyNames": ["maxLength": .int(Int64(TunnelLabels.textLimitBytes))],
@@ -78,7 +78,7 @@ extension Schema {
     }
 
     private static let url: JSONValue = [
-        "description": "NodePass's one-line form; parameters we do not know are kept",
+        "description": "NodePass's one-line form; unknown parameters are kept",
         "type": "string",
         "pattern": "^(client|server)://",
         "maxLength": .int(Int64(TunnelURL.lengthLimitBytes)),
@@ -95,7 +95,8 @@ extension Schema {
 
     // MARK: Manifests
 
-    /// The manifest's own schema, its definitions among the components: `nodepass schema` prints the same.
+    /// The manifest's own schema, its definitions among the components: `nodepass schema` prints
+    /// the same.
     static var declarations: [JSONValue.Member] {
         let schema = ManifestSchema.jsonSchema
         guard case .object(let members) = schema else { return [] }
@@ -107,13 +108,13 @@ extension Schema {
             .init("Reference", schema["$defs"]?["reference"] ?? true),
             .init(
                 "TunnelSpec",
-                adopted(standingAlone(described("The keys a tunnel has in a manifest; references are refused", tunnel)))
+                adopted(selfContained(described("The keys a tunnel has in a manifest; references are refused", tunnel)))
             ),
         ]
     }
 
-    /// A tunnel whose role no `defaults` can tell, and which refers to nothing.
-    private static func standingAlone(_ tunnel: JSONValue) -> JSONValue {
+    /// A tunnel without `defaults` and references: it needs its own role.
+    private static func selfContained(_ tunnel: JSONValue) -> JSONValue {
         guard case .object(let members) = withoutReferences(tunnel) else { return tunnel }
         let ways: JSONValue = [["required": ["url"]], ["required": ["role", "tunnel", "target"]]]
         return .object(members.map { $0.name == "anyOf" ? .init("anyOf", ways) : $0 })

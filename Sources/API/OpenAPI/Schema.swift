@@ -2,19 +2,15 @@ import Config
 import Reconciler
 import Tunnel
 
-/// The JSON Schemas of the OpenAPI document: strict, so that a test can hold every answer against them.
+/// The JSON Schemas of the OpenAPI document: strict, so that a test can hold every answer against
+/// them.
 enum Schema {
     static func reference(_ name: String) -> JSONValue {
         ["$ref": .string("#/components/schemas/\(name)")]
     }
 
-    static func list(_ name: String, _ description: String? = nil) -> JSONValue {
-        described(description, ["type": "array", "items": reference(name)])
-    }
-
-    static var components: JSONValue {
-        .object(instances + requests + daemon + histories + reconciling + plans + events + declarations)
-    }
+    /// The schema of a view, by its name among the components.
+    static func reference<View: WireView>(_ view: View.Type) -> JSONValue { reference(View.name) }
 
     // MARK: Texts
 
@@ -79,13 +75,13 @@ enum Schema {
     static var phase: JSONValue { words(TunnelPhase.allCases.map(\.rawValue), "Where it is in its life") }
 
     static var reason: JSONValue {
-        words([""] + TunnelReason.allCases.map(\.rawValue), "Why; empty where the phase says it all")
+        words([""] + TunnelReason.allCases.map(\.rawValue), "Why; may be empty")
     }
 
     static var changeClass: JSONValue {
         words(
             ChangeClass.allCases.map(\.rawValue),
-            "What a change of this key costs: nothing, nothing that is open, the session, or the address"
+            "What a change of this key affects: only labels (`meta`), only new connections (`live`), the session (`session`), or the address (`rebind`)"
         )
     }
 
@@ -115,19 +111,14 @@ enum Schema {
         described(description, ["type": "array", "items": item])
     }
 
-    /// An answer's object: these members and no others; `optional` ones may be missing.
-    static func record(
-        _ description: String,
-        _ members: KeyValuePairs<String, JSONValue>,
-        optional: KeyValuePairs<String, JSONValue> = [:]
-    ) -> JSONValue {
+    /// An answer's object: these members and no others.
+    static func record(_ description: String, _ members: [JSONValue.Member], required: [String]) -> JSONValue {
         var parts: [JSONValue.Member] = [
             .init("description", .string(description)), .init("type", "object"),
-            .init("properties", .object((Array(members) + Array(optional)).map { .init($0.key, $0.value) })),
+            .init("properties", .object(members)),
         ]
-        if !members.isEmpty { parts.append(.init("required", required(members))) }
-        parts.append(.init("additionalProperties", false))
-        return .object(parts)
+        if !required.isEmpty { parts.append(.init("required", names(required))) }
+        return .object(parts + [.init("additionalProperties", false)])
     }
 
     /// A request's object: none of its members has to be there, and unknown ones are ignored.
@@ -135,7 +126,5 @@ enum Schema {
         ["description": .string(description), "type": "object", "properties": .object(members)]
     }
 
-    static func required(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        .array(members.map { .string($0.key) })
-    }
+    static func names(_ names: [String]) -> JSONValue { .array(names.map(JSONValue.string)) }
 }

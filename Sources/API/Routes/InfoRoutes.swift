@@ -3,33 +3,6 @@ import HTTPTypes
 import Hummingbird
 import Reconciler
 
-/// What `/info` says about how the daemon was started.
-package struct DaemonFacts: Sendable {
-    /// The host of the listening address.
-    package var name: String
-    package var log: String
-    package var tls: String
-    package var certificate: String
-    package var privateKey: String
-    package let started: ContinuousClock.Instant
-
-    package init(
-        name: String,
-        log: String = "",
-        tls: String = "0",
-        certificate: String = "",
-        privateKey: String = "",
-        started: ContinuousClock.Instant = .now
-    ) {
-        self.name = name
-        self.log = log
-        self.tls = tls
-        self.certificate = certificate
-        self.privateKey = privateKey
-        self.started = started
-    }
-}
-
 /// `GET` and `POST /info`: the machine, the daemon and its alias.
 struct InfoRoutes: Sendable {
     let facts: DaemonFacts
@@ -37,7 +10,11 @@ struct InfoRoutes: Sendable {
     let system: SystemReadings
 
     var resources: [Resource] {
-        let info = Operation.Answer(status: 200, text: "The daemon and its machine", schema: Schema.reference("Info"))
+        let info = Operation.Answer(
+            status: 200,
+            text: "The daemon and its machine",
+            schema: Schema.reference(InfoView.self)
+        )
         return [
             Resource(
                 path: "/info",
@@ -79,34 +56,15 @@ struct InfoRoutes: Sendable {
         return .json(try await view())
     }
 
-    /// NodePass's keys, which are in alphabetical order, then ours.
     private func view() async throws -> JSONValue {
-        let now = try await system.read()
-        return .object([
-            "alias": .string(identity.masterAlias),
-            "arch": .string(SystemReadings.architecture),
-            "cpu": .int(now.cpuPercent),
-            "crt": .string(facts.certificate),
-            "diskr": .int(now.disk.read),
-            "diskw": .int(now.disk.written),
-            "key": .string(facts.privateKey),
-            "log": .string(facts.log),
-            "mem_total": .int(now.memory.total),
-            "mem_used": .int(now.memory.used),
-            "mid": .string(identity.masterID),
-            "name": .string(facts.name),
-            "netrx": .int(now.network.received),
-            "nettx": .int(now.network.sent),
-            "os": "linux",
-            "swap_total": .int(now.memory.swapTotal),
-            "swap_used": .int(now.memory.swapUsed),
-            "sysup": .int(now.uptimeSeconds),
-            "tls": .string(facts.tls),
-            "uptime": .int((ContinuousClock.now - facts.started).components.seconds),
-            "ver": .string(Version.api),
-            "noc": .int(Int64(SystemReadings.coreCount)),
-            "impl": .string(Version.implementation),
-            "build": .string(Version.build),
-        ])
+        InfoView.object(
+            InfoView.Source(
+                alias: identity.masterAlias,
+                masterID: identity.masterID,
+                facts: facts,
+                machine: try await system.read(),
+                uptimeSeconds: (ContinuousClock.now - facts.started).components.seconds
+            )
+        )
     }
 }

@@ -5,7 +5,8 @@ import NIOCore
 import NIOPosix
 import Reconciler
 
-/// `/manifest`, `/plan` and `/export`: what is declared, what another manifest would do, and the live state as one.
+/// `/manifest`, `/plan` and `/export`: what is declared, what another manifest would do, and the
+/// live state as one.
 struct ManifestRoutes: Sendable {
     let reconciler: TunnelReconciler
     let reader: ManifestReader
@@ -24,11 +25,11 @@ struct ManifestRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "exportManifest",
-                        summary: "The live state as a manifest; planning it changes nothing",
+                        summary: "Export the live state as a manifest; planning it changes nothing",
                         answers: [
                             .init(
                                 status: 200,
-                                text: "YAML; keys that were no references are in clear",
+                                text: "YAML; tunnel keys that did not come from references are in plain text",
                                 schema: Schema.reference("ManifestFile"),
                                 type: Self.yaml
                             )
@@ -45,18 +46,18 @@ struct ManifestRoutes: Sendable {
         Operation(
             method: .get,
             id: "getManifest",
-            summary: "The declared layer as it was last read; secrets are masked",
+            summary: "Read the declared layer as it was last read; secrets are masked",
             answers: [
                 .init(
                     status: 200,
                     text: "What is declared",
-                    schema: Schema.reference("Manifest"),
+                    schema: Schema.reference(ManifestView.self),
                     headers: [.init(name: "ETag", text: "The revision", schema: Schema.etag)]
                 )
             ]
         ) { _, _ in
             let layer = await reconciler.declaredLayer()
-            var response = Response.json(view(layer))
+            var response = Response.json(ManifestView.object(layer))
             response.headers[.eTag] = "\"\(layer.status.observedRevision)\""
             return response
         }
@@ -66,13 +67,14 @@ struct ManifestRoutes: Sendable {
         Operation(
             method: .post,
             id: "plan",
-            summary: "What a manifest would change: the one in the body, or the daemon's own files as they are now",
-            details: "Nothing is changed. References in the body mean the daemon's environment and files; `include` is "
-                + "refused there.",
+            summary:
+                "Show what a manifest would change: the one in the body, or the daemon's own files as they are now",
+            details: "It changes nothing. References in the body mean the daemon's environment and files; `include` is "
+                + "refused in a body.",
             parameters: [
                 .init(
                     name: "file",
-                    text: "Paths on the daemon's machine to plan instead; through the Unix socket alone",
+                    text: "Paths on the daemon's machine to plan instead; only through the Unix socket",
                     schema: Schema.texts
                 )
             ],
@@ -80,7 +82,7 @@ struct ManifestRoutes: Sendable {
             examples: [
                 .init(
                     name: "manifest",
-                    text: "One tunnel and no other",
+                    text: "A manifest with one tunnel",
                     value: [
                         "version": 1,
                         "tunnels": [
@@ -93,13 +95,13 @@ struct ManifestRoutes: Sendable {
                 )
             ],
             answers: [
-                .init(status: 200, text: "The plan", schema: Schema.reference("Plan")),
+                .init(status: 200, text: "The plan", schema: Schema.reference(PlanView.self)),
                 .init(
                     status: 403,
-                    text: "Files can be named through the socket alone",
-                    schema: Schema.reference("Error")
+                    text: "Files can only be named through the socket",
+                    schema: Schema.reference(ErrorView.self)
                 ),
-                .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference("Error")),
+                .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference(ErrorView.self)),
                 .rejected,
             ],
             handler: plan
@@ -113,7 +115,12 @@ struct ManifestRoutes: Sendable {
         guard let manifest = reading.manifest, let report = await reconciler.plan(reading) else {
             throw APIError.rejected(reading.diagnostics)
         }
-        return .json(PlanView.object(report, revision: manifest.revision, diagnostics: reading.diagnostics))
+        let source = PlanView.Source(
+            report: report,
+            revision: manifest.revision,
+            diagnostics: reading.diagnostics
+        )
+        return .json(PlanView.object(source))
     }
 
     private func reading(_ request: Request, _ context: APIRequestContext) async throws -> ManifestReading {
@@ -133,35 +140,5 @@ struct ManifestRoutes: Sendable {
     /// Reading a large manifest takes a good part of a second.
     private func offLoop(_ read: @escaping @Sendable () -> ManifestReading) async throws -> ManifestReading {
         try await NIOThreadPool.singleton.runIfActive(read)
-    }
-
-    // MARK: Telling
-
-    private func view(_ layer: DeclaredLayer) -> JSONValue {
-        .object([
-            "files": .array(layer.status.files.map(JSONValue.string)),
-            "revision": .string(layer.status.observedRevision),
-            "policy": .object([
-                "overrides": .string(layer.policy.overridesAllowed ? "allow" : "deny"),
-                "overrideTTL": .string(GoDuration.text(layer.policy.overrideTTL)),
-                "prune": .bool(layer.policy.prune),
-            ]),
-            "tunnels": .array(layer.tunnels.map(tunnel)),
-            "overridden": .array(layer.overridden.map(PlanView.overridden)),
-            "diagnostics": .array(layer.status.diagnostics.map(\.view)),
-            "rejection": layer.status.rejection.map(\.view) ?? .null,
-        ])
-    }
-
-    private func tunnel(_ tunnel: DeclaredLayer.Tunnel) -> JSONValue {
-        .object([
-            "name": .string(tunnel.name),
-            "id": .string(tunnel.id),
-            "source": tunnel.source.map { .string("\($0.file):\($0.line)") } ?? .null,
-            "revision": .string(tunnel.revision),
-            "valid": .bool(tunnel.isValid),
-            "state": .string(tunnel.running ? "running" : "stopped"),
-            "fields": .array(tunnel.fields.map(InstanceView.field)),
-        ])
     }
 }

@@ -1,12 +1,12 @@
 import Config
-import Crypto
 import HTTPTypes
 import Hummingbird
-import NIOCore
 
-/// The dashboard, the documentation and what they load: all of it in the binary, none of it behind the key.
+/// The dashboard, the documentation and what they load: all of it in the binary, none of it behind
+/// the key.
 ///
-/// The pages hold nothing secret; what they show they ask the API for, with the key that their reader typed.
+/// The pages hold nothing secret. They get what they show from the API, with the key that their
+/// reader types.
 struct PageRoutes: Sendable {
     /// `/api/v1`: where the pages find the API.
     private let base: String
@@ -22,25 +22,43 @@ struct PageRoutes: Sendable {
 
     /// `/docs`, below the prefix.
     var documentation: Resource {
-        page("/docs", id: "getDocs", summary: "A page to read and try the API", PackageResources.docs_html)
+        page(
+            "/docs",
+            id: "getDocs",
+            summary: "The documentation, a page to read and try the API",
+            PackageResources.docs_html
+        )
     }
 
-    /// The scripts and styles of both pages, outside the prefix; no part of the API, so none of its document.
-    static let assets = [
-        script("actions", PackageResources.actions_js), script("api", PackageResources.api_js),
-        script("create", PackageResources.create_js), script("dashboard", PackageResources.dashboard_js),
-        script("docs", PackageResources.docs_js), script("dom", PackageResources.dom_js),
-        script("feed", PackageResources.feed_js), script("fleet", PackageResources.fleet_js),
-        script("format", PackageResources.format_js), script("log", PackageResources.log_js),
-        script("overlay", PackageResources.overlay_js), script("plan", PackageResources.plan_js),
-        script("plot", PackageResources.plot_js), script("row", PackageResources.row_js),
-        script("schema", PackageResources.schema_js), script("series", PackageResources.series_js),
-        script("stream", PackageResources.stream_js), script("table", PackageResources.table_js),
-        script("theme", PackageResources.theme_js), script("tunnel", PackageResources.tunnel_js),
-        script("verdict", PackageResources.verdict_js),
-        style("dashboard", PackageResources.dashboard_css), style("docs", PackageResources.docs_css),
-        style("style", PackageResources.style_css),
-    ]
+    /// The scripts and styles of both pages, outside the prefix, in the folders of `Resources`.
+    ///
+    /// They are not operations of the API, so its document does not list them.
+    static let assets =
+        scripts(
+            in: "shared",
+            [
+                "api": PackageResources.api_js, "dom": PackageResources.dom_js, "format": PackageResources.format_js,
+                "overlay": PackageResources.overlay_js, "plot": PackageResources.plot_js,
+                "series": PackageResources.series_js, "stream": PackageResources.stream_js,
+                "theme": PackageResources.theme_js,
+            ]
+        )
+        + scripts(
+            in: "dashboard",
+            [
+                "actions": PackageResources.actions_js, "create": PackageResources.create_js,
+                "dashboard": PackageResources.dashboard_js, "feed": PackageResources.feed_js,
+                "fleet": PackageResources.fleet_js, "log": PackageResources.log_js, "plan": PackageResources.plan_js,
+                "row": PackageResources.row_js, "table": PackageResources.table_js,
+                "tunnel": PackageResources.tunnel_js, "verdict": PackageResources.verdict_js,
+            ]
+        )
+        + scripts(in: "docs", ["docs": PackageResources.docs_js, "schema": PackageResources.schema_js])
+        + [
+            style("shared/style", PackageResources.style_css),
+            style("dashboard/dashboard", PackageResources.dashboard_css),
+            style("docs/docs", PackageResources.docs_css),
+        ]
 
     private func page(_ path: String, id: String, summary: String, _ template: [UInt8]) -> Resource {
         let text = String(decoding: template, as: UTF8.self).replacing("{{api}}", with: base)
@@ -48,8 +66,8 @@ struct PageRoutes: Sendable {
         return Self.resource(path, id: id, summary: summary, type: "text/html", file)
     }
 
-    private static func script(_ name: String, _ bytes: [UInt8]) -> Resource {
-        asset("/\(name).js", type: "text/javascript", bytes)
+    private static func scripts(in folder: String, _ files: KeyValuePairs<String, [UInt8]>) -> [Resource] {
+        files.map { asset("/\(folder)/\($0.key).js", type: "text/javascript", $0.value) }
     }
 
     private static func style(_ name: String, _ bytes: [UInt8]) -> Resource {
@@ -57,7 +75,7 @@ struct PageRoutes: Sendable {
     }
 
     private static func asset(_ path: String, type: String, _ bytes: [UInt8]) -> Resource {
-        resource(path, id: path, summary: "A part of the pages", type: type, EmbeddedFile(bytes, type: type))
+        resource(path, id: path, summary: "Part of the pages", type: type, EmbeddedFile(bytes, type: type))
     }
 
     private static func resource(
@@ -77,60 +95,34 @@ struct PageRoutes: Sendable {
                     id: id,
                     summary: summary,
                     parameters: [
-                        .init(name: "If-None-Match", text: "The ETag of what the reader has", place: "header")
+                        .init(
+                            name: "If-None-Match",
+                            text: "The ETag of the version that the reader has",
+                            place: "header"
+                        )
                     ],
                     answers: [
-                        .init(status: 200, text: "Its text", type: type, headers: [.fileTag]),
-                        .init(status: 304, text: "The reader has it", headers: [.fileTag]),
+                        .init(status: 200, text: "The file", type: type, headers: [.fileTag]),
+                        .init(status: 304, text: "The reader has the present version", headers: [.fileTag]),
                     ]
                 ) { request, _ in file.answer(to: request) }
             ]
         )
     }
 
-    /// Nothing but what this daemon serves may be loaded, and `data:` images, the icons of the style sheets.
+    /// Nothing but what this daemon serves may be loaded, and `data:` images, the icons of the
+    /// style sheets.
     ///
-    /// A page runs no script that is written in it, sends no form, and can be framed by nobody.
+    /// A page runs no inline script, sends no form, and cannot be framed.
     private static let contentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-/// A file of the binary, ready to be sent: asked again with its tag, it answers that it has not changed.
-private struct EmbeddedFile: Sendable {
-    private let body: ByteBuffer
-    private let headers: HTTPFields
-    private let tag: String
-
-    init(_ bytes: [UInt8], type: String, policy: String? = nil) {
-        body = ByteBuffer(bytes: bytes)
-        let digest = SHA256.hash(data: bytes).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        tag = "\"\(String(digest, radix: 16))\""
-        var headers: HTTPFields = [
-            .contentType: "\(type); charset=utf-8", .xContentTypeOptions: "nosniff", .eTag: tag,
-            // Another version of the daemon has other files under the same names.
-            .cacheControl: "no-cache",
-        ]
-        headers[.contentSecurityPolicy] = policy
-        headers[.referrerPolicy] = policy.map { _ in "no-referrer" }
-        self.headers = headers
-    }
-
-    func answer(to request: Request) -> Response {
-        guard request.headers[.ifNoneMatch] != tag else { return Response(status: .notModified, headers: headers) }
-        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: body))
-    }
-}
-
 extension Operation.Header {
     fileprivate static let fileTag = Operation.Header(
         name: "ETag",
-        text: "Names this text; `If-None-Match` takes it",
+        text: "Identifies this version, for `If-None-Match`",
         schema: Schema.etag
     )
-}
-
-extension HTTPField.Name {
-    /// `Referrer-Policy`; the name is a constant, so the fallback is never taken.
-    fileprivate static let referrerPolicy = HTTPField.Name("Referrer-Policy") ?? .cacheControl
 }

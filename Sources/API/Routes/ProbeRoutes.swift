@@ -16,7 +16,7 @@ struct ProbeRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "health",
-                        summary: "Whether the daemon is alive",
+                        summary: "Report whether the daemon is alive",
                         answers: [.init(status: 200, text: "It is", type: "text/plain")]
                     ) { _, _ in .text("ok\n") }
                 ]
@@ -29,7 +29,7 @@ struct ProbeRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "readiness",
-                        summary: "Whether the first reconcile pass is done",
+                        summary: "Report whether the first reconcile pass is done",
                         answers: [
                             .init(status: 200, text: "It is", type: "text/plain"),
                             .init(status: 503, text: "Not yet", type: "text/plain"),

@@ -4,7 +4,7 @@ import Hummingbird
 import Reconciler
 import Tunnel
 
-/// `/reconcile`: how far the daemon has come with what the manifest asks for, and the request to come further.
+/// `/reconcile`: what the daemon has applied of its manifest, and the request to apply it now.
 struct ReconcileRoutes: Sendable {
     let reconciler: TunnelReconciler
     /// Nil for a daemon without a manifest.
@@ -45,18 +45,20 @@ struct ReconcileRoutes: Sendable {
     }
 
     private static let events: [Operation.Event] = [
-        .init(name: "plan", schema: "PlanEvent"), .init(name: "apply", schema: "ApplyEvent"),
-        .init(name: "reject", schema: "RejectEvent"), .init(name: "override", schema: "OverrideEvent"),
-        .init(name: "release", schema: "ReleaseEvent"), .init(name: "drift", schema: "DriftEvent"),
-        .init(name: "shutdown", schema: "InstanceEvent", isNumbered: false),
+        .init(name: "plan", schema: NoticeView.Planned.name), .init(name: "apply", schema: NoticeView.Applied.name),
+        .init(name: "reject", schema: NoticeView.Rejected.name),
+        .init(name: "override", schema: NoticeView.Overridden.name),
+        .init(name: "release", schema: NoticeView.Released.name), .init(name: "drift", schema: NoticeView.Drift.name),
+        .init(name: "shutdown", schema: EventView.name, isNumbered: false),
     ]
 
     private var readOperation: Operation {
         Operation(
             method: .get,
             id: "getReconcile",
-            summary: "Observed and applied revision, the last pass, tunnels' phases, a rejection if any",
-            answers: [.init(status: 200, text: "The state", schema: Schema.reference("Reconcile"))]
+            summary:
+                "Read the observed and the applied revision, the last pass, the phases of tunnels, and a rejection if there is one",
+            answers: [.init(status: 200, text: "The state", schema: Schema.reference(ReconcileView.self))]
         ) { _, _ in .json(await view()) }
     }
 
@@ -64,7 +66,7 @@ struct ReconcileRoutes: Sendable {
         Operation(
             method: .post,
             id: "reconcile",
-            summary: "Read the manifest again, apply it, and answer what became of each tunnel",
+            summary: "Read the manifest again, apply it, and answer with the outcome of each tunnel",
             parameters: [
                 .init(
                     name: "wait",
@@ -73,13 +75,17 @@ struct ReconcileRoutes: Sendable {
                 ),
                 .init(
                     name: "dryRun",
-                    text: "Answer how things stand without reading the manifest again",
+                    text: "Answer with the present state, without reading the manifest again",
                     schema: Schema.boolean
                 ),
             ],
             answers: [
-                .init(status: 200, text: "Every tunnel is as it should be", schema: Schema.reference("Outcome")),
-                .init(status: 207, text: "Some have failed, or are not there yet", schema: Schema.reference("Outcome")),
+                .init(status: 200, text: "Every tunnel is as declared", schema: Schema.reference(OutcomeView.self)),
+                .init(
+                    status: 207,
+                    text: "Some have failed or are not ready yet",
+                    schema: Schema.reference(OutcomeView.self)
+                ),
                 .badRequest,
                 .rejected,
             ],
@@ -94,29 +100,9 @@ struct ReconcileRoutes: Sendable {
         if try !request.isDryRun { await watcher?.reread() }
         if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
         let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
-        let status = await reconciler.status()
-        let behind = tunnels.count { $0.outcome == .failed || $0.outcome == .pending }
-        let body = JSONValue.object([
-            "revision": .string(status.appliedRevision),
-            "behind": .int(Int64(behind)),
-            "invalid": .array(status.invalid.map(JSONValue.string)),
-            "tunnels": .array(tunnels.map(outcome)),
-        ])
-        return .json(body, status: behind == 0 && status.invalid.isEmpty ? .ok : .multiStatus)
-    }
-
-    private func outcome(_ applied: AppliedInstance) -> JSONValue {
-        let instance = applied.instance
-        return .object([
-            "id": .string(instance.id),
-            "name": instance.name.map(JSONValue.string) ?? .null,
-            "alias": .string(instance.labels.alias),
-            "revision": .string(instance.revision),
-            "outcome": .string(applied.outcome.rawValue),
-            "phase": .string(instance.phase.rawValue),
-            "reason": .string(instance.status?.reason?.rawValue ?? ""),
-            "message": .string(InstanceView.message(instance)),
-        ])
+        let outcome = OutcomeView.Source(status: await reconciler.status(), tunnels: tunnels)
+        let isDone = outcome.behind == 0 && outcome.status.invalid.isEmpty
+        return .json(OutcomeView.object(outcome), status: isDone ? .ok : .multiStatus)
     }
 
     // MARK: Telling
@@ -133,47 +119,14 @@ struct ReconcileRoutes: Sendable {
     }
 
     private func view() async -> JSONValue {
-        let status = await reconciler.status()
-        let tunnels = await reconciler.instances()
-        let milliseconds = status.passDuration / .milliseconds(1)
-        return .object([
-            "ready": .bool(reconciler.isReady),
-            "observed": .string(status.observedRevision),
-            "applied": .string(status.appliedRevision),
-            "lastPass": status.lastPass.map { .string(RFC3339.text($0)) } ?? .null,
-            "passMilliseconds": .double((milliseconds * 1000).rounded() / 1000),
-            "passes": .int(Int64(status.passes)),
-            "actions": .int(Int64(status.actions)),
-            "rejections": .int(Int64(status.rejections)),
-            "rejection": status.rejection.map(\.view) ?? .null,
-            "diagnostics": .array(status.diagnostics.map(\.view)),
-            "invalid": .array(status.invalid.map(JSONValue.string)),
-            "overridden": .int(Int64(await reconciler.overriddenCount)),
-            "failing": .int(Int64(tunnels.count { $0.phase.isFailing })),
-            "storage": status.storageProblem.map { .string($0.description) } ?? .null,
-            "tunnels": .array(tunnels.map(tunnel)),
-        ])
-    }
-
-    private func tunnel(_ instance: Instance) -> JSONValue {
-        .object([
-            "id": .string(instance.id),
-            "name": instance.name.map(JSONValue.string) ?? .null,
-            "revision": .string(instance.revision),
-            "phase": .string(instance.phase.rawValue),
-            "reason": .string(instance.status?.reason?.rawValue ?? ""),
-            "message": .string(InstanceView.message(instance)),
-            "overridden": .bool(instance.override != nil),
-        ])
-    }
-}
-
-extension ReconcileStatus.Rejection {
-    var view: JSONValue {
-        .object([
-            "time": .string(RFC3339.text(time)),
-            "diagnostics": .array(diagnostics.map(\.view)),
-        ])
+        ReconcileView.object(
+            ReconcileView.Source(
+                isReady: reconciler.isReady,
+                status: await reconciler.status(),
+                overridden: await reconciler.overriddenCount,
+                instances: await reconciler.instances()
+            )
+        )
     }
 }
 
@@ -192,7 +145,7 @@ extension Request {
 extension Operation.QueryField {
     fileprivate static let tail = Operation.QueryField(
         name: "tail",
-        text: "Begin with so many of the newest events, where no event is named to go on after",
+        text: "Begin with this many of the newest events; ignored where the stream resumes after an event",
         schema: .object(["type": "integer", "minimum": 0, "maximum": .int(Int64(APILimits.noticeTail)), "default": 0])
     )
 }

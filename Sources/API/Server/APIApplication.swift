@@ -6,9 +6,9 @@ package import Reconciler
 
 /// The API: one router, served on TCP and on the daemon's Unix socket.
 ///
-/// Map of the module: `RouteTable` is the list of paths that the router and `OpenAPI` are made from, `*Routes` what each
-/// of them does, `Middleware`, `APIKeyAuth` and `APIError` what all of them share, `*View` the wire shapes, and
-/// `APIListener` the sockets. Handlers decode, ask the reconciler, encode; they never touch a tunnel.
+/// `RouteTable` registers the resources that every `*Routes` lists; the document of `OpenAPI` is
+/// made from the same list. Each kind of JSON object is one table in `Wire`. Handlers decode, ask
+/// the reconciler and encode; they never touch a tunnel.
 package struct APIApplication: Sendable {
     /// What the handlers work on.
     package struct Parts: Sendable {
@@ -20,6 +20,11 @@ package struct APIApplication: Sendable {
         package let watcher: ManifestWatcher?
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
+        /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
+        /// its tunnels.
+        let readURL: URLReader?
+
+        package typealias URLReader = @Sendable (String) throws(TunnelURLError) -> CheckedTunnel
 
         package init(
             reconciler: TunnelReconciler,
@@ -28,7 +33,8 @@ package struct APIApplication: Sendable {
             manifestReader: ManifestReader,
             watcher: ManifestWatcher? = nil,
             facts: DaemonFacts,
-            group: any EventLoopGroup
+            group: any EventLoopGroup,
+            readURL: URLReader? = nil
         ) {
             self.reconciler = reconciler
             self.identity = identity
@@ -37,10 +43,11 @@ package struct APIApplication: Sendable {
             self.watcher = watcher
             self.facts = facts
             self.group = group
+            self.readURL = readURL
         }
     }
 
-    /// Where the API stands when nothing else is said, and where the Unix socket always has it, for the CLI.
+    /// The prefix when none is given, which the Unix socket always serves for the CLI.
     package static let defaultPrefix = "/api"
 
     package let prefix: String
@@ -61,7 +68,7 @@ package struct APIApplication: Sendable {
 
     /// The responder of both listeners.
     ///
-    /// `alsoAtDefaultPrefix` is for the socket: a CLI can not know what prefix a daemon was given.
+    /// `alsoAtDefaultPrefix` is for the socket: the CLI does not know the daemon's prefix.
     package func responder(alsoAtDefaultPrefix: Bool = false) -> RouterResponder<APIRequestContext> {
         router(alsoAtDefaultPrefix: alsoAtDefaultPrefix).buildResponder()
     }
@@ -70,6 +77,7 @@ package struct APIApplication: Sendable {
     package func router(alsoAtDefaultPrefix: Bool = false) -> Router<APIRequestContext> {
         let prefixes = alsoAtDefaultPrefix && prefix != Self.defaultPrefix ? [prefix, Self.defaultPrefix] : [prefix]
         let router = Router(context: APIRequestContext.self)
+        router.add(middleware: CrossOriginMiddleware())
         router.add(
             middleware: UnroutedMiddleware(collectionPaths: Set(prefixes.map { $0 + "/v1/instances/" }))
         )
@@ -93,7 +101,8 @@ package struct APIApplication: Sendable {
             InstanceRoutes(
                 reconciler: parts.reconciler,
                 identity: parts.identity,
-                manifestReader: parts.manifestReader
+                manifestReader: parts.manifestReader,
+                readURL: parts.readURL
             ).resources
             + InfoRoutes(facts: parts.facts, identity: parts.identity, system: system).resources
             + PingRoutes(prober: ConnectProber(group: parts.group)).resources

@@ -33,7 +33,7 @@ extension APIError {
         }
     }
 
-    /// NodePass's two texts; what exactly is wrong stands in `details`.
+    /// NodePass's two texts; `details` holds what exactly is wrong.
     init(_ error: TunnelURLError) {
         switch error {
         case .scheme: self.init(.badRequest, "url-scheme", "Invalid URL scheme")

@@ -3,7 +3,7 @@ package import HTTPTypes
 package import Hummingbird
 import NIOCore
 
-/// A refusal: the status, NodePass's text for it, a stable code, and what helps to mend the request.
+/// A refusal: the status, NodePass's text for it, a stable code, and what helps to fix the request.
 package struct APIError: Error, Sendable {
     package let status: HTTPResponse.Status
     package let text: String
@@ -19,16 +19,8 @@ package struct APIError: Error, Sendable {
         self.text = text
     }
 
-    /// Clients read `error` (NodePass) or `message` (the Apple app, NodePanel): both carry the text.
     package var response: Response {
-        var members: [JSONValue.Member] = [
-            JSONValue.Member("error", .string(text)),
-            JSONValue.Member("message", .string(text)),
-            JSONValue.Member("code", .string(code)),
-        ]
-        if let source { members.append(JSONValue.Member("source", .string("\(source.file):\(source.line)"))) }
-        if !details.isEmpty { members.append(JSONValue.Member("details", .array(details.map(\.view)))) }
-        var response = Response.json(.object(members), status: status)
+        var response = Response.json(ErrorView.object(self), status: status)
         response.headers.append(contentsOf: headers)
         return response
     }
@@ -59,7 +51,7 @@ extension APIError {
     static let filesNeedSocket = APIError(
         .forbidden,
         "files-need-socket",
-        "Files can be named through the Unix socket alone: send the manifest as the body"
+        "Files can only be named through the Unix socket: send the manifest as the body"
     )
     static let noManifest = APIError(
         .conflict,
@@ -95,19 +87,6 @@ extension APIError {
 
     static func tooLong(_ what: String) -> APIError {
         APIError(.badRequest, "too-long", "\(what) exceeds maximum length \(TunnelLabels.textLimitBytes)")
-    }
-}
-
-extension Diagnostic {
-    /// As data, for `details` of an error and the rejection in `GET /reconcile`.
-    package var view: JSONValue {
-        .object([
-            "severity": .string(severity.rawValue),
-            "location": location.map { .string($0.description) } ?? .null,
-            "path": .string(path),
-            "message": .string(message),
-            "code": .string(code),
-        ])
     }
 }
 

@@ -4,12 +4,13 @@ package import NIOCore
 package enum APILimits {
     /// A request body: the largest honest one, a tunnel with its labels, is a few KiB.
     package static let bodyBytes = 1 << 20
-    /// Of a body over the limit, this much is read and thrown away: a client that is still sending when the connection
-    /// closes loses the answer.
+    /// Of a body over the limit, this much is read and discarded: a client that is still sending
+    /// when the connection closes loses the answer.
     package static let discardedBodyBytes = 16 << 20
     /// A whole body must have arrived by then, so that a trickling client holds nothing for long.
     package static let bodyDeadline = Duration.seconds(30)
-    /// A connection without a complete request head, or between two requests, is closed after this silence.
+    /// A connection without a complete request head, or between two requests, is closed after this
+    /// silence.
     package static let idleTimeout = TimeAmount.seconds(60)
     /// A TLS handshake.
     package static let handshakeDeadline = TimeAmount.seconds(15)
@@ -18,11 +19,14 @@ package enum APILimits {
     package static let headerFields = 100
     /// Open connections of one listener; more wait in the system's queue.
     package static let connections = 4096
-    /// How often an event stream says that it is alive.
+    /// How often an idle event stream sends a comment, so that readers and proxies see that it is
+    /// alive.
     package static let heartbeat = Duration.seconds(15)
-    /// A client that takes nothing of an answer for this long is cut; an event stream resumes by event id.
+    /// A client that reads nothing of an answer for this long is disconnected; an event stream
+    /// resumes by event id.
     package static let writeDeadline = Duration.seconds(30)
-    /// One line of a tunnel's log in an event; keeps an event's block under the 64 KiB that clients read.
+    /// One line of a tunnel's log in an event; keeps an event's block under the 64 KiB that clients
+    /// read.
     package static let logLineBytes = 8 * 1024
     /// How long a reconcile request may wait for tunnels.
     package static let reconcileWait = Duration.seconds(300)
@@ -32,7 +36,8 @@ package enum APILimits {
     package static let overviewWindow = Duration.seconds(600)
     /// Nesting of a JSON body.
     package static let jsonDepth = 32
-    /// Latency measurements at once, how long one more waits for its turn, and how long one may take.
+    /// Latency measurements at once, how long one more waits for its turn, and how long one may
+    /// take.
     package static let pings = 10
     package static let pingTurn = Duration.seconds(1)
     package static let pingTimeout = TimeAmount.seconds(5)

@@ -48,8 +48,8 @@ package struct APIListener: Service {
 
     /// Serves `application` over TLS where there are `credentials`; a Unix socket never does.
     ///
-    /// `onRunning` hears the address that is really bound (port 0 resolved); `onShutdown` ends the event streams, which
-    /// would hold a graceful shutdown up for ever.
+    /// `onRunning` gets the address that is really bound (port 0 resolved). `onShutdown` ends the
+    /// event streams, which would otherwise keep a graceful shutdown from ending.
     package init(
         _ address: Address,
         application: APIApplication,
@@ -83,7 +83,7 @@ package struct APIListener: Service {
             do {
                 try await application.run()
             } catch let error as IOError {
-                throw Failure(description: "can not listen on \(address): \(words(for: error))")
+                throw Failure(description: "cannot listen on \(address): \(words(for: error))")
             }
         } onGracefulShutdown: {
             onShutdown()
@@ -91,7 +91,8 @@ package struct APIListener: Service {
     }
 
     private var application: Application<RouterResponder<APIRequestContext>> {
-        // Hummingbird greets at `info`, and calls it an error when it is cancelled; `run` throws what matters.
+        // Hummingbird logs a welcome at `info`, and logs its own cancellation as an error; `run`
+        // throws what matters.
         var logger = logger
         logger.logLevel = .critical
         return Application(
@@ -109,7 +110,7 @@ package struct APIListener: Service {
 
     private var server: HTTPServerBuilder {
         let configuration = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [StalledReader(limit: limits.write)],
+            additionalChannelHandlers: [CrossOriginFields(), StalledReader(limit: limits.write)],
             idleTimeout: limits.idle,
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: APILimits.headerBytes,
@@ -138,7 +139,7 @@ package struct APIListener: Service {
             )
         case .kept(let error):
             logger.error(
-                "API certificate can not be used, the one before stays",
+                "API certificate cannot be used; the previous one stays in use",
                 metadata: ["reason": "\(error.message)"]
             )
         }
@@ -172,7 +173,7 @@ package struct APIListener: Service {
 // MARK: - The socket file
 
 extension APIListener {
-    /// Binding replaces the file, so one that somebody answers on must be found before.
+    /// Binding replaces the file, so a daemon that still answers on it must be found first.
     private func removeStaleSocket() throws {
         guard case .socket(let path) = address else { return }
         guard var target = Self.socketAddress(path) else {
@@ -193,7 +194,7 @@ extension APIListener {
         }
     }
 
-    /// The directory is closed to others already; the file's mode says it once more.
+    /// The directory already keeps other users out; the file's mode is a second barrier.
     private func protectSocket() {
         guard case .socket(let path) = address else { return }
         chmod(path, 0o600)

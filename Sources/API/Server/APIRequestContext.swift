@@ -1,5 +1,4 @@
 package import Hummingbird
-import NIOCore
 
 /// What the handlers know of a request besides its text: where it came from.
 package struct APIRequestContext: RequestContext {
@@ -9,27 +8,5 @@ package struct APIRequestContext: RequestContext {
     package init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         peer = Peer(local: source.channel.localAddress, remote: source.channel.remoteAddress)
-    }
-}
-
-/// Who sent a request.
-package enum Peer: Sendable, Hashable, CustomStringConvertible {
-    /// The Unix socket: whoever can open it owns the daemon, so no key is asked for.
-    case socket
-    case address(String)
-
-    init(local: SocketAddress?, remote: SocketAddress?) {
-        if case .unixDomainSocket = local {
-            self = .socket
-        } else {
-            self = .address(remote?.ipAddress ?? "unknown")
-        }
-    }
-
-    package var description: String {
-        switch self {
-        case .socket: "socket"
-        case .address(let address): address
-        }
     }
 }

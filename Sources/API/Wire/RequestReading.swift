@@ -4,7 +4,8 @@ import Hummingbird
 import NIOCore
 
 extension Request {
-    /// The whole body as JSON; the content type does not matter, what follows the first value neither.
+    /// The whole body as JSON; the content type does not matter, what follows the first value
+    /// neither.
     func json() async throws -> JSONValue {
         let bytes = try await wholeBody(limitBytes: APILimits.bodyBytes)
         do throws(JSONParser.Failure) {
@@ -46,10 +47,10 @@ extension Request {
         }
     }
 
-    /// A query parameter's decoded value; the last one where it stands twice.
+    /// A query parameter's decoded value; the last one if it is repeated.
     func query(_ name: String) -> String? { queries(name).last }
 
-    /// Every value of a query parameter that may stand several times.
+    /// Every value of a query parameter that may be repeated.
     func queries(_ name: String) -> [String] {
         (uri.query ?? "").split(separator: "&").compactMap { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -58,9 +59,10 @@ extension Request {
         }
     }
 
-    /// The event a stream shall go on after.
+    /// The event after which a stream resumes.
     ///
-    /// What a browser sends in the header is its own doing: with an id that is none of ours the stream begins anew.
+    /// A header field that is not an event id is ignored, because browsers send it without a
+    /// program's doing: the stream then begins anew.
     var lastEventID: Int64? {
         get throws(APIError) {
             guard let text = query("lastEventId") else { return headers[.lastEventID].flatMap { Int64($0) } }
@@ -76,7 +78,9 @@ extension Request {
         get throws(APIError) { try flag("dryRun") }
     }
 
-    /// A query parameter that is true or false; a word that is neither must not do what it might have meant to prevent.
+    /// A query parameter that is true or false.
+    ///
+    /// Any other word is refused: a misspelled `dryRun` must not change anything.
     func flag(_ name: String) throws(APIError) -> Bool {
         switch query(name) {
         case "true", "1": return true
@@ -85,7 +89,7 @@ extension Request {
         }
     }
 
-    /// How long an override shall stand (`?ttl=30m`); nil where nothing is said.
+    /// How long an override is to last (`?ttl=30m`); nil without the parameter.
     func overrideLifetime() throws(APIError) -> Duration? { try duration("ttl") }
 
     /// A query parameter that is a duration; nil where it is not given.

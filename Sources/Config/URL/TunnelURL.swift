@@ -9,14 +9,14 @@ package enum TunnelURL {
     package static func parse(
         _ text: String
     ) throws(TunnelURLError) -> (spec: TunnelSpec, diagnostics: [Diagnostic]) {
-        let parts = try TunnelURLParts(text)
-        var spec = TunnelSpec(role: parts.role, tunnel: parts.tunnel, targets: parts.targets)
-        spec.key = parts.key
-        let findings = parts.apply(to: &spec)
-        let fatal = findings.filter(\.isFatal)
-        if !fatal.isEmpty { throw .invalid(fatal.map { $0.diagnostic(.error) }) }
-        let loops = TunnelListening.loops(spec, TunnelListening.listeners(of: spec)) ? [URLFinding.loop] : []
-        return (spec, (findings + loops).map { $0.diagnostic(.warning) })
+        let tunnel = try CheckedTunnel(url: text)
+        return (tunnel.spec, tunnel.warnings)
+    }
+
+    static func checkLength(_ text: String) throws(TunnelURLError) {
+        guard text.utf8.count > lengthLimitBytes else { return }
+        let problem = "is longer than \(lengthLimitBytes) bytes"
+        throw .invalid([Diagnostic(.error, at: nil, path: "url", code: DiagnosticCode.urlLength.rawValue, problem)])
     }
 
     /// The URL with every default that is absent or empty, sorted by name: what NodePass calls `config`.

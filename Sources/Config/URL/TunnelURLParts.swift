@@ -4,13 +4,10 @@ struct TunnelURLParts {
     let key: Secret?
     let tunnel: Endpoint
     let targets: [Endpoint]
-    let query: URLQuery
+    var query: URLQuery
 
     init(_ text: String) throws(TunnelURLError) {
-        guard text.utf8.count <= TunnelURL.lengthLimitBytes else {
-            let problem = "is longer than \(TunnelURL.lengthLimitBytes) bytes"
-            throw .invalid([Diagnostic(.error, at: nil, path: "url", code: DiagnosticCode.urlLength.rawValue, problem)])
-        }
+        try TunnelURL.checkLength(text)
         guard text.utf8.allSatisfy({ $0 >= 32 && $0 != 127 }) else { throw .syntax("holds a control character") }
         let (front, queryText, _) = TunnelURL.split(text)
         let (scheme, rest) = try TunnelURLParts.scheme(of: front)

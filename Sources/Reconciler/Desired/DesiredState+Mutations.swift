@@ -1,4 +1,4 @@
-import Config
+package import Config
 package import FoundationEssentials
 package import Tunnel
 
@@ -6,18 +6,16 @@ package import Tunnel
 extension DesiredState {
     package func created(
         _ request: CreateRequest,
-        defaults: MasterDefaults,
         now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws(MutationError) -> InstanceRecord {
         guard records.count < DesiredState.instanceLimit else { throw .tooMany(limit: DesiredState.instanceLimit) }
         try DesiredState.check(request.labels)
-        let (url, spec) = try DesiredState.enhanced(request.source, defaults: defaults)
         var record = InstanceRecord(
             id: newID(using: &generator),
             origin: .api,
-            url: url,
-            spec: spec,
+            url: request.tunnel.url,
+            spec: request.tunnel.spec,
             labels: request.labels,
             revision: "",
             createdAt: now
@@ -53,17 +51,15 @@ extension DesiredState {
 
     package func replaced(
         _ id: InstanceID,
-        url: String,
-        defaults: MasterDefaults,
+        by tunnel: CheckedTunnel,
         _ context: MutationContext,
         now: Date
     ) throws(MutationError) -> InstanceRecord {
         let (record, current) = try target(id, context)
-        let (enhanced, spec) = try DesiredState.enhanced(.url(url), defaults: defaults)
-        guard enhanced != current.url else { throw .conflict("Instance URL conflict") }
+        guard tunnel.url != current.url else { throw .conflict("Instance URL conflict") }
         return try record.edited(policy, context, now: now) { draft in
-            draft.url = enhanced
-            draft.spec = spec
+            draft.url = tunnel.url
+            draft.spec = tunnel.spec
             // As in NodePass, a new URL also starts the tunnel.
             draft.running = true
         }
@@ -133,38 +129,6 @@ extension DesiredState {
     private static func check(_ text: String, _ what: String, code: String) throws(MutationError) {
         guard text.utf8.count <= TunnelLabels.textLimitBytes else {
             throw .invalid(message: "\(what) exceeds maximum length \(TunnelLabels.textLimitBytes)", code: code)
-        }
-    }
-
-    static func enhanced(
-        _ source: CreateRequest.Source,
-        defaults: MasterDefaults
-    ) throws(MutationError) -> (url: String, spec: TunnelSpec) {
-        let url =
-            switch source {
-            case .url(let url): url
-            case .spec(let spec): spec.url
-            }
-        do throws(TunnelURLError) {
-            let role = try TunnelURL.parse(url).spec.role
-            let enhanced = defaults.applied(to: url, role: role)
-            return (enhanced, try TunnelURL.parse(enhanced).spec)
-        } catch {
-            throw error.mutationError
-        }
-    }
-}
-
-extension TunnelURLError {
-    fileprivate var mutationError: MutationError {
-        switch self {
-        case .syntax: .invalid(message: "Invalid URL format", code: "url-format")
-        case .scheme: .invalid(message: "Invalid URL scheme", code: "url-scheme")
-        case .invalid(let diagnostics):
-            .invalid(
-                message: diagnostics.first?.message ?? "Invalid URL format",
-                code: diagnostics.first?.code ?? "url-format"
-            )
         }
     }
 }

@@ -3,26 +3,20 @@ import Tunnel
 
 /// What a new API instance is made of.
 package struct CreateRequest: Sendable {
-    package enum Source: Sendable {
-        case url(String)
-        /// The manifest's keys, already checked.
-        case spec(TunnelSpec)
-    }
-
-    package var source: Source
+    package var tunnel: CheckedTunnel
     package var labels: TunnelLabels
     package var autostart: Bool
     package var by: String
     package var dryRun: Bool
 
     package init(
-        source: Source,
+        tunnel: CheckedTunnel,
         labels: TunnelLabels = TunnelLabels(),
         autostart: Bool = true,
         by: String,
         dryRun: Bool = false
     ) {
-        self.source = source
+        self.tunnel = tunnel
         self.labels = labels
         self.autostart = autostart
         self.by = by
@@ -108,8 +102,8 @@ package struct MasterDefaults: Sendable, Hashable {
         self.key = key
     }
 
-    /// The URL with the parameters it inherits at its end; its own are left byte for byte.
-    package func applied(to url: String, role: TunnelRole) -> String {
+    /// What a tunnel inherits where its URL does not have the parameter.
+    package func parameters(for role: TunnelRole) -> [QueryParameter] {
         var inherited: [QueryParameter] = []
         if let log { inherited.append(QueryParameter(name: "log", value: log.rawValue)) }
         if role == .server, tls != 0 {
@@ -117,6 +111,6 @@ package struct MasterDefaults: Sendable, Hashable {
             if tls == 2, let certificate { inherited.append(QueryParameter(name: "crt", value: certificate)) }
             if tls == 2, let key { inherited.append(QueryParameter(name: "key", value: key)) }
         }
-        return TunnelURL.appending(inherited, to: url)
+        return inherited
     }
 }

@@ -1,4 +1,4 @@
-import Config
+package import Config
 import Logging
 package import Tunnel
 
@@ -7,7 +7,7 @@ extension TunnelReconciler {
     /// The answer has no status yet: the next pass starts it.
     package func create(_ request: CreateRequest) throws(MutationError) -> Instance {
         var generator = SystemRandomNumberGenerator()
-        let record = try state.created(request, defaults: settings.defaults, now: settings.now(), using: &generator)
+        let record = try state.created(request, now: settings.now(), using: &generator)
         return try commit(record, "instance created", by: request.by, dryRun: request.dryRun)
     }
 
@@ -27,10 +27,10 @@ extension TunnelReconciler {
     /// A new URL: the tunnel moves over to it by class, and runs.
     package func replace(
         _ id: InstanceID,
-        url: String,
+        by tunnel: CheckedTunnel,
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
-        let record = try state.replaced(id, url: url, defaults: settings.defaults, context, now: settings.now())
+        let record = try state.replaced(id, by: tunnel, context, now: settings.now())
         return try commit(record, "instance URL replaced", by: context.by, dryRun: context.dryRun)
     }
 

@@ -81,6 +81,9 @@ package actor TunnelReconciler: Service {
     /// Asks for a pass; any number of calls before it starts are one.
     package nonisolated func wake() { wakeUps.wake() }
 
+    /// What a URL that a request sends is completed with.
+    package nonisolated var defaults: MasterDefaults { settings.defaults }
+
     /// True once the first pass is done, with a manifest (good or rejected) where one is expected.
     package nonisolated var isReady: Bool { wakeUps.isReady }
 

@@ -29,8 +29,19 @@ struct ControlClient: Sendable {
         return false
     }
 
-    func get(_ path: String) async throws -> JSONValue {
-        try json(try await send(.GET, path))
+    /// An answer, read as what the API's table of that view says.
+    func get<View: WireView>(_ path: String, as view: View.Type) async throws -> WireObject<View> {
+        WireObject(try json(try await send(.GET, path)))
+    }
+
+    /// One tunnel with its details.
+    func instance(_ id: String) async throws -> InstanceRow {
+        InstanceRow(try json(try await send(.GET, "/instances/\(id)")))
+    }
+
+    /// All tunnels, without the API key's row.
+    func instances() async throws -> [InstanceRow] {
+        try json(try await send(.GET, "/instances")).items.map(InstanceRow.init).filter { !$0.isKey }
     }
 
     /// The body of an answer that is not JSON.
@@ -38,13 +49,22 @@ struct ControlClient: Sendable {
         String(decoding: try await send(.GET, path), as: UTF8.self)
     }
 
-    func patch(_ path: String, _ body: JSONValue) async throws -> JSONValue {
-        try json(try await send(.PATCH, path, body: body.compactText))
+    func patch(_ path: String, _ body: JSONValue) async throws -> InstanceRow {
+        InstanceRow(try json(try await send(.PATCH, path, body: body.compactText)))
+    }
+
+    func create(_ body: JSONValue) async throws -> InstanceRow {
+        InstanceRow(try json(try await send(.POST, "/instances", body: body.compactText)))
     }
 
     /// `patience` is how much longer than an ordinary request this one may take.
-    func post(_ path: String, _ body: String? = nil, patience: Duration = .zero) async throws -> JSONValue {
-        try json(try await send(.POST, path, body: body, patience: patience))
+    func post<View: WireView>(
+        _ path: String,
+        _ body: String? = nil,
+        patience: Duration = .zero,
+        as view: View.Type
+    ) async throws -> WireObject<View> {
+        WireObject(try json(try await send(.POST, path, body: body, patience: patience)))
     }
 
     func delete(_ path: String) async throws {
@@ -66,8 +86,7 @@ struct ControlClient: Sendable {
         return ServerSentEvents(chunks: response.body, place: place)
     }
 
-    /// `path` begins below `/v1`; an answer that is not a success is thrown, with its message and
-    /// details.
+    /// `path` begins below `/v1`; a refusal is thrown as its message and its details.
     private func send(
         _ method: HTTPMethod,
         _ path: String,
@@ -88,11 +107,13 @@ struct ControlClient: Sendable {
         return request
     }
 
-    /// The message and the details of an answer that is not a success.
+    /// The message of a refusal and its details.
     private func refusal(_ status: UInt, _ answer: JSONValue?) -> CommandFailure {
-        let text = answer?["error"]?.stringValue ?? "HTTP \(status)"
-        let details = (answer?["details"]?.items ?? []).map { "\n" + DiagnosticText.line($0) }
-        return CommandFailure(message: "\(place) answers: \(text)\(advice(status))\(details.joined())")
+        let error = answer.map { WireObject<ErrorView>($0) }
+        let text = error?.error ?? ""
+        let details = (error?.details ?? []).map { "\n" + DiagnosticText.line($0) }.joined()
+        let problem = text.isEmpty ? "HTTP \(status)" : text
+        return CommandFailure(message: "\(place) answers: \(problem)\(advice(status))\(details)")
     }
 
     private func json(_ bytes: [UInt8]) throws(CommandFailure) -> JSONValue {

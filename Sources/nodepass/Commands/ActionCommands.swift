@@ -17,12 +17,12 @@ struct ActionOptions: ParsableArguments {
 
     /// The path of the tunnel with the lifetime in its query.
     func path(_ client: ControlClient) async throws -> String {
-        let row = try GetCommand.find(name, in: try await GetCommand.rows(client))
-        guard let lifetime else { return "/instances/" + InstanceText.id(row) }
+        let id = try GetCommand.find(name, in: try await client.instances()).id
+        guard let lifetime else { return "/instances/" + id }
         guard let duration = GoDuration.parse(lifetime), duration > .zero else {
             throw CommandFailure(message: "--for: '\(lifetime)' is not a duration; write 30m or 2h")
         }
-        return "/instances/\(InstanceText.id(row))?ttl=\(GoDuration.text(duration))"
+        return "/instances/\(id)?ttl=\(GoDuration.text(duration))"
     }
 
     func perform(_ action: String) async throws {
@@ -103,17 +103,16 @@ struct ReleaseCommand: AsyncParsableCommand {
     func run() async throws {
         let client = connection.client
         for tunnel in try await overridden(client) {
-            let id = tunnel["id"]?.stringValue ?? ""
-            try await client.delete("/instances/\(id)/override")
-            Output.line("\(tunnel["name"]?.stringValue ?? id): released")
+            try await client.delete("/instances/\(tunnel.id)/override")
+            Output.line("\(tunnel.name): released")
         }
     }
 
     /// From the manifest's overrides: the list of instances has no deleted tunnels.
-    private func overridden(_ client: ControlClient) async throws -> [JSONValue] {
-        let all = try await client.get("/manifest")["overridden"]?.items ?? []
+    private func overridden(_ client: ControlClient) async throws -> [WireObject<PlanView.Overridden>] {
+        let all = try await client.get("/manifest", as: ManifestView.self).overridden
         guard let name else { return all }
-        let chosen = all.filter { $0["name"]?.stringValue == name || $0["id"]?.stringValue == name }
+        let chosen = all.filter { $0.name == name || $0.id == name }
         guard !chosen.isEmpty else {
             throw CommandFailure(
                 message: "no declared tunnel '\(name)' is overridden; `nodepass plan` lists those that are"

@@ -20,8 +20,7 @@ struct CreateCommand: AsyncParsableCommand {
     func run() async throws {
         var members = [JSONValue.Member("url", .string(url))]
         if let alias { members.append(JSONValue.Member("alias", .string(alias))) }
-        let row = try await connection.client.post("/instances", JSONValue.object(members).compactText)
-        Output.line(InstanceText.id(row))
+        Output.line(try await connection.client.create(.object(members)).id)
     }
 }
 
@@ -52,12 +51,11 @@ struct PingCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let answer = try await connection.client.get(
-            "/tcping?target=" + PercentCoding.encode(target, keeping: "-._~:[]")
-        )
-        guard answer["connected"] == .bool(true) else {
-            throw CommandFailure(message: "\(target): \(answer["error"]?.stringValue ?? "not reachable")")
+        let path = "/tcping?target=" + PercentCoding.encode(target, keeping: "-._~:[]")
+        let ping = try await connection.client.get(path, as: PingView.self)
+        guard ping.connected else {
+            throw CommandFailure(message: "\(target): \(ping.error ?? "not reachable")")
         }
-        Output.line("\(target): connected in \(answer["latency"]?.intValue ?? 0) ms")
+        Output.line("\(target): connected in \(ping.latency) ms")
     }
 }

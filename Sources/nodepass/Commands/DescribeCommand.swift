@@ -15,7 +15,7 @@ struct DescribeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = connection.client
-        let id = try GetCommand.find(name, in: try await GetCommand.rows(client))["id"]?.stringValue ?? ""
-        Output.line(InstanceDescription.text(try await client.get("/instances/\(id)")))
+        let id = try GetCommand.find(name, in: try await client.instances()).id
+        Output.line(InstanceDescription.text(try await client.instance(id)))
     }
 }

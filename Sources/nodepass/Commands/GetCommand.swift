@@ -26,32 +26,25 @@ struct GetCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let rows = try await Self.rows(connection.client)
+        let rows = try await connection.client.instances()
         let chosen = names.isEmpty ? rows : try names.map { try Self.find($0, in: rows) }
         switch output {
         case .table: Output.line(InstanceTable.text(chosen, isWide: false))
         case .wide: Output.line(InstanceTable.text(chosen, isWide: true))
-        case .json: Output.line(JSONValue.array(chosen).prettyText)
-        case .yaml: Output.raw(YAMLText.document(.array(chosen)))
-        case .url: chosen.forEach { Output.line($0["url"]?.stringValue ?? "") }
+        case .json: Output.line(JSONValue.array(chosen.map(\.json)).prettyText)
+        case .yaml: Output.raw(YAMLText.document(.array(chosen.map(\.json))))
+        case .url: chosen.forEach { Output.line($0.url) }
         }
     }
 
-    /// All tunnels, without the API key's row.
-    static func rows(_ client: ControlClient) async throws -> [JSONValue] {
-        try await client.get("/instances").items.filter { $0["id"]?.stringValue != KeyView.id }
-    }
-
-    static func find(_ name: String, in rows: [JSONValue]) throws(CommandFailure) -> JSONValue {
-        for key in ["name", "id"] {
-            if let row = rows.first(where: { $0[key]?.stringValue == name }) { return row }
-        }
-        let aliased = rows.filter { $0["alias"]?.stringValue == name }
+    static func find(_ name: String, in rows: [InstanceRow]) throws(CommandFailure) -> InstanceRow {
+        if let row = rows.first(where: { $0.name == name }) ?? rows.first(where: { $0.id == name }) { return row }
+        let aliased = rows.filter { $0.alias == name }
         guard let row = aliased.first else {
             throw CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
         }
         guard aliased.count == 1 else {
-            let ids = aliased.compactMap { $0["id"]?.stringValue }.joined(separator: ", ")
+            let ids = aliased.map(\.id).joined(separator: ", ")
             throw CommandFailure(message: "the alias '\(name)' is not unique; use one of the ids \(ids)")
         }
         return row

@@ -15,7 +15,7 @@ struct KeyCommand: AsyncParsableCommand {
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {
-            Output.line(try key(in: try await connection.client.get("/instances/\(KeyView.id)")))
+            Output.line(try key(in: try await connection.client.instance(KeyView.id)))
         }
     }
 
@@ -34,9 +34,9 @@ struct KeyCommand: AsyncParsableCommand {
 }
 
 /// The list of instances has a row for the API key, with the key in place of a URL.
-private func key(in row: JSONValue) throws(CommandFailure) -> String {
-    guard let key = row["url"]?.stringValue else {
+private func key(in row: InstanceRow) throws(CommandFailure) -> String {
+    guard row.isKey, !row.url.isEmpty else {
         throw CommandFailure(message: "the answer has no API key; is another program at this address?")
     }
-    return key
+    return row.url
 }

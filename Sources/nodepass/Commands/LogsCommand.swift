@@ -24,27 +24,28 @@ struct LogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = connection.client
-        let id = try GetCommand.find(name, in: try await GetCommand.rows(client))["id"]?.stringValue ?? ""
+        let id = try GetCommand.find(name, in: try await client.instances()).id
         let path = "/instances/\(id)/logs?tail=\(tail)"
         let isColored = isatty(STDOUT_FILENO) != 0
         guard follow else {
-            let lines = try await client.get(path)["lines"]?.items ?? []
-            for line in lines { Output.line(Self.text(line, isColored: isColored)) }
+            for line in try await client.get(path, as: LogView.self).lines {
+                Output.line(Self.text(line, isColored: isColored))
+            }
             return
         }
         for try await event in try await client.stream(path + "&follow=1") where event.name == "log" {
             guard let line = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
-            guard Output.line(Self.text(line, isColored: isColored)) else { return }
+            guard Output.line(Self.text(WireObject(line), isColored: isColored)) else { return }
         }
     }
 
     /// As the daemon's own log shows it.
-    private static func text(_ line: JSONValue, isColored: Bool) -> String {
-        let level = line["level"]?.stringValue.flatMap(LogLevel.init(rawValue:)) ?? .info
-        let message = line["message"]?.stringValue ?? ""
-        let stamp = line["time"]?.stringValue ?? ""
-        guard let time = date(stamp) else { return "\(stamp)  \(level.rawValue.uppercased())  \(message)" }
-        return LogLine.text(level, message, time: time, isColored: isColored)
+    private static func text(_ line: WireObject<LogView.Line>, isColored: Bool) -> String {
+        let level = LogLevel(rawValue: line.level) ?? .info
+        guard let time = date(line.time) else {
+            return "\(line.time)  \(level.rawValue.uppercased())  \(line.message)"
+        }
+        return LogLine.text(level, line.message, time: time, isColored: isColored)
     }
 
     /// RFC 3339 with a fraction or without.

@@ -21,34 +21,34 @@ struct PlanCommand: AsyncParsableCommand {
 
     func run() async throws {
         let plan = try await ask(connection.client)
-        let diagnostics = plan["diagnostics"]?.items ?? []
+        let diagnostics = plan.diagnostics
         if json {
-            Output.line(plan.prettyText)
+            Output.line(plan.json.prettyText)
         } else {
             diagnostics.forEach { Output.error(DiagnosticText.line($0)) }
             Output.line(PlanText(isColored: Output.isTerminal).text(plan))
         }
-        if diagnostics.contains(where: { $0["severity"]?.stringValue == "error" }) { throw ExitCode(1) }
-        if plan["changes"] == .bool(true) { throw ExitCode(2) }
+        if diagnostics.contains(where: { $0.severity == "error" }) { throw ExitCode(1) }
+        if plan.changes { throw ExitCode(2) }
     }
 
     /// A daemon on this machine reads the files itself, with its own environment; a remote one is
     /// sent their text.
-    private func ask(_ client: ControlClient) async throws -> JSONValue {
-        if file.isEmpty { return try await client.post("/plan") }
+    private func ask(_ client: ControlClient) async throws -> WireObject<PlanView> {
+        if file.isEmpty { return try await client.post("/plan", as: PlanView.self) }
         guard client.isLocal else {
             guard file.count == 1 else {
                 throw CommandFailure(
                     message: "a remote daemon plans one file: join the files, or run this command on its machine"
                 )
             }
-            return try await client.post("/plan", try text(of: file[0]))
+            return try await client.post("/plan", try text(of: file[0]), as: PlanView.self)
         }
         let directory = FileManager.default.currentDirectoryPath
         let names = file.map {
             "file=" + PercentCoding.encode(TextFile.absolute($0, from: directory), keeping: "-._~/")
         }
-        return try await client.post("/plan?" + names.joined(separator: "&"))
+        return try await client.post("/plan?" + names.joined(separator: "&"), as: PlanView.self)
     }
 
     private func text(of path: String) throws(CommandFailure) -> String {

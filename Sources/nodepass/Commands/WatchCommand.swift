@@ -25,37 +25,43 @@ struct WatchCommand: AsyncParsableCommand {
             guard let data = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
             if json {
                 guard Output.line(event.data) else { return }
-            } else if let line = why ? Self.reason(data) : Self.step(data, &seen) {
+            } else if let line = why ? Self.reason(data) : Self.step(WireObject(data), &seen) {
                 guard Output.line(line) else { return }
             }
         }
     }
 
     /// Nil when the phase did not change, and for log lines, which `logs` shows.
-    private static func step(_ event: JSONValue, _ seen: inout [String: String]) -> String? {
-        guard let row = event["instance"], case .object = row, word(event, "type") != "log" else { return nil }
-        let id = InstanceText.id(row)
-        guard word(row, "type") != "" else { return nil }
-        let isEnd = word(event, "type") == "delete"
+    private static func step(_ event: WireObject<EventView>, _ seen: inout [String: String]) -> String? {
+        guard let row = event.instance, event.type != "log", !row.isKey else { return nil }
+        let isEnd = event.type == "delete"
         let state = isEnd ? "deleted" : InstanceText.phase(row) + InstanceText.overridden(row)
-        guard seen.updateValue(state, forKey: id) != state else { return nil }
-        return "\(InstanceText.time(word(event, "time")))  \(InstanceText.name(row))  \(state)"
+        guard seen.updateValue(state, forKey: row.id) != state else { return nil }
+        return "\(InstanceText.time(event.time))  \(InstanceText.name(row))  \(state)"
     }
 
-    private static func reason(_ event: JSONValue) -> String? {
-        let details: [String] =
-            switch word(event, "type") {
-            case "plan", "apply": [PlanText.summary(event["summary"] ?? .null)]
-            case "reject": (event["diagnostics"]?.items ?? []).map(DiagnosticText.line)
-            case "override": [event["override"]?.compactText ?? ""]
-            case "release": [word(event, "cause"), word(event, "by")]
-            case "drift": [word(event, "phase"), word(event, "reason"), word(event, "message")]
-            default: []
-            }
+    private static func reason(_ data: JSONValue) -> String? {
+        let notice = WireObject<NoticeView>(data)
+        let details = details(notice)
         guard !details.isEmpty else { return nil }
-        let words = [InstanceText.time(word(event, "time")), word(event, "type"), word(event, "tunnel")] + details
+        let words = [InstanceText.time(notice.time), notice.type, notice.tunnel ?? ""] + details
         return words.filter { !$0.isEmpty }.joined(separator: "  ")
     }
 
-    private static func word(_ value: JSONValue, _ name: String) -> String { value[name]?.stringValue ?? "" }
+    /// What is particular to the type of a notice.
+    private static func details(_ notice: WireObject<NoticeView>) -> [String] {
+        switch notice.type {
+        case "plan": return [PlanText.summary(WireObject<NoticeView.Planned>(notice.json).counts)]
+        case "apply": return [PlanText.summary(WireObject<NoticeView.Applied>(notice.json).counts)]
+        case "reject": return WireObject<NoticeView.Rejected>(notice.json).diagnostics.map(DiagnosticText.line)
+        case "override": return [WireObject<NoticeView.Overridden>(notice.json).override.json.compactText]
+        case "release":
+            let release = WireObject<NoticeView.Released>(notice.json)
+            return [release.cause, release.by]
+        case "drift":
+            let drift = WireObject<NoticeView.Drift>(notice.json)
+            return [drift.phase, drift.reason, drift.message]
+        default: return []
+        }
+    }
 }

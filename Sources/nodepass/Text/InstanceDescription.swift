@@ -3,9 +3,9 @@ import Config
 
 /// One tunnel as text: its declaration, its state and its history; its key is masked.
 enum InstanceDescription {
-    static func text(_ row: JSONValue) -> String {
+    static func text(_ row: InstanceRow) -> String {
         let lines =
-            identity(row) + state(row) + figures(row) + certificate(row["certificate"]) + history(row)
+            identity(row) + state(row) + figures(row) + (row.certificate.map(certificate) ?? []) + history(row)
             + events(row)
         let width = (lines.map(\.label.count).max() ?? 0) + 2
         return lines.map { line in
@@ -27,66 +27,62 @@ enum InstanceDescription {
 
     // MARK: Declaration
 
-    private static func identity(_ row: JSONValue) -> [Line] {
-        let source = row["source"]?.stringValue.map { ", " + $0 } ?? ""
-        let (name, alias) = (word(row, "name"), word(row, "alias"))
+    private static func identity(_ row: InstanceRow) -> [Line] {
         var lines: [Line] = []
-        if !name.isEmpty { lines.append(Line("Name", name)) }
-        lines.append(Line("Id", word(row, "id")))
-        if !alias.isEmpty, alias != name { lines.append(Line("Alias", alias)) }
-        lines.append(Line("Origin", word(row, "origin") + source))
-        if let override = row["override"], case .object = override { lines += self.override(override, in: row) }
-        return lines + [Line("URL", word(row, "shown"))] + spec(row)
+        if let name = row.name, !name.isEmpty { lines.append(Line("Name", name)) }
+        lines.append(Line("Id", row.id))
+        if !row.alias.isEmpty, row.alias != row.name { lines.append(Line("Alias", row.alias)) }
+        lines.append(Line("Origin", row.origin + (row.source.map { ", " + $0 } ?? "")))
+        if let override = row.override { lines += self.override(override, in: row) }
+        return lines + [Line("URL", row.shown)] + spec(row)
     }
 
     /// Its keys, each with the line of the manifest that sets it.
-    private static func spec(_ row: JSONValue) -> [Line] {
-        let fields = row["fields"]?.items ?? []
-        let width = fields.map { word($0, "path").count }.max() ?? 0
-        let valueWidth = fields.map { word($0, "value").count }.max() ?? 0
+    private static func spec(_ row: InstanceRow) -> [Line] {
+        let fields = row.fields
+        let width = fields.map(\.path.count).max() ?? 0
+        let valueWidth = fields.map(\.value.count).max() ?? 0
         return fields.enumerated().map { index, field in
-            let path = word(field, "path")
-            let value = word(field, "value")
-            let source = field["source"]?.stringValue
-            let place = source.map { String(repeating: " ", count: valueWidth - value.count + 2) + $0 } ?? ""
-            let key = path + String(repeating: " ", count: width - path.count)
-            return Line(index == 0 ? "Spec" : "", "\(key)  \(value)\(place)")
+            let blanks = String(repeating: " ", count: valueWidth - field.value.count + 2)
+            let place = field.source.map { blanks + $0 } ?? ""
+            let key = field.path + String(repeating: " ", count: width - field.path.count)
+            return Line(index == 0 ? "Spec" : "", "\(key)  \(field.value)\(place)")
         }
     }
 
     /// What REST changed; then since when, until when, and from which address.
-    private static func override(_ override: JSONValue, in row: JSONValue) -> [Line] {
-        let changes = ["state", "command", "deleted", "alias", "tags", "peer", "restart"].compactMap { name in
+    private static func override(_ override: WireObject<OverrideView>, in row: InstanceRow) -> [Line] {
+        let changes = override.optionalMembers.map { member in
             // The URL may hold secrets from references; `shown` is the masked form.
-            name == "command" && override[name] != nil
-                ? "url \(word(row, "shown"))" : override[name].map { "\(name) \($0.stringValue ?? $0.compactText)" }
+            member.name == "command"
+                ? "url \(row.shown)"
+                : "\(member.name) \(member.value.stringValue ?? member.value.compactText)"
         }
-        let end = override["until"]?.stringValue.map { "until \(time($0))" } ?? "until released"
+        let end = override.until.map { "until \(time($0))" } ?? "until released"
         return [
             Line("Override", changes.joined(separator: ", ")),
-            Line("", "since \(time(word(override, "since"))), \(end), by \(word(override, "by"))"),
+            Line("", "since \(time(override.since)), \(end), by \(override.by)"),
         ]
     }
 
     // MARK: State
 
-    private static func state(_ row: JSONValue) -> [Line] {
-        let since = row["history"]?.items.last?["time"]?.stringValue.map { " since \(time($0))" } ?? ""
-        let hidden = (row["fields"]?.items ?? []).filter { word($0, "value") == Secret.mask }.map { word($0, "path") }
+    private static func state(_ row: InstanceRow) -> [Line] {
+        let since = row.history.last.map { " since \(time($0.time))" } ?? ""
+        let hidden = row.fields.filter { $0.value == Secret.mask }.map(\.path)
         let isHidden = hidden.contains("tunnel") || hidden.contains("target")
-        let addresses = row["listening"]?.items.compactMap(\.stringValue) ?? []
-        let listening = isHidden && !addresses.isEmpty ? [Secret.mask] : addresses
-        var lines = [Line("Phase", word(row, "phase") + since)]
-        if !word(row, "reason").isEmpty { lines.append(Line("Reason", word(row, "reason"))) }
-        if !word(row, "message").isEmpty { lines.append(Line("", word(row, "message"))) }
+        let listening = isHidden && !row.listening.isEmpty ? [Secret.mask] : row.listening
+        var lines = [Line("Phase", row.phase + since)]
+        if !row.reason.isEmpty { lines.append(Line("Reason", row.reason)) }
+        if !row.message.isEmpty { lines.append(Line("", row.message)) }
         lines.append(Line("Mode", mode(row, isListening: !listening.isEmpty)))
         if !listening.isEmpty { lines.append(Line("Listening", listening.joined(separator: ", "))) }
         return lines
     }
 
     /// Which way connections go through the tunnel.
-    private static func mode(_ row: JSONValue, isListening: Bool) -> String {
-        switch (word(row, "type"), number(row, "mode"), word(row, "phase")) {
+    private static func mode(_ row: InstanceRow, isListening: Bool) -> String {
+        switch (row.type, row.mode, row.phase) {
         case ("server", 1, _): "reverse: users connect here, the client connects to the target"
         case ("server", 2, _): "forward: users connect to the client, this end connects to the target"
         case ("client", 1, _): "single: users connect here, this end connects to the target"
@@ -98,66 +94,60 @@ enum InstanceDescription {
         }
     }
 
-    private static func figures(_ row: JSONValue) -> [Line] {
-        let connections = "\(number(row, "connections")) (\(number(row, "tcps")) TCP, \(number(row, "udps")) UDP)"
-        var lines = [
-            Line("Connections", connections + draining(row["draining"])),
-            Line("Traffic", "TCP \(size(row, "tcp_in")) in, \(size(row, "tcp_out")) out"),
-            Line("", "UDP \(size(row, "udp_in")) in, \(size(row, "udp_out")) out"),
+    private static func figures(_ row: InstanceRow) -> [Line] {
+        let connections = "\(row.connections) (\(row.tcps) TCP, \(row.udps) UDP)"
+        let lines = [
+            Line("Connections", connections + (row.draining.map(draining) ?? "")),
+            Line("Traffic", "TCP \(size(row.tcpIn)) in, \(size(row.tcpOut)) out"),
+            Line("", "UDP \(size(row.udpIn)) in, \(size(row.udpOut)) out"),
         ]
-        let hasTwoEnds = word(row, "type") == "server" || number(row, "mode") == 2
+        let hasTwoEnds = row.type == "server" || row.mode == 2
         guard hasTwoEnds else { return lines }
-        lines += [
-            Line("Pool", "\(number(row, "pool")) idle"),
-            Line("Ping", "\(number(row, "ping")) ms"),
-            Line("Rejected", "\(number(row, "rejected"))"),
+        return lines + [
+            Line("Pool", "\(row.pool) idle"), Line("Ping", "\(row.ping) ms"), Line("Rejected", "\(row.rejected)"),
         ]
-        return lines
     }
 
-    private static func draining(_ value: JSONValue?) -> String {
-        guard let value, case .object = value else { return "" }
-        return "; \(number(value, "connections")) of an earlier run have until \(time(word(value, "until")))"
+    private static func draining(_ draining: WireObject<OwnKeys.Draining>) -> String {
+        "; \(draining.connections) of an earlier run have until \(time(draining.until))"
     }
 
-    private static func certificate(_ certificate: JSONValue?) -> [Line] {
-        guard let certificate, case .object = certificate else { return [] }
-        let days = number(certificate, "expiresInDays")
-        var lines = [
-            Line("Certificate", word(certificate, "subject")),
-            Line("", word(certificate, "fingerprint")),
-            Line("", "valid until \(time(word(certificate, "notAfter"))) (\(days) days)"),
+    private static func certificate(_ certificate: WireObject<OwnKeys.Certificate>) -> [Line] {
+        let lines = [
+            Line("Certificate", certificate.subject),
+            Line("", certificate.fingerprint),
+            Line("", "valid until \(time(certificate.notAfter)) (\(certificate.expiresInDays) days)"),
         ]
-        if let warning = certificate["warning"]?.stringValue { lines.append(Line("", "warning: " + warning)) }
-        return lines
+        return lines + (certificate.warning.map { [Line("", "warning: " + $0)] } ?? [])
     }
 
     // MARK: History
 
-    private static func history(_ row: JSONValue) -> [Line] {
-        let steps = (row["history"]?.items ?? []).map { step in
-            let detail = [word(step, "reason"), word(step, "message")].filter { !$0.isEmpty }
-            return ([time(word(step, "time")), word(step, "phase")] + detail).joined(separator: "  ")
-        }
-        return steps.enumerated().map { Line($0 == 0 ? "History" : "", $1) }
+    private static func history(_ row: InstanceRow) -> [Line] {
+        lines("History", row.history.map { [time($0.time), $0.phase, $0.reason, $0.message] })
     }
 
     /// The newest events of both logs.
-    private static func events(_ row: JSONValue) -> [Line] {
-        let lines = (row["events"]?.items ?? []).map { event in
-            let detail = ["phase", "reason", "message", "cause", "by"].map { word(event, $0) }.filter { !$0.isEmpty }
-            return ([time(word(event, "time")), word(event, "type")] + detail).joined(separator: "  ")
-        }
-        return lines.enumerated().map { Line($0 == 0 ? "Events" : "", $1) }
+    private static func events(_ row: InstanceRow) -> [Line] {
+        lines(
+            "Events",
+            row.events.map { event in
+                [time(event.time), event.type]
+                    + [event.phase, event.reason, event.message, event.cause, event.by].map { $0 ?? "" }
+            }
+        )
     }
 
     // MARK: Values
 
-    private static func word(_ row: JSONValue, _ name: String) -> String { row[name]?.stringValue ?? "" }
+    /// A line for each list of words, without the empty ones.
+    private static func lines(_ label: String, _ words: [[String]]) -> [Line] {
+        words.enumerated().map { index, words in
+            Line(index == 0 ? label : "", words.filter { !$0.isEmpty }.joined(separator: "  "))
+        }
+    }
 
-    private static func number(_ row: JSONValue, _ name: String) -> Int64 { row[name]?.intValue ?? 0 }
-
-    private static func size(_ row: JSONValue, _ name: String) -> String { InstanceTable.size(number(row, name)) }
+    private static func size(_ bytes: Int64) -> String { InstanceTable.size(bytes) }
 
     private static func time(_ text: String) -> String { InstanceText.time(text) }
 }

@@ -3,38 +3,24 @@ import Config
 
 /// Tunnels as a table; their keys are masked.
 enum InstanceTable {
-    static func text(_ rows: [JSONValue], isWide: Bool) -> String {
+    static func text(_ rows: [InstanceRow], isWide: Bool) -> String {
         let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
         return TextTable.aligned([header] + rows.map { cells($0, isWide: isWide) })
     }
 
-    private static func cells(_ row: JSONValue, isWide: Bool) -> [String] {
-        let name = row["name"]?.stringValue ?? row["alias"]?.stringValue ?? ""
+    private static func cells(_ row: InstanceRow, isWide: Bool) -> [String] {
+        let name = row.name ?? row.alias
         let cells = [
-            name.isEmpty ? "-" : name,
-            row["id"]?.stringValue ?? "",
-            row["type"]?.stringValue ?? "",
-            phase(row),
-            String(row["connections"]?.intValue ?? 0),
-            size(row, "tcp_in", "udp_in"),
-            size(row, "tcp_out", "udp_out"),
+            name.isEmpty ? "-" : name, row.id, row.type, phase(row), String(row.connections),
+            size(row.tcpIn + row.udpIn), size(row.tcpOut + row.udpOut),
         ]
         guard isWide else { return cells }
-        return cells + [
-            String(row["pool_size"]?.intValue ?? 0),
-            row["source"]?.stringValue ?? "api",
-            TunnelURL.masked(row["url"]?.stringValue ?? ""),
-        ]
+        return cells + [String(row.poolSize), row.source ?? "api", TunnelURL.masked(row.url)]
     }
 
     /// `backoff (PortInUse)`, with a `!` where an override applies.
-    private static func phase(_ row: JSONValue) -> String {
-        let mark = if case .object? = row["override"] { " !" } else { "" }
-        return InstanceText.phase(row) + mark
-    }
-
-    private static func size(_ row: JSONValue, _ names: String...) -> String {
-        size(names.reduce(Int64(0)) { $0 + (row[$1]?.intValue ?? 0) })
+    private static func phase(_ row: InstanceRow) -> String {
+        InstanceText.phase(row) + (row.override == nil ? "" : " !")
     }
 
     /// A number of bytes: `1.2MB`.

@@ -1,5 +1,4 @@
 import API
-import Config
 
 /// A plan as lines: a symbol, the tunnel, the action, its details, and the effect on connections.
 struct PlanText {
@@ -15,66 +14,78 @@ struct PlanText {
     }
 
     /// How an action is shown, in the order of printing.
-    private static let forms: [(action: String, symbol: String, color: String, counted: String)] = [
-        ("create", "+", "32", "to create"), ("adopt", "=", "36", "adopted"), ("start", "+", "32", "to start"),
-        ("meta", "~", "33", "meta"), ("live", "~", "33", "live"), ("session", "~", "33", "session"),
-        ("rebind", "±", "35", "to rebind"), ("restart", "±", "35", "to restart"), ("stop", "-", "31", "to stop"),
-        ("delete", "-", "31", "to delete"),
+    private struct Form {
+        let action: String
+        let symbol: String
+        let color: String
+        let counted: String
+        let count: @Sendable (WireObject<PlanView.Summary>) -> Int64
+    }
+
+    private static let forms = [
+        Form(action: "create", symbol: "+", color: "32", counted: "to create") { $0.create },
+        Form(action: "adopt", symbol: "=", color: "36", counted: "adopted") { $0.adopt },
+        Form(action: "start", symbol: "+", color: "32", counted: "to start") { $0.start },
+        Form(action: "meta", symbol: "~", color: "33", counted: "meta") { $0.meta },
+        Form(action: "live", symbol: "~", color: "33", counted: "live") { $0.live },
+        Form(action: "session", symbol: "~", color: "33", counted: "session") { $0.session },
+        Form(action: "rebind", symbol: "±", color: "35", counted: "to rebind") { $0.rebind },
+        Form(action: "restart", symbol: "±", color: "35", counted: "to restart") { $0.restart },
+        Form(action: "stop", symbol: "-", color: "31", counted: "to stop") { $0.stop },
+        Form(action: "delete", symbol: "-", color: "31", counted: "to delete") { $0.delete },
     ]
 
-    func text(_ plan: JSONValue) -> String {
-        let steps = plan["steps"]?.items ?? []
+    func text(_ plan: WireObject<PlanView>) -> String {
+        let steps = plan.steps
+        let overridden = plan.overridden
         let lines = Self.forms.flatMap { form in
-            steps.filter { $0["action"]?.stringValue == form.action }.map { line($0, form.symbol, form.color) }
+            steps.filter { $0.action == form.action }.map { line($0, form) }
         }
-        let names = (steps + (plan["overridden"]?.items ?? [])).map { Self.name($0).count }
-        let width = max(9, names.max() ?? 0)
+        let names = steps.map(Self.name) + overridden.map(\.name)
+        let width = max(9, names.map(\.count).max() ?? 0)
         return
-            (printed(lines, width) + (plan["overridden"]?.items ?? []).map { overridden($0, width) }
-            + (plan["conflicts"]?.items ?? []).map(conflict) + ["Plan: " + Self.summary(plan["summary"] ?? .null)])
+            (printed(lines, width) + overridden.map { self.overridden($0, width) } + plan.conflicts.map(conflict)
+            + ["Plan: " + Self.summary(plan.counts)])
             .joined(separator: "\n")
     }
 
-    private func line(_ step: JSONValue, _ symbol: String, _ color: String) -> Line {
-        let action = Self.word(step, "action")
-        let changes = (step["changes"]?.items ?? []).map { change in
-            let field = "\(Self.word(change, "path")) \(Self.word(change, "old")) → \(Self.word(change, "new"))"
-            return action == "adopt" ? "\(Self.word(change, "class")) \(field)" : field
+    private func line(_ step: WireObject<PlanView.Step>, _ form: Form) -> Line {
+        let changes = step.changes.map { change in
+            let field = "\(change.path) \(change.old) → \(change.new)"
+            return step.action == "adopt" ? "\(change.changeClass) \(field)" : field
         }
-        let route = action == "create" || changes.isEmpty ? Self.word(step, "route") : ""
+        let route = step.action == "create" || changes.isEmpty ? step.route : ""
         let detail = [Self.adopted(step), route, changes.joined(separator: ", ")].filter { !$0.isEmpty }
         return Line(
-            symbol: symbol,
-            color: color,
+            symbol: form.symbol,
+            color: form.color,
             name: Self.name(step),
-            action: action,
+            action: step.action,
             detail: detail.joined(separator: " "),
-            connections: Self.connections(step["connections"])
+            connections: step.connections.map(Self.connections) ?? ""
         )
     }
 
     /// A tunnel that was created through the API goes by its alias, and by its id because an alias is not unique.
-    private static func name(_ value: JSONValue) -> String {
-        let alias = word(value, "alias")
-        return alias.isEmpty || word(value, "action") == "adopt"
-            ? word(value, "name") : "\(alias) (\(word(value, "id")))"
+    private static func name(_ step: WireObject<PlanView.Step>) -> String {
+        guard step.action != "adopt", let alias = step.alias, !alias.isEmpty else { return step.name }
+        return "\(alias) (\(step.id))"
     }
 
     /// `instance e8de8d70 (cache),`: what a declaration takes over.
-    private static func adopted(_ step: JSONValue) -> String {
-        guard word(step, "action") == "adopt" else { return "" }
-        let alias = word(step, "alias")
-        return "instance \(word(step, "id"))" + (alias.isEmpty ? "," : " (\(alias)),")
+    private static func adopted(_ step: WireObject<PlanView.Step>) -> String {
+        guard step.action == "adopt" else { return "" }
+        let alias = step.alias ?? ""
+        return "instance \(step.id)" + (alias.isEmpty ? "," : " (\(alias)),")
     }
 
     /// `3 connections kept`, `1 connection drains up to 30s`.
-    private static func connections(_ value: JSONValue?) -> String {
-        guard let value, let count = value["count"]?.intValue else { return "" }
-        let (one, limit) = (count == 1, word(value, "limit"))
-        let noun = one ? "1 connection" : "\(count) connections"
-        return switch word(value, "effect") {
+    private static func connections(_ connections: WireObject<PlanView.Connections>) -> String {
+        let isOne = connections.count == 1
+        let noun = isOne ? "1 connection" : "\(connections.count) connections"
+        return switch connections.effect {
         case "keep": "\(noun) kept"
-        case "drain": "\(noun) \(one ? "drains" : "drain") up to \(limit)"
+        case "drain": "\(noun) \(isOne ? "drains" : "drain") up to \(connections.limit)"
         default: "\(noun) cut"
         }
     }
@@ -88,31 +99,28 @@ struct PlanText {
         }
     }
 
-    private func overridden(_ value: JSONValue, _ width: Int) -> String {
-        let end = value["until"]?.stringValue.map { " until \(InstanceText.time($0))" } ?? ""
-        let since = InstanceText.time(Self.word(value, "since"))
+    private func overridden(_ tunnel: WireObject<PlanView.Overridden>, _ width: Int) -> String {
+        let end = tunnel.until.map { " until \(InstanceText.time($0))" } ?? ""
+        let since = InstanceText.time(tunnel.since)
         return
-            "\(colored("!", "36")) \(padded(Self.name(value), width)) overridden since \(since)\(end) by REST "
-            + "(\(Self.word(value, "present"))); the manifest says \(Self.word(value, "declared"))"
+            "\(colored("!", "36")) \(padded(tunnel.name, width)) overridden since \(since)\(end) by REST "
+            + "(\(tunnel.present)); the manifest says \(tunnel.declared)"
     }
 
-    private func conflict(_ value: JSONValue) -> String {
-        let names = (value["tunnels"]?.items ?? []).compactMap(\.stringValue).joined(separator: ", ")
-        let place = "\(Self.word(value, "transport")) \(Self.word(value, "address"))"
+    private func conflict(_ conflict: WireObject<PlanView.Conflict>) -> String {
+        let names = conflict.tunnels.joined(separator: ", ")
+        let place = "\(conflict.transport) \(conflict.address)"
         return
             "\(colored("!", "31")) \(place) is used by \(names): only one of them can listen, the others wait with PortInUse"
     }
 
-    static func summary(_ counts: JSONValue) -> String {
-        let done = forms.compactMap { form in counted(counts[form.action], form.counted) }
-        let rest = ["overridden", "unchanged"].compactMap { counted(counts[$0], $0) }
-        return ((done.isEmpty ? ["nothing to do"] : done) + rest).joined(separator: ", ") + "."
+    static func summary(_ counts: WireObject<PlanView.Summary>) -> String {
+        let done = forms.compactMap { counted($0.count(counts), $0.counted) }
+        let rest = [counted(counts.overridden, "overridden"), counted(counts.unchanged, "unchanged")]
+        return ((done.isEmpty ? ["nothing to do"] : done) + rest.compactMap(\.self)).joined(separator: ", ") + "."
     }
 
-    private static func counted(_ value: JSONValue?, _ word: String) -> String? {
-        guard let count = value?.intValue, count > 0 else { return nil }
-        return "\(count) \(word)"
-    }
+    private static func counted(_ count: Int64, _ word: String) -> String? { count > 0 ? "\(count) \(word)" : nil }
 
     private func colored(_ text: String, _ code: String) -> String {
         isColored ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
@@ -127,6 +135,4 @@ struct PlanText {
         while text.last == " " { text.removeLast() }
         return text
     }
-
-    private static func word(_ value: JSONValue, _ name: String) -> String { value[name]?.stringValue ?? "" }
 }

@@ -1,0 +1,169 @@
+import Config
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Reconciler
+import Tunnel
+
+/// `/instances`: the tunnels, and the pseudo instance that holds the API key.
+struct InstanceRoutes: Sendable {
+    let reconciler: TunnelReconciler
+    let identity: DaemonIdentity
+    /// Reads the manifest's keys of `spec`; relative paths in them mean the daemon's directory.
+    let manifestReader: ManifestReader
+    /// Reads the URL of a request; nil reads it with what the master hands down.
+    let readURL: APIApplication.Parts.URLReader?
+
+    var resources: [Resource] {
+        [
+            Resource(path: "/instances", tag: .instances, access: .key, operations: [listOperation, createOperation]),
+            Resource(
+                path: "/instances/{id}",
+                tag: .instances,
+                access: .key,
+                operations: [readOperation, patchOperation, replaceOperation, deleteOperation],
+                lookup: { context in try await reconciler.requireRow(context) }
+            ),
+            Resource(
+                path: "/instances/{id}/override",
+                tag: .instances,
+                access: .key,
+                operations: [releaseOperation],
+                lookup: { context in try await reconciler.requireRow(context) }
+            ),
+        ]
+    }
+
+    // MARK: Handlers
+
+    func list(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard !request.uri.path.hasSuffix("/") else { throw APIError.idRequired }
+        let now = Date()
+        let rows = await reconciler.instances().map { InstanceView.object($0, now: now) }
+        return .json(.array([keyRow] + rows))
+    }
+
+    func create(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard !request.uri.path.hasSuffix("/") else { throw APIError.idRequired }
+        let body = try InstanceBody.creation(try await request.json())
+        let instance = try await reconciler.create(
+            CreateRequest(
+                tunnel: try tunnel(body.source),
+                labels: body.labels,
+                autostart: body.autostart,
+                by: context.peer.description,
+                dryRun: try request.isDryRun
+            )
+        )
+        return answer(instance, status: .created, wire: .stopped)
+    }
+
+    func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard context.instanceID != KeyView.id else { return .json(keyAnswer) }
+        guard let details = try await reconciler.details(of: context.instanceID) else {
+            throw APIError.instanceNotFound
+        }
+        return answer(details.instance, details)
+    }
+
+    func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        try await reconciler.requireRow(context)
+        let patch = try InstanceBody.patch(try await request.json())
+        let mutation = try mutation(request, context)
+        guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
+        return answer(try await reconciler.patch(context.instanceID, patch, mutation))
+    }
+
+    /// Only `restart` means something here: a new key, after which every stream has to show it.
+    private func patchKey(_ patch: InstancePatch, dryRun: Bool) async throws -> Response {
+        guard patch.action == .restart, !dryRun else { return .json(keyAnswer) }
+        try identity.rotateKey()
+        reconciler.endStreams()
+        return .json(keyAnswer)
+    }
+
+    func replace(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
+        try await reconciler.requireRow(context)
+        let tunnel = try tunnel(try InstanceBody.source(try await request.json()))
+        return answer(
+            try await reconciler.replace(context.instanceID, by: tunnel, try mutation(request, context))
+        )
+    }
+
+    func delete(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
+        try await reconciler.delete(context.instanceID, try mutation(request, context))
+        return Response(status: .noContent)
+    }
+
+    func release(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
+        return answer(try await reconciler.release(context.instanceID, try mutation(request, context)))
+    }
+
+    // MARK: Parts of them
+
+    private func mutation(_ request: Request, _ context: APIRequestContext) throws(APIError) -> MutationContext {
+        MutationContext(
+            by: context.peer.description,
+            ttl: try request.overrideLifetime(),
+            ifMatch: request.expectedState,
+            dryRun: try request.isDryRun
+        )
+    }
+
+    /// What the request asks for, read once: everything after this takes the checked value.
+    private func tunnel(_ source: InstanceBody.Creation.Source) throws(APIError) -> CheckedTunnel {
+        switch source {
+        case .url(let url): return try tunnel(url: url)
+        case .spec(let keys):
+            let (declaration, diagnostics) = manifestReader.readTunnel(text: keys.compactText, name: "spec")
+            guard let declaration else { throw .specInvalid(diagnostics) }
+            return try tunnel(declaration)
+        }
+    }
+
+    private func tunnel(url: String) throws(APIError) -> CheckedTunnel {
+        do throws(TunnelURLError) {
+            if let readURL { return try readURL(url) }
+            return try CheckedTunnel(url: url) { reconciler.defaults.parameters(for: $0) }
+        } catch {
+            throw APIError(error)
+        }
+    }
+
+    private func tunnel(_ declaration: TunnelDeclaration) throws(APIError) -> CheckedTunnel {
+        do throws(TunnelURLError) {
+            return try CheckedTunnel(declaration) { reconciler.defaults.parameters(for: $0) }
+        } catch {
+            throw APIError(error)
+        }
+    }
+
+    private var keyRow: JSONValue {
+        KeyView.object(key: identity.apiKey, masterID: identity.masterID, alias: identity.masterAlias)
+    }
+
+    private var keyAnswer: JSONValue {
+        KeyView.answer(key: identity.apiKey, masterID: identity.masterID, alias: identity.masterAlias)
+    }
+
+    private func answer(
+        _ instance: Instance,
+        _ details: InstanceDetails? = nil,
+        status: HTTPResponse.Status = .ok,
+        wire: WireStatus? = nil
+    ) -> Response {
+        var response = Response.json(InstanceView.answer(instance, details, status: wire, now: Date()), status: status)
+        response.headers[.eTag] = "\"\(instance.etag)\""
+        return response
+    }
+}
+
+extension APIRequestContext {
+    /// The `{id}` of the path; clients write the key's asterisks plain or escaped.
+    var instanceID: InstanceID {
+        FormCoding.decoded(parameters.get("id") ?? "", plusIsSpace: false)
+    }
+}

@@ -1,0 +1,27 @@
+import NIOCore
+
+/// Answers a client that speaks HTTP where TLS is expected, in the words of Go's server; anything
+/// else passes.
+final class PlainRequestRefusal: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private static let answer =
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        // A request begins with its method; a handshake with a byte that is not a letter.
+        guard let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self),
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(first)
+        else {
+            context.fireChannelRead(data)
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+            return
+        }
+        let answer = context.channel.allocator.buffer(string: Self.answer)
+        context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,32 @@
+import Hummingbird
+import Logging
+import NIOCore
+import Reconciler
+
+/// Turns every error of a handler into an answer: the one place where domain errors become HTTP.
+struct ErrorResponses: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: APIRequestContext,
+        next: @concurrent (Request, APIRequestContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let error as APIError {
+            return error.response
+        } catch let error as MutationError {
+            return APIError(error).response
+        } catch let error as StateStoreError {
+            return APIError(MutationError.storage(error)).response
+        } catch is EventHub.TooManySubscribers {
+            return APIError.tooManySubscribers.response
+        } catch is NIOTooManyBytesError {
+            return APIError.bodyTooLarge(limitBytes: APILimits.bodyBytes).response
+        } catch let error as HTTPError {
+            return APIError(error.status, "http", error.body ?? error.status.reasonPhrase).response
+        } catch {
+            context.logger.error("Request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+            return APIError.internalError.response
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Config
+package import Tunnel
+
+/// What answers about one tunnel add, because lists and events are read far more often.
+package struct StatusKeys: WireView {
+    package typealias Source = TunnelStatus?
+
+    package static let name = "InstanceStatus"
+    package static let summary = "What answers about one tunnel add"
+    package static let table = WireTable(StatusKeys())
+
+    package let listening = Field("listening", .texts("The addresses that are bound")) { StatusKeys.addresses($0) }
+    package let history = Field(
+        "history",
+        .list(.object(Transition.self), "Its last changes of phase, oldest first")
+    ) { $0?.transitions ?? [] }
+
+    package init() {}
+
+    /// Each address once, whether TCP, UDP or both are carried there.
+    private static func addresses(_ status: TunnelStatus?) -> [String] {
+        (status?.listening ?? []).reduce(into: []) { seen, address in
+            if !seen.contains(address.description) { seen.append(address.description) }
+        }
+    }
+
+    /// A change of a tunnel's phase.
+    package struct Transition: WireView {
+        package typealias Source = PhaseTransition
+
+        package static let name = "Transition"
+        package static let summary = "A change of a tunnel's phase"
+        package static let table = WireTable(Transition())
+
+        package let phase = Field("phase", .phase) { $0.phase.rawValue }
+        package let reason = Field("reason", .reason) { $0.reason?.rawValue ?? "" }
+        package let message = Field("message", .text("In a sentence; may be empty")) { $0.message }
+        package let time = Field("time", .time("When")) { $0.time }
+
+        package init() {}
+    }
+}

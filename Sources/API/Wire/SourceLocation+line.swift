@@ -1,0 +1,6 @@
+import Config
+
+extension SourceLocation {
+    /// `tunnels.yaml:12`.
+    var fileAndLine: String { "\(file):\(line)" }
+}
