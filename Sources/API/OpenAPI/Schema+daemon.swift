@@ -81,7 +81,8 @@ extension Schema {
                 "path": text("The key's path; empty for the whole", example: "tunnels.web.pool.min"),
                 "message": text("What is wrong and what to try"),
                 "code": text("Stable, for programs", pattern: "^[a-z-]+$", example: "unknown-key"),
-            ]
+            ],
+            optional: ["related": text("The other place the message speaks of", example: "tunnels.yaml:9:3")]
         )
     }
 }

@@ -160,6 +160,6 @@ extension CreateRequest.Source {
 extension APIRequestContext {
     /// The `{id}` of the path; clients write the key's asterisks plain or escaped.
     var instanceID: InstanceID {
-        FormCoding.decoded(parameters.get("id") ?? "", plusIsSpace: false)
+        PercentCoding.decodeLeniently(parameters.get("id") ?? "")
     }
 }

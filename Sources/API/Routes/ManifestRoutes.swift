@@ -148,7 +148,7 @@ struct ManifestRoutes: Sendable {
             ]),
             "tunnels": .array(layer.tunnels.map(tunnel)),
             "overridden": .array(layer.overridden.map(PlanView.overridden)),
-            "diagnostics": .array(layer.status.diagnostics.map(\.view)),
+            "diagnostics": .array(layer.status.diagnostics.map(\.json)),
             "rejection": layer.status.rejection.map(\.view) ?? .null,
         ])
     }
@@ -157,7 +157,7 @@ struct ManifestRoutes: Sendable {
         .object([
             "name": .string(tunnel.name),
             "id": .string(tunnel.id),
-            "source": tunnel.source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "source": tunnel.source.map { .string($0.fileAndLine) } ?? .null,
             "revision": .string(tunnel.revision),
             "valid": .bool(tunnel.isValid),
             "state": .string(tunnel.running ? "running" : "stopped"),

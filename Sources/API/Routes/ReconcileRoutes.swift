@@ -146,7 +146,7 @@ struct ReconcileRoutes: Sendable {
             "actions": .int(Int64(status.actions)),
             "rejections": .int(Int64(status.rejections)),
             "rejection": status.rejection.map(\.view) ?? .null,
-            "diagnostics": .array(status.diagnostics.map(\.view)),
+            "diagnostics": .array(status.diagnostics.map(\.json)),
             "invalid": .array(status.invalid.map(JSONValue.string)),
             "overridden": .int(Int64(await reconciler.overriddenCount)),
             "failing": .int(Int64(tunnels.count { $0.phase.isFailing })),
@@ -172,7 +172,7 @@ extension ReconcileStatus.Rejection {
     var view: JSONValue {
         .object([
             "time": .string(RFC3339.text(time)),
-            "diagnostics": .array(diagnostics.map(\.view)),
+            "diagnostics": .array(diagnostics.map(\.json)),
         ])
     }
 }

@@ -26,8 +26,8 @@ package struct APIError: Error, Sendable {
             JSONValue.Member("message", .string(text)),
             JSONValue.Member("code", .string(code)),
         ]
-        if let source { members.append(JSONValue.Member("source", .string("\(source.file):\(source.line)"))) }
-        if !details.isEmpty { members.append(JSONValue.Member("details", .array(details.map(\.view)))) }
+        if let source { members.append(JSONValue.Member("source", .string(source.fileAndLine))) }
+        if !details.isEmpty { members.append(JSONValue.Member("details", .array(details.map(\.json)))) }
         var response = Response.json(.object(members), status: status)
         response.headers.append(contentsOf: headers)
         return response
@@ -93,21 +93,8 @@ extension APIError {
         return error
     }
 
-    static func tooLong(_ what: String) -> APIError {
-        APIError(.badRequest, "too-long", "\(what) exceeds maximum length \(TunnelLabels.textLimitBytes)")
-    }
-}
-
-extension Diagnostic {
-    /// As data, for `details` of an error and the rejection in `GET /reconcile`.
-    package var view: JSONValue {
-        .object([
-            "severity": .string(severity.rawValue),
-            "location": location.map { .string($0.description) } ?? .null,
-            "path": .string(path),
-            "message": .string(message),
-            "code": .string(code),
-        ])
+    init(_ problem: LabelProblem) {
+        self.init(.badRequest, problem.code, problem.message)
     }
 }
 

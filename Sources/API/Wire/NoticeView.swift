@@ -26,7 +26,7 @@ enum NoticeView {
         case .reject(let count, let first):
             return [
                 JSONValue.Member("count", .int(Int64(count))),
-                JSONValue.Member("diagnostics", .array(first.map(\.view))),
+                JSONValue.Member("diagnostics", .array(first.map(\.json))),
             ]
         case .override(_, let override):
             return [JSONValue.Member("override", InstanceView.override(override, isMasked: true))]

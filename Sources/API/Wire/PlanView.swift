@@ -13,7 +13,7 @@ enum PlanView {
             "steps": .array(report.steps.map(step)),
             "overridden": .array(report.overridden.map(overridden)),
             "conflicts": .array(report.conflicts.map(conflict)),
-            "diagnostics": .array(diagnostics.map(\.view)),
+            "diagnostics": .array(diagnostics.map(\.json)),
         ])
     }
 
@@ -42,7 +42,7 @@ enum PlanView {
             "name": .string(step.name),
             "id": .string(step.id),
             "alias": step.alias.map(JSONValue.string) ?? .null,
-            "source": step.source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "source": step.source.map { .string($0.fileAndLine) } ?? .null,
             "route": .string(step.route),
             "changes": .array(changes),
             "connections": step.connections.map(connections) ?? .null,

@@ -71,7 +71,7 @@ package enum InstanceView {
         let pairs: KeyValuePairs<String, JSONValue> = [
             "name": instance.name.map(JSONValue.string) ?? .null,
             "origin": .string(instance.origin.rawValue),
-            "source": instance.source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "source": instance.source.map { .string($0.fileAndLine) } ?? .null,
             "phase": .string(instance.phase.rawValue),
             "reason": .string(status.reason?.rawValue ?? ""),
             "message": .string(message(instance, now: now)),
@@ -117,7 +117,7 @@ package enum InstanceView {
             "path": .string(field.path),
             "value": .string(field.text),
             "class": .string(field.class.rawValue),
-            "source": source.map { .string("\($0.file):\($0.line)") } ?? .null,
+            "source": source.map { .string($0.fileAndLine) } ?? .null,
         ])
     }
 

@@ -201,8 +201,13 @@ extension TunnelField {
             guard let entries = reader.entries(node, "tags") else { return }
             for entry in entries {
                 let path = "tags." + entry.key
-                guard entry.key.utf8.count <= TunnelLabels.textLimitBytes else {
-                    reader.fail(.labelLength, entry.keyLocation, "tags", "a name is longer than 256 bytes")
+                guard TunnelLabels.fits(entry.key) else {
+                    reader.fail(
+                        .labelLength,
+                        entry.keyLocation,
+                        "tags",
+                        "a name is longer than \(TunnelLabels.textLimitBytes) bytes"
+                    )
                     continue
                 }
                 if let text = reader.value(entry.value, path, expected: "a text", parse: TunnelLabels.checked) {

@@ -220,13 +220,8 @@ extension TunnelField {
 }
 
 extension TunnelLabels {
-    /// Tags one tunnel may have; the record of an instance must fit into one event.
-    package static let tagLimit = 64
-
     static func checked(_ text: NodeReader.Text) throws(ValueProblem) -> String {
-        guard text.value.utf8.count <= textLimitBytes else {
-            throw ValueProblem("is longer than \(textLimitBytes) bytes", code: .labelLength)
-        }
+        guard fits(text.value) else { throw ValueProblem("is longer than \(textLimitBytes) bytes", code: .labelLength) }
         return text.value
     }
 }
@@ -234,12 +229,4 @@ extension TunnelLabels {
 extension TunnelSpec {
     /// Where the defaults of all fields are read from.
     static let standard = TunnelSpec(role: .server, tunnel: Endpoint(host: "", port: 0), targets: [])
-}
-
-extension JSONValue: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral {
-    package init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(elements.map { Member($0.0, $0.1) })
-    }
-
-    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
 }

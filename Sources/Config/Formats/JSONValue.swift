@@ -115,7 +115,7 @@ package enum JSONValue: Sendable, Hashable {
         case UInt8(ascii: "\r"): "\\r"
         case UInt8(ascii: "\t"): "\\t"
         case UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"), 0x00...0x1f, 0x7f:
-            (bytes[index] < 0x10 ? "\\u000" : "\\u00") + String(bytes[index], radix: 16)
+            "\\u" + Hex.text(UInt16(bytes[index]))
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
         case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa8: "\\u2028"
         case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa9: "\\u2029"
@@ -124,8 +124,39 @@ package enum JSONValue: Sendable, Hashable {
     }
 }
 
+extension JSONValue {
+    /// The member's value; the last one where a name stands twice, nil where it is missing or this is not an object.
+    package subscript(_ name: String) -> JSONValue? {
+        guard case .object(let members) = self else { return nil }
+        return members.last { $0.name == name }?.value
+    }
+
+    package var stringValue: String? {
+        guard case .string(let value) = self else { return nil }
+        return value
+    }
+
+    package var intValue: Int64? {
+        guard case .int(let value) = self else { return nil }
+        return value
+    }
+
+    package var items: [JSONValue] {
+        guard case .array(let items) = self else { return [] }
+        return items
+    }
+}
+
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral {
     package init(stringLiteral value: String) { self = .string(value) }
     package init(booleanLiteral value: Bool) { self = .bool(value) }
     package init(integerLiteral value: Int64) { self = .int(value) }
+}
+
+extension JSONValue: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral {
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(elements.map { Member($0.0, $0.1) })
+    }
+
+    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
 }

@@ -1,18 +1,3 @@
-/// A place in a file: 1-based line and column, as editors count.
-package struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
-    package let file: String
-    package let line: Int
-    package let column: Int
-
-    package init(file: String, line: Int, column: Int) {
-        self.file = file
-        self.line = line
-        self.column = column
-    }
-
-    package var description: String { "\(file):\(line):\(column)" }
-}
-
 /// One thing a reader of a manifest, URL or request should know: what is wrong, where, and what to try.
 ///
 /// Printed as `file:line:column: error: tunnels.web.pool.min: must be at most pool.max (16) [pool-range]`.

@@ -120,10 +120,6 @@ package struct ManifestReading: Sendable {
 package enum Revision {
     /// The first 12 hex digits of the text's SHA-256.
     package static func of(_ text: String) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        let bytes = SHA256.hash(data: Array(text.utf8)).prefix(6).flatMap { byte in
-            [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-        return String(decoding: bytes, as: UTF8.self)
+        Hex.text(SHA256.hash(data: Array(text.utf8)).prefix(6))
     }
 }

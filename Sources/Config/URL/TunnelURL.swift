@@ -22,7 +22,7 @@ package enum TunnelURL {
     /// The URL with every default that is absent or empty, sorted by name: what NodePass calls `config`.
     package static func config(of urlText: String, spec: TunnelSpec) -> String {
         let (front, queryText, _) = split(urlText)
-        var query = URLQuery(queryText)
+        var query = QueryString(queryText)
         let defaults = spec.role == .client ? clientDefaults : serverDefaults
         for parameter in defaults where query.value(parameter.name) == nil { query.set(parameter) }
         return front + "?" + query.sortedText
@@ -31,8 +31,8 @@ package enum TunnelURL {
     /// The URL kept byte for byte, with those parameters at its end that it does not have.
     package static func appending(_ parameters: [QueryParameter], to urlText: String) -> String {
         let (front, queryText, fragment) = split(urlText)
-        let query = URLQuery(queryText)
-        let missing = parameters.filter { !query.contains($0.name) }.map(URLQuery.text)
+        let query = QueryString(queryText)
+        let missing = parameters.filter { !query.contains($0.name) }.map(QueryString.text)
         guard !missing.isEmpty else { return urlText }
         let separator = queryText.isEmpty || queryText.hasSuffix("&") ? "" : "&"
         return front + "?" + queryText + separator + missing.joined(separator: "&") + fragment
@@ -116,7 +116,7 @@ extension TunnelSpec {
         let parameters =
             ManifestSchema.fields.flatMap { $0.parameters(of: self, hiding: secretPaths) }
             + unknownParameters
-        return parameters.isEmpty ? text : text + "?" + URLQuery(parameters).sortedText
+        return parameters.isEmpty ? text : text + "?" + QueryString(parameters).sortedText
     }
 
     /// Go's escaping of a user name.
@@ -128,7 +128,6 @@ extension TunnelSpec {
     package var effectiveKey: String {
         if let key { return key.value }
         let hash = String(tunnel.port).utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        let digits = String(hash, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
+        return Hex.text(hash)
     }
 }

@@ -4,7 +4,7 @@ struct TunnelURLParts {
     let key: Secret?
     let tunnel: Endpoint
     let targets: [Endpoint]
-    let query: URLQuery
+    let query: QueryString
 
     init(_ text: String) throws(TunnelURLError) {
         guard text.utf8.count <= TunnelURL.lengthLimitBytes else {
@@ -19,7 +19,7 @@ struct TunnelURLParts {
         try TunnelURLParts.refuseBrokenKey(text, authority)
         self.role = role
         self.key = try TunnelURLParts.key(in: authority)
-        self.query = URLQuery(queryText)
+        self.query = QueryString(queryText)
         guard let path = PercentCoding.decode(rest.dropFirst(authority.count)) else {
             throw .syntax("the targets hold a broken %-escape")
         }

@@ -45,9 +45,7 @@ package enum YAMLText {
             case "\"": "\\\""
             case "\\": "\\\\"
             case " "..."~", "\u{a1}"..."\u{d7ff}": String(scalar)
-            default:
-                "\\U" + String(repeating: "0", count: 8 - String(scalar.value, radix: 16).count)
-                    + String(scalar.value, radix: 16)
+            default: "\\U" + Hex.text(scalar.value)
             }
         }
         return "\"" + escaped.joined() + "\""

@@ -1,7 +1,6 @@
 import API
 import ArgumentParser
 import Config
-import FoundationEssentials
 import Glibc
 
 /// `nodepass logs`: the newest log lines of one tunnel, and with `-f` those that follow.
@@ -43,13 +42,7 @@ struct LogsCommand: AsyncParsableCommand {
         let level = line["level"]?.stringValue.flatMap(LogLevel.init(rawValue:)) ?? .info
         let message = line["message"]?.stringValue ?? ""
         let stamp = line["time"]?.stringValue ?? ""
-        guard let time = date(stamp) else { return "\(stamp)  \(level.rawValue.uppercased())  \(message)" }
+        guard let time = RFC3339.date(stamp) else { return "\(stamp)  \(level.rawValue.uppercased())  \(message)" }
         return LogLine.text(level, message, time: time, isColored: isColored)
-    }
-
-    /// RFC 3339 with a fraction or without.
-    private static func date(_ text: String) -> Date? {
-        (try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
-            ?? (try? Date(text, strategy: Date.ISO8601FormatStyle()))
     }
 }
