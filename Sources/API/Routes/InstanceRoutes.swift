@@ -122,7 +122,7 @@ struct InstanceRoutes: Sendable {
             }
             return .url(url)
         case .spec(let value):
-            let (declaration, diagnostics) = manifestReader.readTunnel(text: value.compactText, name: "spec")
+            let (declaration, diagnostics) = manifestReader.readTunnel(value, name: "spec")
             guard let declaration else { throw .specInvalid(diagnostics) }
             return .spec(declaration.spec)
         }

@@ -33,7 +33,7 @@ extension TunnelField {
 
     static let tunnel = TunnelField(
         path: "tunnel",
-        summary: "Where the two ends meet; a single-end client listens here.",
+        summary: "Where the client connects to the server; a single-end client listens here.",
         schema: ["type": "string", "pattern": ":[0-9]{1,5}$"],
         roles: both,
         parameters: [],
@@ -49,7 +49,8 @@ extension TunnelField {
 
     static let target = TunnelField(
         path: "target",
-        summary: "Where traffic goes, or comes in on the listening side; a list is used in turn, with failover.",
+        summary:
+            "Where connections go, or where users come in on the listening side; a list is used in turn, with failover.",
         schema: [
             "anyOf": [
                 ["type": "string", "pattern": ":[0-9]{1,5}$"],
@@ -147,7 +148,7 @@ extension TunnelField {
     static let transport = TunnelField.parameter(
         "transport",
         "type",
-        "What carries the links between the ends; the client is told by its server.",
+        "What carries the links between the ends; the server decides for both.",
         \.transport,
         .session,
         roles: [.server],
@@ -157,7 +158,10 @@ extension TunnelField {
             guard let text = value("type") else { return nil }
             spec.transport = PoolTransport(code: text)
             guard case .unknown = spec.transport else { return nil }
-            return ParameterProblem(parameter: "type", message: "'\(text)' is none we know; the tunnel will not start")
+            return ParameterProblem(
+                parameter: "type",
+                message: "'\(text)' is not a known type; the tunnel will not start"
+            )
         },
         writeQuery: { spec in
             spec.transport == .tcp ? [] : [QueryParameter(name: "type", value: spec.transport.codeText)]

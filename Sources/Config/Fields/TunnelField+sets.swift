@@ -6,7 +6,7 @@ extension TunnelField {
 
     static let tls = TunnelField(
         path: "tls",
-        summary: "TLS between the ends; the client is told by its server.",
+        summary: "TLS between the ends; the server decides for both.",
         schema: [
             "anyOf": [
                 ["enum": ["off", "self-signed"]],
@@ -81,8 +81,8 @@ extension TunnelField {
         }
     )
 
-    /// Relative paths start at the manifest's directory, not at wherever the daemon was started.
-    private static func readFiles(_ node: YAMLNode, _ reader: inout NodeReader) -> TLSMode? {
+    /// Relative paths start at the manifest's directory, not where the daemon was started.
+    private static func readFiles(_ node: DocumentNode, _ reader: inout NodeReader) -> TLSMode? {
         var paths: [String: String] = [:]
         for entry in node.entries ?? [] {
             let path = "tls." + entry.key
@@ -114,7 +114,7 @@ extension TunnelField {
             spec.block = Set(BlockedProtocol.allCases.filter { text.contains(String($0.rawValue)) })
             let isKnown = text.allSatisfy { "0123".contains($0) }
             return isKnown
-                ? nil : ParameterProblem(parameter: "block", message: "'\(text)' has other digits than 1, 2 and 3")
+                ? nil : ParameterProblem(parameter: "block", message: "'\(text)' has digits other than 1, 2 and 3")
         },
         writeQuery: { spec in
             let digits = spec.block.map(\.rawValue).sorted().map(String.init).joined()
@@ -147,8 +147,8 @@ extension TunnelField {
         }
     )
 
-    static let allow = TunnelField.networks("allow", "Who may connect; nobody named means everybody.", \.access.allow)
-    static let deny = TunnelField.networks("deny", "Who may not connect; wins over `allow`.", \.access.deny)
+    static let allow = TunnelField.networks("allow", "Who may connect; an empty list means anyone.", \.access.allow)
+    static let deny = TunnelField.networks("deny", "Who may not connect; takes precedence over `allow`.", \.access.deny)
 
     private static func wordSet<Word: Hashable & Sendable>(
         _ path: String,
@@ -181,7 +181,7 @@ extension TunnelField {
                 }
                 guard let values else { return }
                 if values.isEmpty && !mayBeEmpty {
-                    reader.fail(.badValue, node.location, path, "is empty; leave it out or name at least one")
+                    reader.fail(.badValue, node.location, path, "is empty; remove it or name at least one")
                 }
                 content.spec[keyPath: member] = Set(values)
             },

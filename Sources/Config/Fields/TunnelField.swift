@@ -23,7 +23,7 @@ package enum ChangeClass: String, Sendable, Hashable, CaseIterable, Comparable {
     }
 }
 
-/// Everything one entry under `tunnels` says: the spec and what stands beside it in the record.
+/// Everything one entry under `tunnels` declares: the spec, and what the record has beside it.
 package struct TunnelContent: Sendable, Hashable {
     package var spec: TunnelSpec
     package var labels = TunnelLabels()
@@ -57,8 +57,8 @@ package final class TunnelField: Sendable {
     /// True for values that are never shown, wherever they came from.
     let isSecret: Bool
 
-    typealias Read = @Sendable (YAMLNode, inout NodeReader, inout TunnelContent) -> Void
-    /// Reports problems in the value and leaves the field at what protocol.md says for an invalid value.
+    typealias Read = @Sendable (DocumentNode, inout NodeReader, inout TunnelContent) -> Void
+    /// Reports problems in the value and leaves the field at what protocol.md gives for an invalid value.
     typealias ReadQuery = @Sendable (ParameterLookup, inout TunnelSpec) -> ParameterProblem?
     typealias WriteQuery = @Sendable (TunnelSpec) -> [QueryParameter]
 
@@ -120,7 +120,7 @@ package final class TunnelField: Sendable {
     }
 }
 
-/// Why a URL parameter's value is not taken as written.
+/// Why a URL parameter's value is not used as written.
 struct ParameterProblem {
     let parameter: String
     let message: String
@@ -135,23 +135,22 @@ struct ValueSyntax<Value: Hashable & Sendable>: Sendable {
     let schema: JSONValue
     let parse: @Sendable (NodeReader.Text, TunnelRole) throws(ValueProblem) -> Value
     let text: @Sendable (Value, TunnelRole) -> String
-    /// Where the default is no value that could be written, as for a name that is not set.
+    /// Where the default cannot be written as a value, as for a name that is not set.
     var defaultText: String?
 }
 
 /// How values of one kind are written in a URL's query.
 struct QuerySyntax<Value: Hashable & Sendable>: Sendable {
-    /// Nil for a value that is not taken as written.
+    /// Nil for a value that is not used as written.
     let parse: @Sendable (String) -> Value?
-    /// What stands in for an invalid value, and what that means in words.
+    /// What is used instead of an invalid value, and what that means in words.
     let fallback: Value
     let fallbackText: String
     let text: @Sendable (Value) -> String
 }
 
 extension TunnelField {
-    /// A row for a member of the spec with one value in YAML and one URL parameter; `readQuery` and `writeQuery` stand in
-    /// for what `query` makes of it.
+    /// A row for a member of the spec with one value in YAML and one URL parameter; `readQuery` and `writeQuery` replace what `query` makes of it.
     static func parameter<Value: Hashable & Sendable>(
         _ path: String,
         _ name: String,
@@ -195,7 +194,7 @@ extension TunnelField {
         )
     }
 
-    /// A row for a short text that stands beside the spec and has no place in the URL.
+    /// A row for a label: a short text that has no place in the URL.
     static func label(
         _ path: String,
         _ summary: String,

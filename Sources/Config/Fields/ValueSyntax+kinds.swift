@@ -78,7 +78,7 @@ enum BitRate {
         }
         let value = number * factor
         guard (value - value.rounded()).magnitude < 1e-9 else {
-            throw ValueProblem("'\(text)' is not a whole number of Mbps, the finest step there is")
+            throw ValueProblem("'\(text)' is not a whole number of Mbps, the smallest step")
         }
         guard value <= Double(TunnelSpec.rateLimitMbps) else {
             throw ValueProblem("'\(text)' is above the highest rate, \(BitRate.text(TunnelSpec.rateLimitMbps))")
@@ -97,7 +97,7 @@ extension ValueSyntax<Bool> {
         schema: ["type": "boolean"],
         parse: { text, _ throws(ValueProblem) in
             guard text.isPlain, text.value == "true" || text.value == "false" else {
-                throw ValueProblem("'\(text.value)' is neither true nor false")
+                throw ValueProblem("'\(text.value)' is not true or false")
             }
             return text.value == "true"
         },
@@ -127,7 +127,7 @@ extension ValueSyntax<String?> {
         parse: { text, _ throws(ValueProblem) in
             if text.value == "auto" { return nil }
             guard IPAddress(text.value) != nil else {
-                throw ValueProblem("'\(text.value)' is neither auto nor an IP address")
+                throw ValueProblem("'\(text.value)' is not auto or an IP address")
             }
             return text.value
         },
@@ -190,7 +190,7 @@ extension QuerySyntax<String?> {
             return IPAddress(text) == nil ? nil : .some(text)
         },
         fallback: nil,
-        fallbackText: "auto: it is no IP address",
+        fallbackText: "auto: it is not an IP address",
         text: { $0 ?? "auto" }
     )
 }

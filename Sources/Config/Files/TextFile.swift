@@ -53,7 +53,7 @@ package enum TextFile {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR
     }
 
-    /// Names in a directory, sorted bytewise; nil when it can not be read.
+    /// Names in a directory, sorted bytewise; nil when it cannot be read.
     static func names(in directory: String) -> [String]? {
         guard let stream = opendir(directory) else { return nil }
         defer { closedir(stream) }

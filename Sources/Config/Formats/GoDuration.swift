@@ -4,7 +4,7 @@
 package enum GoDuration {
     /// The longest duration accepted: ten years.
     ///
-    /// Nothing we time is longer, and sums of it can not overflow.
+    /// No timer of ours is longer, and sums of them cannot overflow.
     package static let limit = Duration.seconds(10 * 365 * 24 * 3600)
 
     /// Reads a sum of decimal numbers with units (ns, us, µs, ms, s, m, h, and ours: d); a bare `0` is zero.

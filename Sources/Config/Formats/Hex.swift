@@ -19,7 +19,7 @@ package enum Hex {
         text(bytes, uppercase)
     }
 
-    /// The bytes that digits of either case stand for; nil for anything else and for an odd count.
+    /// The bytes that digits of either case mean; nil for anything else and for an odd count.
     package static func bytes(_ text: some StringProtocol) -> [UInt8]? {
         let digits = text.utf8.compactMap(value)
         guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }

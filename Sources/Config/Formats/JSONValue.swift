@@ -34,7 +34,7 @@ package enum JSONValue: Sendable, Hashable {
         text(indent: "  ")
     }
 
-    /// Written as bytes, to which little is added faster than to a text.
+    /// Written as bytes: appending to them is faster than to a text.
     private func text(indent: String?) -> String {
         var text: [UInt8] = []
         text.reserveCapacity(JSONValue.usualBytes)
@@ -88,7 +88,7 @@ package enum JSONValue: Sendable, Hashable {
         text.append(UInt8(ascii: "\""))
         var string = string
         string.withUTF8 { bytes in
-            // What stands for itself, which is nearly everything, is taken in one piece.
+            // Nearly every byte needs no escape: runs of them are copied at once.
             var start = 0
             for index in bytes.indices where mayNeedEscape[Int(bytes[index])] {
                 guard let escape = escape(at: index, in: bytes) else { continue }
@@ -106,7 +106,7 @@ package enum JSONValue: Sendable, Hashable {
         byte < 0x20 || byte == 0x7f || byte == 0xe2 || "\"\\<>&".utf8.contains(byte)
     }
 
-    /// Nil for a byte that stands for itself.
+    /// Nil for a byte that needs no escape.
     private static func escape(at index: Int, in bytes: UnsafeBufferPointer<UInt8>) -> String? {
         switch bytes[index] {
         case UInt8(ascii: "\""): "\\\""
@@ -125,7 +125,7 @@ package enum JSONValue: Sendable, Hashable {
 }
 
 extension JSONValue {
-    /// The member's value; the last one where a name stands twice, nil where it is missing or this is not an object.
+    /// The member's value; the last one where a name is repeated, nil where it is missing or this is not an object.
     package subscript(_ name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.last { $0.name == name }?.value

@@ -1,6 +1,6 @@
 /// `%XX` escapes.
 package enum PercentCoding {
-    /// Escapes all bytes but letters, digits and the given ones; `blank` stands for a blank.
+    /// Escapes all bytes but letters, digits and the given ones; a blank becomes `blank`.
     package static func encode(_ text: String, keeping kept: String, blank: String = "%20") -> String {
         let kept = kept.utf8
         func isPlain(_ byte: UInt8) -> Bool {

@@ -41,3 +41,23 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
         return "\(place)\(severity.rawValue): \(subject)\(message)\(other) [\(code)]"
     }
 }
+
+extension Diagnostic {
+    /// A key that one mapping has twice.
+    static func repeatedKey(
+        _ key: String,
+        at location: SourceLocation?,
+        path: String,
+        first: SourceLocation?
+    ) -> Diagnostic {
+        let message = "the key '\(key)' is given twice; keep one"
+        return Diagnostic(
+            .error,
+            at: location,
+            path: path,
+            code: DiagnosticCode.duplicateKey.rawValue,
+            message,
+            related: first
+        )
+    }
+}

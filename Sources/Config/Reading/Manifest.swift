@@ -1,7 +1,7 @@
 import Crypto
 import FoundationEssentials
 
-/// What a manifest's author allows the outside world to do.
+/// What a manifest allows the API to change.
 package struct ManifestPolicy: Sendable, Hashable {
     /// Whether REST may mutate a declared tunnel.
     package var overridesAllowed = true
@@ -21,15 +21,15 @@ package struct TunnelDeclaration: Sendable, Hashable {
     package let url: String
     package let labels: TunnelLabels
     package let running: Bool
-    /// Where the name stands.
+    /// Where the name is declared.
     package let source: SourceLocation
     /// Keys whose values came from a reference, and `key`: never to be shown.
     package let secretPaths: Set<String>
-    /// Of those, what the file says where it is one scalar: `${env:WEB_KEY}`, by path.
+    /// Of those that are one scalar, the text of the file: `${env:WEB_KEY}`, by path.
     package let referenceTexts: [String: String]
-    /// Where each key that was given stands, defaults included.
+    /// The place of each key that was given, defaults included.
     package let fieldSources: [String: SourceLocation]
-    /// 12 hex digits that change exactly when what is declared changes, wherever it stands.
+    /// 12 hex digits that change exactly when what is declared changes, not when it moves.
     package let revision: String
 
     /// `url` is the spec's.
@@ -100,9 +100,9 @@ package struct Manifest: Sendable, Hashable {
     }
 }
 
-/// What reading the files came to.
+/// The result of reading the files.
 package struct ManifestReading: Sendable {
-    /// Nil when the manifest is rejected as a whole: whatever ran goes on.
+    /// Nil when the manifest is rejected as a whole: the last good one stays in effect.
     package let manifest: Manifest?
     /// Declared tunnels that have errors, and where; they keep their last good spec.
     package let invalid: [String: SourceLocation]

@@ -25,7 +25,7 @@ package struct ManifestReader: Sendable {
     package func read(paths: [String]) -> ManifestReading {
         var collector = collector(allowsIncludes: true)
         for path in paths { collector.readRoot(TextFile.absolute(path, from: workingDirectory), shownAs: path) }
-        if paths.isEmpty { collector.reject(.empty, nil, "", "no manifest is named") }
+        if paths.isEmpty { collector.reject(.empty, nil, "", "no manifest is given") }
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 
@@ -36,23 +36,23 @@ package struct ManifestReader: Sendable {
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 
-    /// Reads the keys of a single tunnel, as YAML or JSON, from a request; references are refused there.
+    /// Reads the keys of a single tunnel from a request; references are refused there.
+    ///
+    /// `name` is how messages call the tunnel: they name the path below it, since JSON has no lines.
     package func readTunnel(
-        text: String,
+        _ keys: JSONValue,
         name: String
     ) -> (declaration: TunnelDeclaration?, diagnostics: [Diagnostic]) {
-        let tree = YAMLTree(text, file: "spec")
+        let start = SourceLocation(file: name, line: 1, column: 1)
+        let root = DocumentNode(keys, at: start)
         let references = References(environment: [:], isAllowed: false)
-        var reader = NodeReader(references: references, directory: workingDirectory)
-        reader.append(tree.diagnostics)
-        let start = SourceLocation(file: "spec", line: 1, column: 1)
-        guard let root = tree.root, tree.diagnostics.isEmpty else {
-            if tree.diagnostics.isEmpty { reader.fail(.empty, start, "", "the tunnel has no keys") }
-            return (nil, reader.diagnostics)
-        }
-        var reading = TunnelReading(name: name, source: root.location, defaults: [])
+        var reader = NodeReader(references: references, directory: workingDirectory, showsPlaces: false)
+        reader.append(root.repeatedKeys(below: name).map { .repeatedKey($0.key, at: nil, path: $0.path, first: nil) })
+        let isUnique = reader.diagnostics.isEmpty
+        reader.prefix = name
+        var reading = TunnelReading(name: name, source: start, defaults: [])
         let declaration = reading.read(root, &reader)
-        return (declaration, reader.diagnostics)
+        return (isUnique ? declaration : nil, reader.diagnostics)
     }
 
     private func collector(allowsIncludes: Bool) -> ManifestCollector {

@@ -6,7 +6,7 @@ package enum ManifestSchema {
     /// In the order people write them.
     package static let fields: [TunnelField] = place + session + traffic + presentation
 
-    /// The key that stands for many: the one-line form of a tunnel.
+    /// The key whose value is the one-line form of a tunnel.
     package static let urlKey = "url"
 
     /// Keys that hold further keys: `pool`, `limits`, ….
@@ -31,7 +31,7 @@ package enum ManifestSchema {
     /// Where the tunnel is and what it is.
     private static let place: [TunnelField] = [.role, .tunnel, .target, .mode, .key]
 
-    /// What two ends agree on.
+    /// What the two ends agree on.
     private static let session: [TunnelField] = [
         .tls,
         .transport,
@@ -72,7 +72,7 @@ package enum ManifestSchema {
         .parameter(
             "limits.rate",
             "rate",
-            "Bits per second each way for all connections together; 0 is no limit.",
+            "Bits per second each way for all connections together; 0 means no limit.",
             \.rateMbps,
             .live,
             syntax: .rate,
@@ -81,7 +81,7 @@ package enum ManifestSchema {
         .parameter(
             "limits.connections",
             "slot",
-            "TCP connections and UDP sessions at once; 0 is no limit.",
+            "TCP connections and UDP sessions at once; 0 means no limit.",
             \.connections,
             .live,
             syntax: .number(0...TunnelSpec.connectionsLimit),
@@ -90,7 +90,7 @@ package enum ManifestSchema {
         .parameter(
             "timeouts.read",
             "read",
-            "A connection without a byte either way for this long is closed; 0 is never.",
+            "A connection without a byte either way for this long is closed; 0 means never.",
             \.readTimeout,
             .live,
             syntax: .duration,

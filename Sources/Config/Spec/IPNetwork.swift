@@ -37,7 +37,7 @@ package struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         return hex[..<zeros.lowerBound].joined(separator: ":") + "::" + hex[zeros.upperBound...].joined(separator: ":")
     }
 
-    /// What `::` stands for in the text: the first longest run of two or more zero groups (RFC 5952 §4.2).
+    /// What `::` replaces in the text: the first longest run of two or more zero groups (RFC 5952 §4.2).
     private static func longestZeroRun(_ groups: [UInt16]) -> Range<Int>? {
         var best: Range<Int>?
         var start = 0

@@ -1,19 +1,19 @@
-/// What one tunnel should be, as a checked value: everything its URL says and nothing about where it came from.
+/// What one tunnel should be, as a checked value: everything its URL has, and nothing about where it came from.
 ///
 /// Two specs are equal when running one instead of the other makes no difference. `TunnelURL` is the one-line form,
-/// `ManifestSchema` the table that says for each field its YAML key, URL parameter, default and change class.
+/// `ManifestSchema` the table that gives for each field its YAML key, URL parameter, default and change class.
 package struct TunnelSpec: Sendable, Hashable {
     package var role: TunnelRole
     /// The shared secret before the `@`; nil means the default derived from the port (`effectiveKey`).
     package var key: Secret?
-    /// Where the two ends meet; a single-end client listens here.
+    /// Where the client connects to the server; a single-end client listens here.
     package var tunnel: Endpoint
     /// Where traffic goes to (dialling side) or comes in (listening side, first one only); never empty.
     package var targets: [Endpoint]
     package var mode = TunnelMode.auto
-    /// Nil when not said: a server runs without TLS (or with its master's), a client does what its server says.
+    /// Nil when not given: a server runs without TLS (or with its master's), a client follows its server.
     package var tls: TLSMode?
-    /// Server only; the client is told.
+    /// Server only; the client follows it.
     package var transport = PoolTransport.tcp
     package var sni: String?
     package var pool = PoolSize()
@@ -61,7 +61,7 @@ package enum TunnelMode: Int, Sendable, Hashable, CaseIterable {
     case auto = 0
     /// server: reverse (listens on the target address). client: single (no server at all).
     case one = 1
-    /// server: forward (dials the target). client: dual (meets a server).
+    /// server: forward (dials the target). client: dual (connects to a server).
     case two = 2
 
     /// The manifest's word for it: auto, reverse, forward for a server; auto, single, dual for a client.
@@ -132,7 +132,7 @@ package enum TransportProtocol: String, Sendable, Hashable, CaseIterable {
     case udp
 }
 
-/// Who may connect: `deny` wins; an empty `allow` allows everyone who is not denied.
+/// Who may connect: `deny` takes precedence; an empty `allow` allows everyone who is not denied.
 package struct AccessRules: Sendable, Hashable {
     package var allow: [IPNetwork]
     package var deny: [IPNetwork]

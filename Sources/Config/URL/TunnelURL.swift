@@ -5,7 +5,7 @@ package enum TunnelURL {
 
     /// Reads a URL as leniently as NodePass does.
     ///
-    /// Values that NodePass ignores become warnings; only what can not be run, or would be dangerous to ignore, fails.
+    /// Values that NodePass ignores become warnings; only what cannot run, or would be dangerous to ignore, fails.
     package static func parse(
         _ text: String
     ) throws(TunnelURLError) -> (spec: TunnelSpec, diagnostics: [Diagnostic]) {
@@ -15,7 +15,7 @@ package enum TunnelURL {
         let findings = parts.apply(to: &spec)
         let fatal = findings.filter(\.isFatal)
         if !fatal.isEmpty { throw .invalid(fatal.map { $0.diagnostic(.error) }) }
-        let loops = TunnelListening.loops(spec, TunnelListening.listeners(of: spec)) ? [URLFinding.loop] : []
+        let loops = spec.connectsToItself ? [URLFinding.loop] : []
         return (spec, (findings + loops).map { $0.diagnostic(.warning) })
     }
 
@@ -38,7 +38,7 @@ package enum TunnelURL {
         return front + "?" + queryText + separator + missing.joined(separator: "&") + fragment
     }
 
-    /// Any text that should be a URL with whatever stands before the `@` masked; for logs.
+    /// Any text that should be a URL, with everything before the `@` masked; for logs.
     ///
     /// Masks too much rather than too little: a key may hold unescaped `/` or `?`.
     package static func masked(_ urlText: String) -> String {
@@ -76,7 +76,7 @@ package enum TunnelURLError: Error, Hashable {
     case syntax(String)
     /// A URL of another kind.
     case scheme(String)
-    /// The form is right, the content can not be run.
+    /// The form is right, but the tunnel cannot run.
     case invalid([Diagnostic])
 
     /// All cases as diagnostics; never shows the key.
@@ -91,7 +91,7 @@ package enum TunnelURLError: Error, Hashable {
                     at: nil,
                     path: "url",
                     code: DiagnosticCode.urlScheme.rawValue,
-                    "the scheme '\(scheme)' is neither server nor client"
+                    "the scheme '\(scheme)' is not server or client"
                 )
             ]
         case .invalid(let diagnostics): diagnostics

@@ -1,4 +1,4 @@
-/// JSON values as block YAML, for people; strings are quoted wherever YAML could read them as something else.
+/// JSON values as block YAML, for people; strings are quoted where YAML could read them as something else.
 package enum YAMLText {
     package static func document(_ value: JSONValue) -> String {
         block(value, indent: 0) + "\n"

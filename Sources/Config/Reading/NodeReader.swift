@@ -1,19 +1,23 @@
-/// Typed lookups in a YAML tree that collect every problem instead of stopping at the first.
+/// Typed lookups in a document that collect every problem instead of stopping at the first.
 package struct NodeReader {
     package private(set) var diagnostics: [Diagnostic] = []
-    /// Where the keys being read stand, `tunnels.web`; joined with a key's own path in messages.
+    /// The path of the keys being read, `tunnels.web`; joined with a key's own path in messages.
     package var prefix = ""
     /// Where relative paths start.
     package var directory: String
     package private(set) var references: References
     /// Paths (without the prefix) of the values that came from a reference: they are secrets.
     package var referencedPaths: Set<String> = []
-    /// What stands in the file where one scalar came from references, by path: `${env:WEB_KEY}`.
+    /// The text of the file for each scalar that came from references, by path: `${env:WEB_KEY}`.
     package var referenceTexts: [String: String] = [:]
 
-    package init(references: References, directory: String) {
+    /// False for a document without lines, whose messages name the path alone.
+    private let showsPlaces: Bool
+
+    package init(references: References, directory: String, showsPlaces: Bool = true) {
         self.references = references
         self.directory = directory
+        self.showsPlaces = showsPlaces
     }
 
     /// A scalar after its references were replaced.
@@ -26,12 +30,12 @@ package struct NodeReader {
     }
 
     /// The scalar at a node; nil after a diagnostic when it is a list or mapping, or its references fail.
-    package mutating func text(_ node: YAMLNode, _ path: String, expected: String) -> Text? {
+    package mutating func text(_ node: DocumentNode, _ path: String, expected: String) -> Text? {
         guard case .scalar(let scalar) = node.content else {
             fail(.badType, node.location, path, "takes \(expected), not \(node.kindName)")
             return nil
         }
-        guard References.mayStand(in: scalar.text) else {
+        guard References.mayOccur(in: scalar.text) else {
             return Text(value: scalar.text, isPlain: scalar.isPlain, reference: nil, location: node.location)
         }
         referencedPaths.insert(path)
@@ -46,9 +50,9 @@ package struct NodeReader {
         }
     }
 
-    /// The value a text stands for; nil after a diagnostic that never shows what a reference brought in.
+    /// The value of a text; nil after a diagnostic that never shows what a reference brought in.
     package mutating func value<V>(
-        _ node: YAMLNode,
+        _ node: DocumentNode,
         _ path: String,
         expected: String,
         parse: (Text) throws(ValueProblem) -> V
@@ -68,7 +72,7 @@ package struct NodeReader {
 
     /// One value or a list of them; nil after a diagnostic for each bad one.
     package mutating func values<V>(
-        _ node: YAMLNode,
+        _ node: DocumentNode,
         _ path: String,
         expected: String,
         parse: (Text) throws(ValueProblem) -> V
@@ -91,16 +95,16 @@ package struct NodeReader {
     }
 
     /// The keys of a mapping; nil after a diagnostic when it is something else.
-    package mutating func entries(_ node: YAMLNode, _ path: String) -> [YAMLEntry]? {
+    package mutating func entries(_ node: DocumentNode, _ path: String) -> [DocumentEntry]? {
         if let entries = node.entries { return entries }
         fail(.notAMapping, node.location, path, "takes keys with values, not \(node.kindName)")
         return nil
     }
 
-    /// Says that a key is unknown and which known one was perhaps meant.
+    /// Reports an unknown key, and the known one that was perhaps meant.
     package mutating func unknown(_ key: String, at location: SourceLocation, among known: [String], path: String) {
         let advice = EditDistance.nearest(to: key, among: known).map { "; did you mean '\($0)'?" }
-        let list = advice ?? "; known here: " + known.joined(separator: ", ")
+        let list = advice ?? "; use one of " + known.joined(separator: ", ")
         fail(.unknownKey, location, path, "unknown key" + list)
     }
 
@@ -122,7 +126,14 @@ package struct NodeReader {
     ) {
         let full = prefix.isEmpty || path.isEmpty ? prefix + path : prefix + "." + path
         diagnostics.append(
-            Diagnostic(severity, at: location, path: full, code: code.rawValue, message, related: related)
+            Diagnostic(
+                severity,
+                at: showsPlaces ? location : nil,
+                path: full,
+                code: code.rawValue,
+                message,
+                related: showsPlaces ? related : nil
+            )
         )
     }
 
@@ -149,9 +160,9 @@ package struct ValueProblem: Error, Hashable {
     }
 }
 
-/// Finds the word somebody probably meant.
+/// Finds the word that was probably meant.
 enum EditDistance {
-    /// The closest candidate, if it is close enough to be a slip of the finger.
+    /// The closest candidate, if it is close enough for a typing error.
     static func nearest(to word: String, among candidates: [String]) -> String? {
         let letters = Array(word.lowercased().prefix(64))
         let scored = candidates.map { (name: $0, distance: between(letters, Array($0.lowercased()))) }
