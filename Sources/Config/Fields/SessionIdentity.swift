@@ -1,6 +1,7 @@
 /// The part of a spec that a session is made for: when it changes, a new session takes over.
 ///
-/// The table decides which keys belong to it: those whose change needs a new session or another address.
+/// The table decides which keys belong to it: those whose change needs a new session or another
+/// address.
 package struct SessionIdentity: Sendable, Equatable {
     @Shared private var content: TunnelContent
 

@@ -14,7 +14,8 @@ package enum TextFile {
         return text
     }
 
-    /// The bytes of a regular file; a pipe or device is refused because reading it could wait forever.
+    /// The bytes of a regular file; a pipe or device is refused because reading it could wait
+    /// forever.
     package static func bytes(of path: String, limitBytes: Int) throws(ReadError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw ReadError(problem: String(cString: strerror(errno))) }

@@ -1,4 +1,5 @@
-/// JSON whose objects keep the order they were built in, because clients of the API scrape text and compare bytes.
+/// JSON whose objects keep the order they were built in, because clients of the API scrape text and
+/// compare bytes.
 package enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -23,8 +24,8 @@ package enum JSONValue: Sendable, Hashable {
         .object(members.map { Member($0.key, $0.value) })
     }
 
-    /// Compact text, `<`, `>` and `&` escaped as Go's encoder does (`\u0026`), so that NodePass's clients see the bytes
-    /// they know.
+    /// Compact text, `<`, `>` and `&` escaped as Go's encoder does (`\u0026`), so that NodePass's
+    /// clients see the bytes they know.
     package var compactText: String {
         text(indent: nil)
     }
@@ -125,7 +126,8 @@ package enum JSONValue: Sendable, Hashable {
 }
 
 extension JSONValue {
-    /// The member's value; the last one where a name is repeated, nil where it is missing or this is not an object.
+    /// The member's value; the last one where a name is repeated, nil where it is missing or this
+    /// is not an object.
     package subscript(_ name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.last { $0.name == name }?.value

@@ -1,4 +1,5 @@
-/// One block of a stream of server-sent events; comments such as the daemon's `: ping` are not events.
+/// One block of a stream of server-sent events; comments such as the daemon's `: ping` are not
+/// events.
 package struct ServerSentEvent: Sendable, Hashable {
     package var name = ""
     package var id: String?

@@ -1,6 +1,7 @@
 /// Cuts a stream of server-sent events into its blocks, whatever pieces it arrives in.
 ///
-/// Source: the WHATWG's HTML standard, "Server-sent events"; lines end as the daemon ends them, with a line feed.
+/// Source: the WHATWG's HTML standard, "Server-sent events"; lines end as the daemon ends them,
+/// with a line feed.
 package struct ServerSentEventParser {
     /// The longest block read; the daemon's stay under 64 KiB.
     package static let blockLimitBytes = 1 << 20

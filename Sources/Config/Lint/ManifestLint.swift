@@ -12,7 +12,7 @@ enum ManifestLint {
             if !mayBindPrivilegedPorts { checkPorts(sockets, tunnel, &reader) }
             if tunnel.running { checkAddresses(sockets, tunnel, &taken, &reader) }
         }
-        checkPairs(tunnels, &reader)
+        PairLint.check(tunnels, &reader)
         reader.prefix = ""
     }
 
@@ -65,7 +65,8 @@ enum ManifestLint {
     }
 }
 
-/// Listening addresses and the first tunnel on each, so that 5,000 tunnels are compared without 5,000² comparisons.
+/// Listening addresses and the first tunnel on each, so that 5,000 tunnels are compared without
+/// 5,000² comparisons.
 private struct TakenAddresses {
     struct Owner {
         let name: String

@@ -4,7 +4,8 @@ package struct DocumentNode: Sendable {
     package enum Content: Sendable {
         case scalar(DocumentScalar)
         case sequence([DocumentNode])
-        /// In the order of the file. A key that is given again follows the first one, marked as repeated.
+        /// In the order of the file. A key that is given again follows the first one, marked as
+        /// repeated.
         case mapping([DocumentEntry])
     }
 

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Reads manifests into checked values: the same code for the daemon, `plan`, `validate` and the API.
+/// Reads manifests into checked values: the same code for the daemon, `plan`, `validate` and the
+/// API.
 package struct ManifestReader: Sendable {
     /// How deep includes may be nested.
     package static let includeDepthLimit = 8
@@ -21,7 +22,8 @@ package struct ManifestReader: Sendable {
         self.mayBindPrivilegedPorts = mayBindPrivilegedPorts
     }
 
-    /// Reads files and directories of `*.yaml` and `*.yml`; several merge as if one included the others.
+    /// Reads files and directories of `*.yaml` and `*.yml`; several merge as if one included the
+    /// others.
     package func read(paths: [String]) -> ManifestReading {
         var collector = collector(allowsIncludes: true)
         for path in paths { collector.readRoot(TextFile.absolute(path, from: workingDirectory), shownAs: path) }
@@ -29,7 +31,8 @@ package struct ManifestReader: Sendable {
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 
-    /// Reads one manifest from a text; `file` names it in messages, and relative paths start at its directory.
+    /// Reads one manifest from a text; `file` names it in messages, and relative paths start at its
+    /// directory.
     package func read(text: String, file: String, allowsIncludes: Bool = true) -> ManifestReading {
         var collector = collector(allowsIncludes: allowsIncludes)
         collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)
@@ -38,7 +41,8 @@ package struct ManifestReader: Sendable {
 
     /// Reads the keys of a single tunnel from a request; references are refused there.
     ///
-    /// `name` is how messages call the tunnel: they name the path below it, since JSON has no lines.
+    /// `name` is how messages call the tunnel: they name the path below it, since JSON has no
+    /// lines.
     package func readTunnel(
         _ keys: JSONValue,
         name: String

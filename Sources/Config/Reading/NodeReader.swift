@@ -24,12 +24,14 @@ package struct NodeReader {
     package struct Text: Sendable {
         package let value: String
         package let isPlain: Bool
-        /// The names of the references in it, when there were any; then the value must not be shown.
+        /// The names of the references in it, when there were any; then the value must not be
+        /// shown.
         package let reference: String?
         package let location: SourceLocation
     }
 
-    /// The scalar at a node; nil after a diagnostic when it is a list or mapping, or its references fail.
+    /// The scalar at a node; nil after a diagnostic when it is a list or mapping, or its references
+    /// fail.
     package mutating func text(_ node: DocumentNode, _ path: String, expected: String) -> Text? {
         guard case .scalar(let scalar) = node.content else {
             fail(.badType, node.location, path, "takes \(expected), not \(node.kindName)")
@@ -146,45 +148,5 @@ package struct NodeReader {
         let isClean = !diagnostics[before...].contains { $0.severity == .error }
         diagnostics.removeSubrange(before...)
         return isClean
-    }
-}
-
-/// Why a text is not a value of the wanted kind; worded to follow the key's path.
-package struct ValueProblem: Error, Hashable {
-    package let code: DiagnosticCode
-    package let message: String
-
-    package init(_ message: String, code: DiagnosticCode = .badValue) {
-        self.code = code
-        self.message = message
-    }
-}
-
-/// Finds the word that was probably meant.
-enum EditDistance {
-    /// The closest candidate, if it is close enough for a typing error.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
-        let letters = Array(word.lowercased().prefix(64))
-        let scored = candidates.map { (name: $0, distance: between(letters, Array($0.lowercased()))) }
-        guard let best = scored.min(by: { $0.distance < $1.distance }) else { return nil }
-        return best.distance <= max(1, best.name.count / 3) ? best.name : nil
-    }
-
-    /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
-    private static func between(_ a: [Character], _ b: [Character]) -> Int {
-        var twoBack: [Int] = []
-        var previous = Array(0...b.count)
-        for i in a.indices {
-            var current = [i + 1]
-            for j in b.indices {
-                let replaced = previous[j] + (a[i] == b[j] ? 0 : 1)
-                var best = min(replaced, previous[j + 1] + 1, current[j] + 1)
-                if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, twoBack[j - 1] + 1) }
-                current.append(best)
-            }
-            twoBack = previous
-            previous = current
-        }
-        return previous[b.count]
     }
 }

@@ -10,7 +10,8 @@ package struct References: Sendable {
     }
 
     private let environment: [String: String]
-    /// Nil where a value comes from a request: there references are refused, since they would show local files.
+    /// Nil where a value comes from a request: there references are refused, since they would show
+    /// local files.
     private let isAllowed: Bool
     /// Files already read, so that a default that names one costs one read for all tunnels.
     private var contents: [String: Result<String, Failure>] = [:]
@@ -45,7 +46,8 @@ package struct References: Sendable {
         return result + rest
     }
 
-    /// The references in a text without their defaults and without the text around them: fit to be shown.
+    /// The references in a text without their defaults and without the text around them: fit to be
+    /// shown.
     package static func names(in text: String) -> String {
         let parts = text.split(separator: "${").dropFirst(text.hasPrefix("${") ? 0 : 1)
         let names = parts.compactMap { part -> String? in
@@ -56,7 +58,8 @@ package struct References: Sendable {
         return names.joined(separator: " and ")
     }
 
-    /// The text with the paths of its files made absolute, so that it means the same in a manifest elsewhere.
+    /// The text with the paths of its files made absolute, so that it means the same in a manifest
+    /// elsewhere.
     static func text(_ text: String, from directory: String) -> String {
         let parts = text.split(separator: "${file:", omittingEmptySubsequences: false)
         return parts.dropFirst().reduce(String(parts.first ?? "")) { result, part in

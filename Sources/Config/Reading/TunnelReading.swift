@@ -1,4 +1,5 @@
-/// Reads one entry under `tunnels`: defaults first, then the one-line form, then the keys beside it.
+/// Reads one entry under `tunnels`: defaults first, then the one-line form, then the keys beside
+/// it.
 struct TunnelReading {
     let name: String
     let source: SourceLocation
@@ -47,7 +48,8 @@ struct TunnelReading {
         return [certificate, key].map { TextFile.absolute($0, from: directory) }
     }
 
-    /// The keys under `defaults`, each checked for the roles it can apply to: its problems are reported once, not for each tunnel.
+    /// The keys under `defaults`, each checked for the roles it can apply to: its problems are
+    /// reported once, not for each tunnel.
     static func checkedDefaults(_ node: DocumentNode, _ reader: inout NodeReader) -> [GivenKey] {
         reader.prefix = "defaults"
         defer { reader.prefix = "" }
@@ -116,21 +118,26 @@ struct TunnelReading {
     private mutating func readKeys(_ entries: [DocumentEntry], _ node: DocumentNode, _ reader: inout NodeReader) {
         let keys = TunnelReading.flattened(node, &reader)
         fieldSources.reserveCapacity(keys.count + defaults.count)
-        let urlParts = keys.first { $0.field == nil }.flatMap { readURL($0, &reader) }
-        let hasURL = keys.contains { $0.field == nil }
+        let urls = keys.filter { $0.field == nil }
+        // A repeated 'url' is an error already; the others are read for their own problems.
+        let urlParts = urls.compactMap { readURL($0, &reader) }.first
+        // The role comes first, wherever it is written: which keys there are, and the words of 'mode',
+        // depend on it. A bad role is reported later, when its key is read.
         if let urlParts { content.spec.role = urlParts.role }
         var isRoleKnown = urlParts != nil
         if !isRoleKnown, let key = (keys + defaults.reversed()).first(where: { $0.path == "role" }) {
             isRoleKnown = reader.attempt { key.field?.read(key.node, &$0, &content) }
         }
+        // Each layer replaces what the one before has set.
         for key in defaults { apply(default: key, &reader) }
-        if let urlParts { apply(urlParts, keys.first { $0.field == nil }, &reader) }
+        if let urlParts { apply(urlParts, urls.first, &reader) }
         for key in keys where key.field != nil {
             read(key, isRoleKnown: isRoleKnown, beside: urlParts, &reader)
         }
-        if !hasURL { requirePlace(&reader) }
+        if urls.isEmpty { requirePlace(&reader) }
         checkPool(&reader)
-        if hasURL || isRoleKnown { checkLength(&reader) }
+        // Without a role there is no URL whose length could be checked.
+        if !urls.isEmpty || isRoleKnown { checkLength(&reader) }
     }
 
     private mutating func apply(default key: GivenKey, _ reader: inout NodeReader) {
@@ -195,7 +202,8 @@ struct TunnelReading {
         fieldSources[key.path] = key.location
     }
 
-    /// A key that only the other role has: an error where a reader could think that it protects something.
+    /// A key that only the other role has: an error where a reader could think that it protects
+    /// something.
     ///
     /// `pool` is written as one mapping for both ends, so its other half is accepted.
     private func refuse(_ field: TunnelField, _ key: GivenKey, _ reader: inout NodeReader) {

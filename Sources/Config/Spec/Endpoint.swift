@@ -1,6 +1,7 @@
 /// A host and a port as people write them: `127.0.0.1:80`, `[::1]:80`, `example.com:80`, `:80`.
 ///
-/// An empty host means "every address of this machine" where we listen and "this machine" where we dial.
+/// An empty host means "every address of this machine" where we listen and "this machine" where we
+/// dial.
 package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     /// The host without brackets; empty for `:80`.
     package var host: String

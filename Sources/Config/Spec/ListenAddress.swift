@@ -18,8 +18,8 @@ package struct ListenAddress: Sendable, Hashable {
         sharesPort(with: other) && (isEverywhere(beside: other) || canonicalHost == other.canonicalHost)
     }
 
-    /// One text for one host: the canonical form of an address, or the name as it is; empty for every
-    /// address of the machine.
+    /// One text for one host: the canonical form of an address, or the name as it is; empty for
+    /// every address of the machine.
     var canonicalHost: String {
         if endpoint.isUnspecified { return "" }
         return IPAddress(endpoint.host)?.description ?? endpoint.host

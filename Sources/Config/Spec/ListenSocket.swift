@@ -41,8 +41,8 @@ extension TunnelSpec {
 
     /// What it listens with in every case.
     ///
-    /// A client in mode `auto` listens at an address of this machine unless another socket has it: two
-    /// tunnels that want it are a conflict.
+    /// A client in mode `auto` listens at an address of this machine unless another socket has it:
+    /// two tunnels that want it are a conflict.
     package var certainSockets: [ListenSocket] {
         if role == .client, mode == .auto, tunnel.isUnspecified || tunnel.isLoopback {
             return listenSockets(mode: .one, isClientEntry: false)
@@ -55,7 +55,8 @@ extension TunnelSpec {
 
     package var certainAddresses: Set<ListenAddress> { Set(certainSockets.map(\.address)) }
 
-    /// A target has the tunnel's own port on this machine, so that the tunnel would connect to itself.
+    /// A target has the tunnel's own port on this machine, so that the tunnel would connect to
+    /// itself.
     ///
     /// NodePass's rule: the target is on this machine, or the tunnel has every address of it.
     var connectsToItself: Bool {

@@ -1,8 +1,9 @@
-/// One address of this machine as far as a spec alone says it, comparable without asking the system.
+/// One address of this machine as far as a spec alone says it, comparable without asking the
+/// system.
 ///
-/// A listener at every address and a connection to a loopback address have `anyIPv4` or `anyIPv6` in
-/// common. Two names are one address only when they are the same name: nothing is looked up, so that a
-/// manifest means the same everywhere.
+/// A listener at every address and a connection to a loopback address have `anyIPv4` or `anyIPv6`
+/// in common. Two names are one address only when they are the same name: nothing is looked up, so
+/// that a manifest means the same everywhere.
 struct LocalAddress: Hashable {
     private enum Host: Hashable {
         /// A literal address in its canonical form, or a name in lower case.
@@ -30,7 +31,8 @@ struct LocalAddress: Hashable {
         return addresses(hosts, endpoint.port)
     }
 
-    /// Where a listener at `endpoint` certainly is found; empty for port 0, which the system chooses later.
+    /// Where a listener at `endpoint` certainly is found; empty for port 0, which the system
+    /// chooses later.
     static func listened(_ endpoint: Endpoint) -> [LocalAddress] {
         let hosts: [Host] =
             switch endpoint.host {

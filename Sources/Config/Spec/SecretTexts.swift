@@ -1,11 +1,13 @@
 /// The texts of one tunnel's spec that came from references, so that logs and messages mask them.
 ///
-/// All values are equal: what is hidden makes no difference to what a tunnel does, and specs compare by that.
+/// All values are equal: what is hidden makes no difference to what a tunnel does, and specs
+/// compare by that.
 package struct SecretTexts: Sendable, Hashable {
     /// Shorter ones are part of too many words, and are not secrets.
     private static let shortestBytes = 4
 
-    /// Longest first: masking a text that is part of another would leave the rest of that one visible.
+    /// Longest first: masking a text that is part of another would leave the rest of that one
+    /// visible.
     private let texts: [String]
 
     package init(_ texts: [String] = []) {

@@ -10,10 +10,24 @@ package struct TunnelLabels: Sendable, Hashable {
         self.peer = peer
     }
 
-    /// UTF-8 bytes an alias, a tag's key or value, or a member of `peer` may have (NodePass's limit).
+    /// UTF-8 bytes an alias, a tag's key or value, or a member of `peer` may have (NodePass's
+    /// limit).
     package static let textLimitBytes = 256
     /// Tags one tunnel may have: with all texts at their limit an event stays under its 64 KiB.
     package static let tagLimit = 64
+}
+
+/// `meta.peer`: how dashboards tie the two ends of a service together.
+package struct PeerLabel: Sendable, Hashable {
+    package var sid: String
+    package var type: String
+    package var alias: String
+
+    package init(sid: String = "", type: String = "", alias: String = "") {
+        self.sid = sid
+        self.type = type
+        self.alias = alias
+    }
 }
 
 /// A label that is over its limit, in the words NodePass's clients know.
@@ -56,18 +70,5 @@ extension PeerLabel {
         try TunnelLabels.check(sid, "Meta peer.sid")
         try TunnelLabels.check(type, "Meta peer.type")
         try TunnelLabels.check(alias, "Meta peer.alias")
-    }
-}
-
-/// `meta.peer`: how dashboards tie the two ends of a service together.
-package struct PeerLabel: Sendable, Hashable {
-    package var sid: String
-    package var type: String
-    package var alias: String
-
-    package init(sid: String = "", type: String = "", alias: String = "") {
-        self.sid = sid
-        self.type = type
-        self.alias = alias
     }
 }

@@ -1,11 +1,13 @@
-/// The one-line form of a tunnel: `server://key@host:port/target,target?parameters`, as NodePass writes it.
+/// The one-line form of a tunnel: `server://key@host:port/target,target?parameters`, as NodePass
+/// writes it.
 package enum TunnelURL {
     /// Longer URLs are refused: an event that carries an instance has to stay below 64 KiB.
     package static let lengthLimitBytes = 8192
 
     /// Reads a URL as leniently as NodePass does.
     ///
-    /// Values that NodePass ignores become warnings; only what cannot run, or would be dangerous to ignore, fails.
+    /// Values that NodePass ignores become warnings; only what cannot run, or would be dangerous to
+    /// ignore, fails.
     package static func parse(
         _ text: String
     ) throws(TunnelURLError) -> (spec: TunnelSpec, diagnostics: [Diagnostic]) {
@@ -19,7 +21,8 @@ package enum TunnelURL {
         return (spec, (findings + loops).map { $0.diagnostic(.warning) })
     }
 
-    /// The URL with every default that is absent or empty, sorted by name: what NodePass calls `config`.
+    /// The URL with every default that is absent or empty, sorted by name: what NodePass calls
+    /// `config`.
     package static func config(of urlText: String, spec: TunnelSpec) -> String {
         let (front, queryText, _) = split(urlText)
         var query = QueryString(queryText)
@@ -100,10 +103,12 @@ package enum TunnelURLError: Error, Hashable {
 }
 
 extension TunnelSpec {
-    /// The canonical one-line form: parameters that are not default, sorted by name, then escaped as Go does.
+    /// The canonical one-line form: parameters that are not default, sorted by name, then escaped
+    /// as Go does.
     package var url: String { url(key: key.map { TunnelSpec.userInfo($0.value) }) }
 
-    /// The canonical form with the key masked, and with the values of `secretPaths`, for logs and people.
+    /// The canonical form with the key masked, and with the values of `secretPaths`, for logs and
+    /// people.
     package func displayURL(hiding secretPaths: Set<String> = []) -> String {
         url(key: key == nil ? nil : Secret.mask, hiding: secretPaths)
     }
@@ -124,7 +129,8 @@ extension TunnelSpec {
         PercentCoding.encode(key, keeping: "-_.~$&+,;=")
     }
 
-    /// The key both ends compute with: the one given, or NodePass's default, the FNV-1a hash of the port's digits.
+    /// The key both ends compute with: the one given, or NodePass's default, the FNV-1a hash of the
+    /// port's digits.
     package var effectiveKey: String {
         if let key { return key.value }
         let hash = String(tunnel.port).utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }

@@ -79,7 +79,8 @@ struct TunnelURLParts {
         return (String(scheme), front[separator.upperBound...])
     }
 
-    /// A bare `/`, `?` or `#` ends the key too early; without this, parts of it would be quoted as addresses.
+    /// A bare `/`, `?` or `#` ends the key too early; without this, parts of it would be quoted as
+    /// addresses.
     private static func refuseBrokenKey(_ text: String, _ authority: Substring) throws(TunnelURLError) {
         guard !authority.contains("@"), let at = text.lastIndex(of: "@") else { return }
         let isInQuery = TunnelURL.split(text).front.endIndex <= at

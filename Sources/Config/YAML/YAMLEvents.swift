@@ -1,6 +1,7 @@
 import CYAML
 
-/// One step of a YAML text, as libyaml tokenises it; what words such as `yes` or `010` mean is decided by us, later.
+/// One step of a YAML text, as libyaml tokenises it; what words such as `yes` or `010` mean is
+/// decided by us, later.
 enum YAMLEvent {
     case documentStart
     case documentEnd

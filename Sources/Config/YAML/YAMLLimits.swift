@@ -4,7 +4,8 @@ package struct YAMLLimits: Sendable {
     package var documentBytes = 16 << 20
     /// The manifest itself is five levels deep.
     package var depth = 64
-    /// Counts what aliases and merge keys expand to, so that a small text cannot become a large tree.
+    /// Counts what aliases and merge keys expand to, so that a small text cannot become a large
+    /// tree.
     package var nodes = 1_000_000
     /// The longest single value; the longest we use are URLs.
     package var scalarBytes = 1 << 20

@@ -162,6 +162,7 @@ private struct YAMLTreeBuilder {
             path.append(key.text)
             let item = try value(of: valueEvent, at: valuePlace, depth: depth + 1)
             weight = (weight.nodes + item.nodes + 1, max(weight.height, item.height + 1))
+            // A quoted "<<" is an ordinary key.
             if key.isPlain && key.text == "<<" {
                 merged += try mergeSources(item.node, at: valuePlace)
             } else {
@@ -182,6 +183,8 @@ private struct YAMLTreeBuilder {
             }
             path.removeLast()
         }
+        // After all explicit keys, because these take precedence wherever `<<` is written; of the sources
+        // the first one with a key does.
         for source in merged {
             for entry in source.entries ?? [] where places[entry.key] == nil {
                 places[entry.key] = entries.count
@@ -219,7 +222,8 @@ private struct YAMLTreeBuilder {
         )
     }
 
-    /// True for `!!str` and `!`, which say "this is text"; other tags of scalars have no meaning here.
+    /// True for `!!str` and `!`, which say "this is text"; other tags of scalars have no meaning
+    /// here.
     private func isStringTag(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) -> Bool {
         guard let tag else { return false }
         if tag == "tag:yaml.org,2002:str" || tag == "!" { return true }

@@ -1,6 +1,8 @@
-/// One thing a reader of a manifest, URL or request should know: what is wrong, where, and what to try.
+/// One thing a reader of a manifest, URL or request should know: what is wrong, where, and what to
+/// try.
 ///
-/// Printed as `file:line:column: error: tunnels.web.pool.min: must be at most pool.max (16) [pool-range]`.
+/// Printed as `file:line:column: error: tunnels.web.pool.min: must be at most pool.max (16)
+/// [pool-range]`.
 package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     package enum Severity: String, Sendable {
         case error
@@ -10,7 +12,8 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     package let severity: Severity
     /// Nil when the text did not come from a file (a URL in a request).
     package let location: SourceLocation?
-    /// The key's path from the root of the document, `tunnels.web.pool.min`; empty for the document itself.
+    /// The key's path from the root of the document, `tunnels.web.pool.min`; empty for the document
+    /// itself.
     package let path: String
     package let message: String
     /// Stable, lower-case words with dashes; scripts match it.

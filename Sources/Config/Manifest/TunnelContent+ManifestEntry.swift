@@ -1,26 +1,6 @@
-/// One key of a tunnel as people see it.
-package struct ShownField: Sendable, Hashable {
-    /// The key's path, `limits.rate`.
-    package let path: String
-    /// The value in words; masked for secrets.
-    package let text: String
-    package let `class`: ChangeClass
-}
-
 extension TunnelContent {
-    /// The keys that differ from their defaults, and those at `paths`, in the order of the table.
-    package func shownFields(naming paths: Set<String> = [], secretPaths: Set<String> = []) -> [ShownField] {
-        let standard = TunnelContent(spec: .standard)
-        return ManifestSchema.fields.filter { field in
-            field.isRequired || paths.contains(field.path) || !field.isEqual(self, standard)
-        }.map { field in
-            let isSecret = field.isHidden(by: secretPaths)
-            let text = isSecret ? Secret.mask : field.textOf(self)
-            return ShownField(path: field.path, text: text, class: field.changeClass)
-        }
-    }
-
-    /// The entry under `tunnels` that declares exactly this, secrets in clear; nil where no keys can express it.
+    /// The entry under `tunnels` that declares exactly this, secrets in clear; nil where no keys
+    /// can express it.
     ///
     /// `texts` has what to write instead of some values, by path: `${env:WEB_KEY}`.
     package func manifestEntry(replacing texts: [String: String] = [:]) -> JSONValue? {
@@ -34,7 +14,8 @@ extension TunnelContent {
         return ManifestSchema.entry(of: changedFields, in: self, replacing: texts)
     }
 
-    /// Unknown parameters, those of the other role, and relative paths can only be written in a URL.
+    /// Unknown parameters, those of the other role, and relative paths can only be written in a
+    /// URL.
     private var oneLineEntry: JSONValue {
         var members = [JSONValue.Member(ManifestSchema.urlKey, .string(spec.url))]
         let beside = changedFields.filter { $0.parameters.isEmpty && !$0.isRequired && !$0.isSecret }
@@ -61,22 +42,6 @@ extension TunnelSpec {
     fileprivate var hasRelativePaths: Bool {
         guard case .files(let certificate, let key) = tls else { return false }
         return !certificate.hasPrefix("/") || !key.hasPrefix("/")
-    }
-}
-
-extension TunnelField {
-    /// Every tunnel needs it.
-    var isRequired: Bool { ["role", "tunnel", "target"].contains(path) }
-
-    /// Whether its value, or a part of it, is one of these.
-    func isHidden(by secretPaths: Set<String>) -> Bool {
-        secretPaths.contains { $0 == path || $0.hasPrefix(path + ".") }
-    }
-
-    func parameters(of spec: TunnelSpec, hiding secretPaths: Set<String>) -> [QueryParameter] {
-        let written = writeQuery(spec)
-        guard !written.isEmpty, isHidden(by: secretPaths) else { return written }
-        return written.map { QueryParameter(name: $0.name, value: Secret.mask) }
     }
 }
 

@@ -12,7 +12,8 @@ extension Diagnostic {
         return .object(members)
     }
 
-    /// Reads what `json` writes; a missing part becomes empty, so that a newer daemon's answers can be shown too.
+    /// Reads what `json` writes; a missing part becomes empty, so that a newer daemon's answers can
+    /// be shown too.
     package init(json: JSONValue) {
         func text(_ name: String) -> String { json[name]?.stringValue ?? "" }
         self.init(

@@ -1,4 +1,5 @@
-/// Every code a diagnostic can carry; the words never change their meaning, because scripts match them.
+/// Every code a diagnostic can carry; the words never change their meaning, because scripts match
+/// them.
 package enum DiagnosticCode: String, Sendable, CaseIterable {
     case yamlSyntax = "yaml-syntax"
     case yamlLimit = "yaml-limit"

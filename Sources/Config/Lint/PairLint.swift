@@ -1,8 +1,9 @@
 /// Warnings about a client that connects to a server of the same manifest and cannot work with it.
 ///
-/// Only what is certain is reported: the client's address has to lead to that server and to no other.
-extension ManifestLint {
-    static func checkPairs(_ tunnels: [TunnelDeclaration], _ reader: inout NodeReader) {
+/// Only what is certain is reported: the client's address has to lead to that server and to no
+/// other.
+enum PairLint {
+    static func check(_ tunnels: [TunnelDeclaration], _ reader: inout NodeReader) {
         let servers = ServersByAddress(tunnels)
         for client in tunnels where client.running && connectsToServer(client.spec) {
             guard let server = servers.server(for: client.spec.tunnel) else { continue }
@@ -11,7 +12,7 @@ extension ManifestLint {
                 reader.add(
                     .warning,
                     .pairMismatch,
-                    place(of: problem.path, client),
+                    ManifestLint.place(of: problem.path, client),
                     problem.path,
                     problem.message,
                     related: server.source
@@ -20,7 +21,8 @@ extension ManifestLint {
         }
     }
 
-    /// What differs, at the client's key where it can be changed; never a value, which may be a secret.
+    /// What differs, at the client's key where it can be changed; never a value, which may be a
+    /// secret.
     private struct PairProblem {
         let path: String
         let message: String

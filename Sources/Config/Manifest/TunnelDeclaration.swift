@@ -1,18 +1,3 @@
-import Crypto
-import FoundationEssentials
-
-/// What a manifest allows the API to change.
-package struct ManifestPolicy: Sendable, Hashable {
-    /// Whether REST may mutate a declared tunnel.
-    package var overridesAllowed = true
-    /// Overrides expire after this long; zero = only when released or edited away.
-    package var overrideTTL = Duration.zero
-    /// A tunnel that leaves the manifest is deleted.
-    package var prune = true
-
-    package init() {}
-}
-
 /// One entry under `tunnels`, checked.
 package struct TunnelDeclaration: Sendable, Hashable {
     package let name: String
@@ -72,54 +57,5 @@ package struct TunnelDeclaration: Sendable, Hashable {
             .string(labels.peer.alias), .array(tags.map { [.string($0.key), .string($0.value)] }), .bool(running),
         ]
         return Revision.of(content.compactText)
-    }
-}
-
-/// Everything the files declare: the policy and the tunnels by name.
-package struct Manifest: Sendable, Hashable {
-    package let policy: ManifestPolicy
-    /// In file order.
-    package let tunnels: [TunnelDeclaration]
-    /// 12 hex digits over the policy and every tunnel.
-    package let revision: String
-
-    private let positions: [String: Int]
-
-    /// Names must be unique.
-    package init(policy: ManifestPolicy = ManifestPolicy(), tunnels: [TunnelDeclaration]) {
-        self.policy = policy
-        self.tunnels = tunnels
-        self.positions = Dictionary(zip(tunnels.map(\.name), tunnels.indices), uniquingKeysWith: { first, _ in first })
-        let words = "\(policy.overridesAllowed) \(policy.overrideTTL) \(policy.prune)"
-        let lines = tunnels.map { "\($0.name) \($0.revision)" }.sorted()
-        self.revision = Revision.of(([words] + lines).joined(separator: "\n"))
-    }
-
-    package subscript(name: String) -> TunnelDeclaration? {
-        positions[name].map { tunnels[$0] }
-    }
-}
-
-/// The result of reading the files.
-package struct ManifestReading: Sendable {
-    /// Nil when the manifest is rejected as a whole: the last good one stays in effect.
-    package let manifest: Manifest?
-    /// Declared tunnels that have errors, and where; they keep their last good spec.
-    package let invalid: [String: SourceLocation]
-    /// All of them at once, in the order of the files.
-    package let diagnostics: [Diagnostic]
-    /// Absolute paths of everything whose change, appearance or removal must cause another reading.
-    package let watched: Set<String>
-    /// The manifests that were read, as messages call them, in the order of reading.
-    package let files: [String]
-
-    package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
-}
-
-/// Short fingerprints of content.
-package enum Revision {
-    /// The first 12 hex digits of the text's SHA-256.
-    package static func of(_ text: String) -> String {
-        Hex.text(SHA256.hash(data: Array(text.utf8)).prefix(6))
     }
 }
