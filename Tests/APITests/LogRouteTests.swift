@@ -115,29 +115,6 @@ struct LogRouteTests {
         #expect(try Self.messages(text).last == "newest")
     }
 
-    @Test("events are cut from a stream however it is torn")
-    func parser() throws {
-        let text = ": ping\n\nretry: 3000\n\nevent: log\nid: 7\ndata: a\ndata:b: c\n\ndata: ü\n\nevent: half\n"
-        let expected = [
-            ServerSentEvent(name: "log", id: "7", data: "a\nb: c"), ServerSentEvent(data: "ü"),
-        ]
-        let bytes = Array(text.utf8)
-        for size in 1...bytes.count {
-            var parser = ServerSentEventParser()
-            let pieces = stride(from: 0, to: bytes.count, by: size).map { bytes[$0..<min($0 + size, bytes.count)] }
-            let events = try pieces.flatMap { try parser.take($0) }
-            #expect(events == expected)
-        }
-    }
-
-    @Test("a block without an end is not read for ever")
-    func endless() throws {
-        var parser = ServerSentEventParser()
-        let piece = Array(repeating: UInt8(ascii: "x"), count: ServerSentEventParser.blockLimitBytes)
-        #expect(try parser.take(piece).isEmpty)
-        #expect(throws: ServerSentEventParser.TooLong.self) { try parser.take([UInt8(ascii: "x")]) }
-    }
-
     private static func messages(_ text: String) throws -> [String] {
         var parser = ServerSentEventParser()
         return try parser.take(text.utf8).map { event in

@@ -9,52 +9,6 @@ import Testing
 
 @Suite("Values of the API")
 struct ValueTests {
-    @Test(
-        "the first JSON value counts and what follows it does not",
-        arguments: [
-            (#" {"a":[1,-2.5,true,null]} rest"#, #"{"a":[1,-2.5,true,null]}"#),
-            (#""\u00e9\ud83d\ude00\ud83d\n""#, "\"é😀\u{fffd}\\n\""),
-            ("9223372036854775807", "9223372036854775807"),
-            ("{}", "{}"),
-        ]
-    )
-    func json(_ text: String, _ compact: String) throws {
-        #expect(try JSONParser.parse(Array(text.utf8)).compactText == compact)
-    }
-
-    @Test(
-        "what is no JSON is refused",
-        arguments: [
-            "", "{", "[1,]", #"{"a" 1}"#, "tru", "01x", "\"\u{1}\"", #""\x""#, "-", "1e999",
-            String(repeating: "[", count: 10_000),
-        ]
-    )
-    func badJSON(_ text: String) {
-        #expect(throws: JSONParser.Failure.self) { try JSONParser.parse(Array(text.utf8)) }
-    }
-
-    @Test(
-        "times are RFC 3339 in UTC with trimmed fractions",
-        arguments: [
-            (0.0, "1970-01-01T00:00:00Z"), (951_782_400.5, "2000-02-29T00:00:00.5Z"),
-            (1_795_480_948.25, "2026-11-24T00:42:28.25Z"), (-1.0, "1969-12-31T23:59:59Z"),
-            (4_107_542_399.0, "2100-02-28T23:59:59Z"),
-        ]
-    )
-    func time(_ seconds: Double, _ text: String) {
-        #expect(RFC3339.text(Date(timeIntervalSince1970: seconds)) == text)
-    }
-
-    @Test(
-        "form decoding leaves alone what is no escape",
-        arguments: [
-            ("a+b%20c", "a b c"), ("100%", "100%"), ("%zz%4", "%zz%4"), ("%5B::1%5D", "[::1]"), ("", ""),
-        ]
-    )
-    func form(_ text: String, _ decoded: String) {
-        #expect(FormCoding.decoded(text) == decoded)
-    }
-
     @Test("every phase has one of v1.14's three words")
     func status() {
         let words = TunnelPhase.allCases.map { WireStatus($0) }

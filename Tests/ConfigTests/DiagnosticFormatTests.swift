@@ -37,10 +37,15 @@ struct DiagnosticFormatTests {
     func json() {
         #expect(
             diagnostics[0].json.compactText
-                == #"{"severity":"error","code":"pool-range","path":"tunnels.web.pool.min","message":"must be at most pool.max (16)\n100%","#
-                + #""location":{"file":"a,b.yaml","line":3,"column":7},"related":{"file":"c.yaml","line":1,"column":2}}"#
+                == #"{"severity":"error","location":"a,b.yaml:3:7","path":"tunnels.web.pool.min","#
+                + #""message":"must be at most pool.max (16)\n100%","code":"pool-range","related":"c.yaml:1:2"}"#
         )
         #expect(DiagnosticFormat.render([], as: .json) == "[]\n")
+    }
+
+    @Test("what JSON says of a diagnostic is read back", arguments: [0, 1])
+    func readBack(index: Int) {
+        #expect(Diagnostic(json: diagnostics[index].json) == diagnostics[index])
     }
 
     @Test("SARIF names the tool, the rules that were hit, and the places")

@@ -50,12 +50,35 @@ struct IncludeTests {
     func twice() throws {
         let files = ["a.yaml": "version: 1\n" + tunnel("x", 2000), "b.yaml": "version: 1\n" + tunnel("x", 2001)]
         let (reading, _) = try read(files, ["a.yaml", "b.yaml"])
-        let message = "error: tunnels.x: is declared twice; a name may stand once in all files together"
+        let message = "error: tunnels.x: is declared twice; a name may be declared once in all files together"
         #expect(
             reading.diagnostics.map(\.description) == ["b.yaml:2:11: \(message) (see a.yaml:2:11) [duplicate-name]"]
         )
         #expect(try #require(reading.manifest).tunnels.isEmpty)
         #expect(reading.invalid.keys.sorted() == ["x"])
+    }
+
+    @Test("a repeated key, a name declared twice and a bad policy in an included file hide no other problem")
+    func repeatedInIncluded() throws {
+        let included = """
+            policy: {prune: maybe}
+            include: more.yaml
+            tunnels:
+              x: {url: 'client://k@:2001/h:1?mode=1', log: loud}
+              x: {url: 'client://k@:2002/h:1?mode=1', log: louder}
+            """
+        let files = [
+            "main.yaml": "version: 1\ninclude: one.yaml\n" + tunnel("x", 2000), "one.yaml": included,
+            "more.yaml": tunnel("Bad", 2003),
+        ]
+        let (reading, _) = try read(files, ["main.yaml"])
+        #expect(
+            reading.diagnostics.map { "\($0.location?.fileAndLine ?? "") \($0.code)" } == [
+                "one.yaml:1 policy-twice", "one.yaml:1 value", "one.yaml:4 duplicate-name", "one.yaml:4 value",
+                "one.yaml:5 duplicate-key", "one.yaml:5 value", "more.yaml:1 tunnel-name",
+            ]
+        )
+        #expect(reading.manifest == nil)
     }
 
     @Test("a directory's manifests are read in lexical order")
@@ -67,7 +90,7 @@ struct IncludeTests {
     }
 
     @Test(
-        "what can not be read rejects everything",
+        "what cannot be read rejects everything",
         arguments: [
             ("gone.yaml", "gone.yaml:1:1 unreadable"), ("empty", "empty:1:1 empty"),
             ("cycle.yaml", "loop.yaml:1:10 include-cycle"),

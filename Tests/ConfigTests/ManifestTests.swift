@@ -160,7 +160,7 @@ struct ManifestTests {
         #expect(reading.manifest == nil)
     }
 
-    @Test("three mistakes in one file are told all at once, in file order, and the other tunnels are read")
+    @Test("three mistakes in one file are reported all at once, in file order, and the other tunnels are read")
     func threeMistakes() throws {
         let text = """
             version: 1
@@ -174,8 +174,8 @@ struct ManifestTests {
         #expect(
             reading.diagnostics.map(\.description) == [
                 "m.yaml:3:46: error: tunnels.a.log: 'loud' is not one of none, debug, info, warn, error, event [value]",
-                "m.yaml:5:3: error: tunnels.Bad: 'Bad' is no name for a tunnel; a name has a-z, 0-9 and inner '-', "
-                    + "at most 63 of them [tunnel-name]",
+                "m.yaml:5:3: error: tunnels.Bad: 'Bad' is not a name for a tunnel; use a-z, 0-9 and inner '-', "
+                    + "at most 63 characters [tunnel-name]",
                 "m.yaml:6:56: error: tunnels.c.pool.mex: unknown key; did you mean 'max'? [unknown-key]",
             ]
         )
@@ -214,7 +214,9 @@ struct ManifestTests {
         #expect(reading.diagnostics.first?.related?.line == 3)
     }
 
-    @Test("of several tunnels on one port, the first by name is the one a tunnel on all addresses is told of")
+    @Test(
+        "of several tunnels on one port, the first by name is the one that the warning of a tunnel on all addresses names"
+    )
     func sharedWithMany() throws {
         let text = """
             version: 1
@@ -233,7 +235,7 @@ struct ManifestTests {
         #expect(reading.diagnostics.map(\.related?.line) == [4, 5])
     }
 
-    @Test("the revision depends on what is declared, not on where or how it stands")
+    @Test("the revision depends on what is declared, not on where or how it is written")
     func revisions() throws {
         func manifest(_ keys: String) throws -> Manifest { try #require(ManifestReader.test().readOne(keys).manifest) }
         let base = try manifest("url: 'client://k@:2000/h:1?mode=1&min=4'")
@@ -249,23 +251,135 @@ struct ManifestTests {
         }
     }
 
-    @Test("a tunnel in a request is read from YAML or JSON, without references")
+    private func parsed(_ json: String) throws -> JSONValue { try JSONParser.parse(Array(json.utf8)) }
+
+    @Test("a tunnel in a request is read from its JSON, without references; messages name the path")
     func singleTunnel() throws {
         let reader = ManifestReader.test(["HOME": "/root"])
         let json =
             #"{"role": "server", "tunnel": ":2000", "target": ["a:1", "b:2"], "limits": {"rate": 5}, "state": "stopped"}"#
-        let (declaration, diagnostics) = reader.readTunnel(text: json, name: "web")
+        let (declaration, diagnostics) = reader.readTunnel(try parsed(json), name: "spec")
         #expect(diagnostics.isEmpty)
         #expect(declaration?.spec.url == "server://:2000/a:1,b:2?rate=5")
         #expect(declaration?.running == false)
-        let bad = reader.readTunnel(
-            text: #"{"url": "client://:2000/h:1", "alias": "${env:HOME}", "log": "x"}"#,
-            name: "web"
+        let bad = #"{"url": "client://:2000/h:1", "alias": "${env:HOME}", "log": "x", "pool": {"mim": 1}}"#
+        let refused = reader.readTunnel(try parsed(bad), name: "spec")
+        #expect(refused.declaration == nil)
+        #expect(
+            refused.diagnostics.map(\.description) == [
+                "error: spec.pool.mim: unknown key; did you mean 'min'? [unknown-key]",
+                "error: spec.alias: references work only in manifests; send the value itself [reference-refused]",
+                "error: spec.log: 'x' is not one of none, debug, info, warn, error, event [value]",
+            ]
         )
-        #expect(bad.declaration == nil)
-        #expect(bad.diagnostics.map(\.code) == ["reference-refused", "value"])
-        #expect(reader.readTunnel(text: "", name: "web").diagnostics.map(\.code) == ["empty"])
-        #expect(reader.readTunnel(text: "a: 1\na: 2", name: "web").diagnostics.map(\.code) == ["duplicate-key"])
+    }
+
+    @Test(
+        "JSON values are the manifest's values: text is quoted, the rest is plain, null is not said",
+        arguments: [
+            (#""tls": {"certificate": "/a", "key": "/b"}"#, "tls=2&crt=%2Fa&key=%2Fb"),
+            (#""limits": {"connections": 7}, "drain": null"#, "slot=7"),
+            (#""protocols": ["tcp"], "timeouts": {"read": "30s"}"#, "noudp=1&read=30s"),
+            (#""limits": {"connections": "7"}"#, nil), (#""limits": {"connections": 7.5}"#, nil),
+            (#""limits": {"connections": true}"#, nil), (#""limits": []"#, nil), (#""log": ["info"]"#, nil),
+            (#""log": "info", "log": "warn""#, nil), (#""pool": {"max": 1, "max": 2}"#, nil),
+            (#""<<": {"log": "warn"}"#, nil), (#""role": "server""#, nil),
+        ]
+    )
+    func jsonKeys(keys: String, query: String?) throws {
+        let front = #"{"role": "server", "tunnel": ":2000", "target": "h:1", \#(keys)}"#
+        let (declaration, diagnostics) = ManifestReader.test().readTunnel(try parsed(front), name: "spec")
+        #expect((declaration == nil) == (query == nil), "\(diagnostics)")
+        #expect(diagnostics.isEmpty == (query != nil))
+        #expect(diagnostics.allSatisfy { $0.location == nil && $0.path.hasPrefix("spec.") })
+        guard let query else { return }
+        #expect(declaration?.spec == (try TunnelURL.parse("server://:2000/h:1?" + query).spec))
+    }
+
+    @Test("a repeated key hides no other problem")
+    func repeatedAndMore() {
+        let text = """
+            version: 1
+            tunnels:
+              a: {rol: client, tunnel: ':70000', target: 'h:1', mode: single}
+              b: {url: 'client://:2000/h:1?mode=1'}
+              b: {url: 'client://:2001/h:1?mode=1', log: loud}
+            """
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(
+            reading.lines == [
+                "3:3 error missing-key tunnels.a.role", "3:7 error unknown-key tunnels.a.rol",
+                "3:28 error value tunnels.a.tunnel", "5:3 error duplicate-key tunnels.b",
+                "5:46 error value tunnels.b.log",
+            ]
+        )
+        #expect(reading.manifest == nil)
+    }
+
+    @Test(
+        "a repeated key of every kind is one problem, beside those of both its values",
+        arguments: [
+            // top level
+            ("tunnels: {}\nversion: 1\nversion: 3", ["3:1 error duplicate-key version", "3:10 error version version"]),
+            ("version: 1\ntunnels: {}\nx-a: 1\nx-a: 2", ["4:1 error duplicate-key x-a"]),
+            (
+                "version: 1\ntunnels: {A: {url: 'client://:1/h:1'}}\ntunnels: {B: {url: 'client://:2/h:1'}}",
+                [
+                    "2:11 error tunnel-name tunnels.A", "3:1 error duplicate-key tunnels",
+                    "3:11 error tunnel-name tunnels.B",
+                ]
+            ),
+            (
+                "version: 1\ntunnels: {}\npolicy: {prune: 1}\npolicy: {prune: 2}",
+                [
+                    "3:17 error value policy.prune", "4:1 error duplicate-key policy",
+                    "4:17 error value policy.prune",
+                ]
+            ),
+            (
+                "version: 1\ntunnels: {}\ndefaults: {log: a}\ndefaults: {log: b}",
+                [
+                    "3:17 error value defaults.log", "4:1 error duplicate-key defaults",
+                    "4:17 error value defaults.log",
+                ]
+            ),
+            // a tunnel, one of its keys, a key of a group, a tag
+            (
+                "version: 1\ntunnels:\n  a: {log: x}\n  a: {log: y}",
+                [
+                    "3:3 error missing-key tunnels.a.role", "3:3 error missing-key tunnels.a.tunnel",
+                    "3:3 error missing-key tunnels.a.target", "3:12 error value tunnels.a.log",
+                    "4:3 error duplicate-key tunnels.a", "4:3 error missing-key tunnels.a.role",
+                    "4:3 error missing-key tunnels.a.tunnel", "4:3 error missing-key tunnels.a.target",
+                    "4:12 error value tunnels.a.log",
+                ]
+            ),
+            (
+                "version: 1\ntunnels: {a: {url: 'client://:2000/h:1?mode=1', log: x, log: y}}",
+                [
+                    "2:54 error value tunnels.a.log", "2:57 error duplicate-key tunnels.a.log",
+                    "2:62 error value tunnels.a.log",
+                ]
+            ),
+            (
+                "version: 1\ntunnels: {a: {url: 'client://:2000/h:1?mode=1', pool: {min: x, min: 5}}}",
+                ["2:61 error value tunnels.a.pool.min", "2:64 error duplicate-key tunnels.a.pool.min"]
+            ),
+            (
+                "version: 1\ntunnels: {a: {url: 'client://:2000/h:1?mode=1', tags: {x: 1, x: 2}, log: z}}",
+                ["2:62 error duplicate-key tunnels.a.tags.x", "2:74 error value tunnels.a.log"]
+            ),
+            // what `<<` brings in
+            (
+                "version: 1\nx-a: &a {log: x, log: info}\ntunnels: {a: {<<: *a, url: 'client://:2000/h:1?mode=1'}}",
+                ["2:15 error value tunnels.a.log", "2:18 error duplicate-key x-a.log"]
+            ),
+        ]
+    )
+    func repeated(text: String, expected: [String]) {
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(reading.lines == expected)
+        #expect(reading.manifest == nil)
     }
 
     @Test("5,000 tunnels are read in a moment")

@@ -13,7 +13,7 @@ struct PairLintTests {
     }
 
     @Test(
-        "a client that leads to a server of its manifest and can not work with it is warned about, at its key",
+        "a client that leads to a server of its manifest and cannot work with it is warned about, at its key",
         arguments: [
             // keys
             ("server://one@:2000/h:1?mode=2", "client://two@127.0.0.1:2000/:9?mode=2", "key"),
@@ -55,7 +55,7 @@ struct PairLintTests {
     }
 
     @Test(
-        "another port, another machine, or an address whose machine is not certain: nothing is said",
+        "another port, another machine, or an address whose machine is not certain: nothing is reported",
         arguments: [
             (":2000", "127.0.0.1:2001"), (":2000", "edge.example.com:2000"), (":2000", "10.0.0.1:2000"),
             ("10.0.0.1:2000", "127.0.0.1:2000"), ("10.0.0.1:2000", "10.0.0.2:2000"), ("10.0.0.1:2000", ":2000"),
@@ -93,13 +93,13 @@ struct PairLintTests {
         #expect(found.isEmpty, "\(found)")
     }
 
-    @Test("a client in mode auto at a server's own address meets it")
+    @Test("a client in mode auto at a server's own address connects to it")
     func automatic() {
         let server = "url: 'server://one@10.0.0.1:2000/h:1?mode=2'"
         #expect(warnings(server, "url: 'client://two@10.0.0.1:2000/:9'").count == 1)
     }
 
-    @Test("where two servers could be meant, nothing is said")
+    @Test("where two servers could be meant, nothing is reported")
     func severalServers() {
         let text = """
             version: 1
@@ -116,7 +116,7 @@ struct PairLintTests {
         #expect(found.first?.related?.line == 4)
     }
 
-    @Test("everything wrong with a pair is said, and no key is shown")
+    @Test("everything wrong with a pair is reported, and no key is shown")
     func severalProblems() {
         let reading = read(
             "url: 'server://alpha-key@:2000/h:1?mode=2&notcp=1'",

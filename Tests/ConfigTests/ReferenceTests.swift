@@ -20,7 +20,7 @@ struct ReferenceTests {
     }
 
     @Test(
-        "a reference that can not be replaced says why",
+        "a reference that cannot be replaced says why",
         arguments: [
             ("alias: '${env:NOPE}'", "reference-unset"), ("alias: '${env:}'", "reference-syntax"),
             ("alias: '${envNOPE}'", "reference-syntax"), ("alias: '${env:A'", "reference-syntax"),

@@ -20,9 +20,11 @@ struct TunnelContentKeysTests {
             #expect(spec.tls == .filesMissing || spec.transport.code == nil || spec.pool.min > spec.pool.max)
             return
         }
-        let text = YAMLText.document(entry)
-        let (declaration, diagnostics) = reader.readTunnel(text: text, name: "web")
-        #expect(declaration?.content == content, "\(text)\(diagnostics)")
+        let text = "version: 1\ntunnels:\n  web:\n" + YAMLText.block(entry, indent: 4)
+        let reading = reader.read(text: text, file: "m.yaml")
+        #expect(reading.manifest?["web"]?.content == content, "\(text)\(reading.diagnostics)")
+        let (declaration, diagnostics) = reader.readTunnel(entry, name: "web")
+        #expect(declaration?.content == content, "\(entry.compactText)\(diagnostics)")
     }
 
     @Test("keys at their defaults are left out, groups stand together")

@@ -90,7 +90,7 @@ struct TunnelURLTests {
     }
 
     @Test(
-        "what is no tunnel's URL has one of three answers",
+        "what is not a tunnel's URL has one of three answers",
         arguments: [
             ("", "url-scheme"), ("foo", "url-scheme"), ("http://h:1/t:2", "url-scheme"), ("master://h:1", "url-scheme"),
             ("server:foo", "url-syntax"), ("://h:1", "url-syntax"), ("server://h%zz@h:1/t:2", "url-syntax"),

@@ -16,7 +16,7 @@ struct ValueTests {
     }
 
     @Test(
-        "what is no endpoint is refused",
+        "what is not an endpoint is refused",
         arguments: [
             "", "host", "host:", "host:65536", "host:+1", "host:-1", "::1:80", "[]:80", "[host]:80", "[::1:80",
             "a b:1", "a\u{a0}b:1", "a/b:1", "k@h:1", "a]:1", "h:٣", "h:\u{301}1",
@@ -41,7 +41,7 @@ struct ValueTests {
         #expect(GoDuration.text(value) == canonical)
     }
 
-    @Test("what is no duration is refused", arguments: ["", "5", "-1s", "1x", "s", "1..5s", "99999999999h", "1 s"])
+    @Test("what is not a duration is refused", arguments: ["", "5", "-1s", "1x", "s", "1..5s", "99999999999h", "1 s"])
     func badDuration(text: String) {
         #expect(GoDuration.parse(text) == nil)
     }
@@ -63,7 +63,7 @@ struct ValueTests {
     }
 
     @Test(
-        "what is no network is refused",
+        "what is not a network is refused",
         arguments: [
             "", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/", "010.0.0.1", "::1/129", "1:2:3", "example.com",
             "1::2::3", "1.2.3.4.5", "1.2.3.256", "1.2.3.0256", "1..2.3", "1.2.3.", "1.2.3.٤", "1.2.3.+4",

@@ -8,7 +8,7 @@ struct YAMLTests {
         }
     }
 
-    private func scalar(_ node: YAMLNode?) -> String? {
+    private func scalar(_ node: DocumentNode?) -> String? {
         guard case .scalar(let scalar)? = node?.content else { return nil }
         return scalar.text
     }
@@ -50,14 +50,14 @@ struct YAMLTests {
         let diagnostics = YAMLTree("a: 1\nb: {x: 1,\n  x: 2}\na: 3\n", file: "a.yaml").diagnostics
         #expect(
             diagnostics.map(\.description) == [
-                "a.yaml:3:3: error: b.x: the key 'x' stands here twice; keep one (see a.yaml:2:5) [duplicate-key]",
-                "a.yaml:4:1: error: a: the key 'a' stands here twice; keep one (see a.yaml:1:1) [duplicate-key]",
+                "a.yaml:3:3: error: b.x: the key 'x' is given twice; keep one (see a.yaml:2:5) [duplicate-key]",
+                "a.yaml:4:1: error: a: the key 'a' is given twice; keep one (see a.yaml:1:1) [duplicate-key]",
             ]
         )
     }
 
     @Test(
-        "what can not be read says where",
+        "what cannot be read says where",
         arguments: [
             ("a: [1", "2:1 yaml-syntax"), ("a: 1\n---\nb: 2\n", "2:1 yaml-documents"), ("a: *x\n", "1:4 yaml-alias"),
             ("a: &x [*x]\n", "1:8 yaml-alias"), ("? [1]\n: 2\n", "1:3 yaml-key"), ("<<: 1\n", "1:5 yaml-merge"),
@@ -105,7 +105,7 @@ struct YAMLTests {
         #expect(YAMLTree(text, file: "a.yaml").diagnostics.map(\.code) == ["yaml-limit"])
     }
 
-    @Test("an empty text is no error of YAML", arguments: ["", "# nothing\n", "\n\n"])
+    @Test("an empty text is not an error of YAML", arguments: ["", "# nothing\n", "\n\n"])
     func empty(text: String) {
         let tree = YAMLTree(text, file: "a.yaml")
         #expect(tree.root == nil && tree.diagnostics.isEmpty)

@@ -238,7 +238,7 @@ struct DesiredStateTests {
         let long = String(repeating: "x", count: 257)
         let patch = InstancePatch(alias: long, action: .stop)
         let message = "Instance alias exceeds maximum length 256"
-        #expect(throws: MutationError.invalid(message: message, code: "alias-length")) {
+        #expect(throws: MutationError.invalid(message: message, code: "too-long")) {
             try state.patched("abcd1234", patch, context, isFailing: false, now: epoch)
         }
         #expect(throws: MutationError.stale) {

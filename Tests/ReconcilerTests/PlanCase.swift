@@ -69,7 +69,7 @@ struct WorldTunnel: Sendable, Hashable {
         var resolved = spec
         if spec.mode == .auto { resolved.mode = users.isLoopback || users.isUnspecified ? .one : .two }
         let isMeeting = resolved.role == .client && resolved.mode == .two
-        return isMeeting && spec.tunnel != PlanCase.forwardServer ? [] : resolved.listenAddresses
+        return isMeeting && spec.tunnel != PlanCase.forwardServer ? [] : resolved.possibleAddresses
     }
 
     fileprivate var meetsElsewhere: Bool {
@@ -100,7 +100,7 @@ struct WorldTunnel: Sendable, Hashable {
     fileprivate func live(on host: FakeHost) async {
         guard state != .unknown else { return }
         if let former { await host.run(id, spec: former, generation: generation, releaseFirst: false) }
-        let blocksItself = former.map { $0.listenAddresses.union(spec.listenAddresses).standsInItsOwnWay } ?? false
+        let blocksItself = former.map { $0.possibleAddresses.union(spec.possibleAddresses).standsInItsOwnWay } ?? false
         await host.run(id, spec: spec, generation: generation, releaseFirst: blocksItself)
         switch state {
         case .running, .unknown: break

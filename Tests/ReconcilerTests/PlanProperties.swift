@@ -95,7 +95,7 @@ private struct PlanRings {
     init(_ desired: [DesiredInstance], _ before: [InstanceID: TunnelStatus]) {
         let running = desired.filter(\.shouldRun)
         for tunnel in running {
-            let (held, wanted) = (before[tunnel.id]?.held ?? [], tunnel.spec.listenAddresses)
+            let (held, wanted) = (before[tunnel.id]?.held ?? [], tunnel.spec.possibleAddresses)
             if !held.isDisjoint(with: wanted), before[tunnel.id]?.generation == tunnel.generation {
                 keepers.insert(tunnel.id)
             }

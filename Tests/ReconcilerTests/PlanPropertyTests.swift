@@ -55,7 +55,7 @@ struct PlanPropertyTests {
                 default: break
                 }
             }
-            for status in actual.values where !status.held.subtracting(status.spec.listenAddresses).isEmpty {
+            for status in actual.values where !status.held.subtracting(status.spec.possibleAddresses).isEmpty {
                 seen["failed move", default: 0] += 1
             }
         }

@@ -109,6 +109,37 @@ struct PlanReportTests {
         #expect(report.conflicts.first?.transport == .tcp)
     }
 
+    @Test("a client in mode auto at an address of this machine is in a conflict there, as lint says too")
+    func automaticConflict() async {
+        let automatic = client(9001).replacing("single", with: "auto")
+        let both = manifest(["auto": automatic, "web": client(9001)])
+        #expect(both.diagnostics.map(\.code) == ["address-shared"])
+        let report = await World(manifest([:])).report(both)
+        #expect(report.conflicts.map(\.names) == [["auto", "web"], ["auto", "web"]])
+    }
+
+    @Test(
+        "lint and plan agree about two tunnels with the same addresses, in every role and mode",
+        arguments: ["server", "client"].flatMap { role in
+            (0...2).flatMap { mode in
+                ["127.0.0.1:9001", "0.0.0.0:9001", "10.0.0.1:9001", "edge.example.com:9001"].flatMap { tunnel in
+                    ["", "notcp=1", "noudp=1", "type=1"].map {
+                        "url: '\(role)://k@\(tunnel)/127.0.0.1:9002?mode=\(mode)&\($0)'"
+                    }
+                }
+            }
+        }
+    )
+    func agreement(keys: String) async throws {
+        let both = manifest(["a": keys, "b": keys])
+        let spec = try #require(both.manifest?["a"]).spec
+        let report = await World(manifest([:])).report(both)
+        let conflicts = report.conflicts.map { "\($0.transport) \($0.address)" }
+        #expect(Set(conflicts) == Set(spec.certainAddresses.map { "\($0.transport) \($0.endpoint)" }))
+        let warned = both.diagnostics.filter { $0.code == "address-shared" }.map(\.path)
+        #expect(Set(warned) == Set(spec.certainSockets.map { "tunnels.b." + $0.path }))
+    }
+
     @Test("an override shows with what it says and what the manifest says; it is no change")
     func overridden() async throws {
         var world = await World(manifest(["web": client(9001), "db": client(9002), "old": client(9003)]))

@@ -1,7 +1,7 @@
-import Config
+package import Config
 import FoundationEssentials
 import Reconciler
-package import Tunnel
+import Tunnel
 
 /// What a `FakeHost` knows: its instances, who holds which address, and what went wrong.
 struct FakeWorld {
@@ -37,7 +37,7 @@ struct FakeWorld {
             entry.step(.failed, .certificateInvalid)
         } else {
             if !isSameSession, entry.phase == .ready, spec.isTwoEnded { entry.step(.connecting) }
-            if releaseFirst { entry.drop { !spec.listenAddresses.contains($0) } }
+            if releaseFirst { entry.drop { !spec.possibleAddresses.contains($0) } }
             bind(addresses(of: spec, for: id, entry), to: &entry, id)
         }
         entries[id] = entry
@@ -92,8 +92,8 @@ extension FakeWorld {
     private func addresses(of spec: TunnelSpec, for id: InstanceID, _ entry: FakeInstance) -> Set<ListenAddress> {
         var resolved = spec
         resolved.mode = resolvedMode(of: spec, for: id, entry)
-        guard spec.role == .client, resolved.mode == .two else { return resolved.listenAddresses }
-        return isForward(serverOf: spec, for: id) == true ? resolved.listenAddresses : []
+        guard spec.role == .client, resolved.mode == .two else { return resolved.possibleAddresses }
+        return isForward(serverOf: spec, for: id) == true ? resolved.possibleAddresses : []
     }
 
     private func resolvedMode(of spec: TunnelSpec, for id: InstanceID, _ entry: FakeInstance) -> TunnelMode {

@@ -41,22 +41,6 @@ struct HandshakeReplyTests {
         #expect(HandshakeReply.parse(text.utf8, isEnded: false) == .reply(reply))
     }
 
-    static let dates: [(Double, String)] = [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-        (1_772_366_400, "Sun, 01 Mar 2026 12:00:00 GMT"),
-        (1_795_465_711, date),
-        (1_795_465_711.999, date),
-        (1_835_395_199.75, "Mon, 28 Feb 2028 23:59:59 GMT"),
-        (1_835_395_200, "Tue, 29 Feb 2028 00:00:00 GMT"),
-        (4_102_444_799, "Thu, 31 Dec 2099 23:59:59 GMT"),
-    ]
-
-    @Test("a date is written as HTTP wants it", arguments: dates)
-    func date(_ seconds: Double, _ text: String) {
-        #expect(HTTPDate.text(Date(timeIntervalSince1970: seconds)) == text)
-    }
-
     // MARK: Reading
 
     struct Sample: Sendable, CustomTestStringConvertible {

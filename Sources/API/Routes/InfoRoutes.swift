@@ -51,7 +51,11 @@ struct InfoRoutes: Sendable {
         case nil, .null: break
         default: throw APIError.bodyInvalid
         }
-        guard alias.utf8.count <= TunnelLabels.textLimitBytes else { throw APIError.tooLong("Master alias") }
+        do throws(LabelProblem) {
+            try TunnelLabels.check(alias, "Master alias")
+        } catch {
+            throw APIError(error)
+        }
         if try !request.isDryRun { try identity.setMasterAlias(alias) }
         return .json(try await view())
     }

@@ -18,7 +18,7 @@ extension APIError {
         case .conflict(let message):
             self.init(.conflict, "conflict", message)
         case .denied(let source):
-            let place = source.map { " at \($0.file):\($0.line)" } ?? ""
+            let place = source.map { " at \($0.fileAndLine)" } ?? ""
             self.init(.conflict, "denied", "Declared\(place), where overrides are denied: edit the declaration")
             self.source = source
         case .stale:

@@ -85,8 +85,8 @@ extension APIError {
         return error
     }
 
-    static func tooLong(_ what: String) -> APIError {
-        APIError(.badRequest, "too-long", "\(what) exceeds maximum length \(TunnelLabels.textLimitBytes)")
+    init(_ problem: LabelProblem) {
+        self.init(.badRequest, problem.code, problem.message)
     }
 }
 

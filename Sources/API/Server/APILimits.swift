@@ -34,8 +34,6 @@ package enum APILimits {
     package static let noticeTail = 500
     /// How far back the short history of all tunnels may reach.
     package static let overviewWindow = Duration.seconds(600)
-    /// Nesting of a JSON body.
-    package static let jsonDepth = 32
     /// Latency measurements at once, how long one more waits for its turn, and how long one may
     /// take.
     package static let pings = 10

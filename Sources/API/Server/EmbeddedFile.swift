@@ -13,8 +13,7 @@ struct EmbeddedFile: Sendable {
 
     init(_ bytes: [UInt8], type: String, policy: String? = nil) {
         body = ByteBuffer(bytes: bytes)
-        let digest = SHA256.hash(data: bytes).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        tag = "\"\(String(digest, radix: 16))\""
+        tag = "\"\(Hex.text(SHA256.hash(data: bytes).prefix(8)))\""
         var headers: HTTPFields = [
             .contentType: "\(type); charset=utf-8", .xContentTypeOptions: "nosniff", .eTag: tag,
             // Another version of the daemon has other files under the same names.

@@ -52,11 +52,7 @@ extension Request {
 
     /// Every value of a query parameter that may be repeated.
     func queries(_ name: String) -> [String] {
-        (uri.query ?? "").split(separator: "&").compactMap { pair in
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard FormCoding.decoded(parts[0]) == name else { return nil }
-            return parts.count == 2 ? FormCoding.decoded(parts[1]) : ""
-        }
+        QueryString(uri.query ?? "").values(name)
     }
 
     /// The event after which a stream resumes.
@@ -112,28 +108,4 @@ extension Request {
 extension HTTPField.Name {
     /// The name is a constant, so the fallback is never taken.
     static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
-}
-
-/// Percent-decoding as forms do it: `+` is a space, what is no escape stays as it is.
-package enum FormCoding {
-    package static func decoded(_ text: some StringProtocol, plusIsSpace: Bool = true) -> String {
-        let bytes = Array(text.utf8)
-        var result: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "%"), let byte = hex(bytes[(index + 1)...].prefix(2)) {
-                result.append(byte)
-                index += 3
-                continue
-            }
-            result.append(plusIsSpace && bytes[index] == UInt8(ascii: "+") ? 0x20 : bytes[index])
-            index += 1
-        }
-        return String(decoding: result, as: UTF8.self)
-    }
-
-    private static func hex(_ bytes: ArraySlice<UInt8>) -> UInt8? {
-        let digits = String(decoding: bytes, as: UTF8.self)
-        return digits.count == 2 && digits.allSatisfy(\.isHexDigit) ? UInt8(digits, radix: 16) : nil
-    }
 }

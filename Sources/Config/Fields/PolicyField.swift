@@ -4,7 +4,7 @@ struct PolicyField: Sendable {
     let summary: String
     let schema: JSONValue
     let defaultText: String
-    let read: @Sendable (YAMLNode, inout NodeReader, inout ManifestPolicy) -> Void
+    let read: @Sendable (DocumentNode, inout NodeReader, inout ManifestPolicy) -> Void
 
     static let all: [PolicyField] = [
         field(
@@ -14,11 +14,11 @@ struct PolicyField: Sendable {
             \.overridesAllowed,
             .words([("allow", true), ("deny", false)])
         ),
-        field("overrideTTL", "Overrides expire after this long; 0 is never.", "0", \.overrideTTL, .duration),
+        field("overrideTTL", "Overrides expire after this long; 0 means never.", "0", \.overrideTTL, .duration),
         field("prune", "Whether a tunnel that leaves the manifest is deleted.", "true", \.prune, .boolean),
     ]
 
-    static func read(_ node: YAMLNode, _ reader: inout NodeReader) -> ManifestPolicy {
+    static func read(_ node: DocumentNode, _ reader: inout NodeReader) -> ManifestPolicy {
         var policy = ManifestPolicy()
         for entry in reader.entries(node, "policy") ?? [] {
             if let field = all.first(where: { $0.name == entry.key }) {

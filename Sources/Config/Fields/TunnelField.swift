@@ -1,47 +1,11 @@
-/// What has to happen to a running tunnel when a field changes; the later, the more is touched.
-package enum ChangeClass: String, Sendable, Hashable, CaseIterable, Comparable {
-    /// Nothing but the record.
-    case meta
-    /// The new value counts for new connections; nothing closes.
-    case live
-    /// Listeners stay open, a new session takes over, established relays finish or hit `drain`.
-    case session
-    /// The new address is bound first; then the old one stops accepting and drains.
-    case rebind
-
-    package static func < (a: ChangeClass, b: ChangeClass) -> Bool {
-        a.rank < b.rank
-    }
-
-    private var rank: Int {
-        switch self {
-        case .meta: 0
-        case .live: 1
-        case .session: 2
-        case .rebind: 3
-        }
-    }
-}
-
-/// Everything one entry under `tunnels` says: the spec and what stands beside it in the record.
-package struct TunnelContent: Sendable, Hashable {
-    package var spec: TunnelSpec
-    package var labels = TunnelLabels()
-    package var running = true
-
-    package init(spec: TunnelSpec, labels: TunnelLabels = TunnelLabels(), running: Bool = true) {
-        self.spec = spec
-        self.labels = labels
-        self.running = running
-    }
-}
-
 /// Values of URL parameters by name; an empty one counts as absent, as in NodePass.
 package typealias ParameterLookup = (String) -> String?
 
-/// One row of the table of keys: how a field is written in YAML and in a URL, and what a change of it means.
+/// One row of the table of keys: how a field is written in YAML and in a URL, and what a change of
+/// it means.
 ///
-/// A class, because every key of every tunnel looks its row up, and copies of a value with so many functions add up.
+/// A class, because every key of every tunnel looks its row up, and copies of a value with so many
+/// functions add up.
 package final class TunnelField: Sendable {
     /// The key's path below the tunnel, `limits.rate`.
     package let path: String
@@ -57,8 +21,11 @@ package final class TunnelField: Sendable {
     /// True for values that are never shown, wherever they came from.
     let isSecret: Bool
 
-    typealias Read = @Sendable (YAMLNode, inout NodeReader, inout TunnelContent) -> Void
-    /// Reports problems in the value and leaves the field at what protocol.md says for an invalid value.
+    static let bothRoles: Set<TunnelRole> = [.server, .client]
+
+    typealias Read = @Sendable (DocumentNode, inout NodeReader, inout TunnelContent) -> Void
+    /// Reports problems in the value and leaves the field at what protocol.md gives for an invalid
+    /// value.
     typealias ReadQuery = @Sendable (ParameterLookup, inout TunnelSpec) -> ParameterProblem?
     typealias WriteQuery = @Sendable (TunnelSpec) -> [QueryParameter]
 
@@ -118,128 +85,26 @@ package final class TunnelField: Sendable {
     package func text(for spec: TunnelSpec) -> String {
         textOf(TunnelContent(spec: spec))
     }
+
+    /// Every tunnel needs it.
+    var isRequired: Bool { ["role", "tunnel", "target"].contains(path) }
+
+    /// Whether its value, or a part of it, is one of these.
+    func isHidden(by secretPaths: Set<String>) -> Bool {
+        secretPaths.contains { $0 == path || $0.hasPrefix(path + ".") }
+    }
+
+    func parameters(of spec: TunnelSpec, hiding secretPaths: Set<String>) -> [QueryParameter] {
+        let written = writeQuery(spec)
+        guard !written.isEmpty, isHidden(by: secretPaths) else { return written }
+        return written.map { QueryParameter(name: $0.name, value: Secret.mask) }
+    }
 }
 
-/// Why a URL parameter's value is not taken as written.
+/// Why a URL parameter's value is not used as written.
 struct ParameterProblem {
     let parameter: String
     let message: String
     /// True when going on without the value would be dangerous, as with an access rule.
     var isFatal = false
-}
-
-/// How values of one kind are written in YAML and shown to people.
-struct ValueSyntax<Value: Hashable & Sendable>: Sendable {
-    /// Follows "takes", as in "takes a number from 1 to 10".
-    let expected: String
-    let schema: JSONValue
-    let parse: @Sendable (NodeReader.Text, TunnelRole) throws(ValueProblem) -> Value
-    let text: @Sendable (Value, TunnelRole) -> String
-    /// Where the default is no value that could be written, as for a name that is not set.
-    var defaultText: String?
-}
-
-/// How values of one kind are written in a URL's query.
-struct QuerySyntax<Value: Hashable & Sendable>: Sendable {
-    /// Nil for a value that is not taken as written.
-    let parse: @Sendable (String) -> Value?
-    /// What stands in for an invalid value, and what that means in words.
-    let fallback: Value
-    let fallbackText: String
-    let text: @Sendable (Value) -> String
-}
-
-extension TunnelField {
-    /// A row for a member of the spec with one value in YAML and one URL parameter; `readQuery` and `writeQuery` stand in
-    /// for what `query` makes of it.
-    static func parameter<Value: Hashable & Sendable>(
-        _ path: String,
-        _ name: String,
-        _ summary: String,
-        _ member: any WritableKeyPath<TunnelSpec, Value> & Sendable,
-        _ changeClass: ChangeClass,
-        roles: Set<TunnelRole> = [.server, .client],
-        syntax: ValueSyntax<Value>,
-        query: QuerySyntax<Value>,
-        readQuery: ReadQuery? = nil,
-        writeQuery: WriteQuery? = nil
-    ) -> TunnelField {
-        let standard = TunnelSpec.standard[keyPath: member]
-        return TunnelField(
-            path: path,
-            summary: summary,
-            schema: syntax.schema,
-            roles: roles,
-            parameters: [name],
-            defaultText: syntax.defaultText ?? syntax.text(standard, .server),
-            changeClass: changeClass,
-            read: { node, reader, content in
-                let role = content.spec.role
-                let value = reader.value(node, path, expected: syntax.expected) { text throws(ValueProblem) in
-                    try syntax.parse(text, role)
-                }
-                if let value { content.spec[keyPath: member] = value }
-            },
-            readQuery: readQuery ?? { value, spec in
-                guard let text = value(name) else { return nil }
-                spec[keyPath: member] = query.parse(text) ?? query.fallback
-                guard query.parse(text) == nil else { return nil }
-                return ParameterProblem(parameter: name, message: "'\(text)' counts as \(query.fallbackText)")
-            },
-            writeQuery: writeQuery ?? { spec in
-                let value = spec[keyPath: member]
-                return value == standard ? [] : [QueryParameter(name: name, value: query.text(value))]
-            },
-            textOf: { syntax.text($0.spec[keyPath: member], $0.spec.role) },
-            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] }
-        )
-    }
-
-    /// A row for a short text that stands beside the spec and has no place in the URL.
-    static func label(
-        _ path: String,
-        _ summary: String,
-        _ member: any WritableKeyPath<TunnelContent, String> & Sendable
-    ) -> TunnelField {
-        TunnelField(
-            path: path,
-            summary: summary,
-            schema: ["type": "string", "maxLength": .int(Int64(TunnelLabels.textLimitBytes))],
-            roles: [.server, .client],
-            parameters: [],
-            defaultText: "",
-            changeClass: .meta,
-            read: { node, reader, content in
-                let value = reader.value(node, path, expected: "a text", parse: TunnelLabels.checked)
-                if let value { content[keyPath: member] = value }
-            },
-            textOf: { $0[keyPath: member] },
-            isEqual: { $0[keyPath: member] == $1[keyPath: member] }
-        )
-    }
-}
-
-extension TunnelLabels {
-    /// Tags one tunnel may have; the record of an instance must fit into one event.
-    package static let tagLimit = 64
-
-    static func checked(_ text: NodeReader.Text) throws(ValueProblem) -> String {
-        guard text.value.utf8.count <= textLimitBytes else {
-            throw ValueProblem("is longer than \(textLimitBytes) bytes", code: .labelLength)
-        }
-        return text.value
-    }
-}
-
-extension TunnelSpec {
-    /// Where the defaults of all fields are read from.
-    static let standard = TunnelSpec(role: .server, tunnel: Endpoint(host: "", port: 0), targets: [])
-}
-
-extension JSONValue: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral {
-    package init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(elements.map { Member($0.0, $0.1) })
-    }
-
-    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
 }

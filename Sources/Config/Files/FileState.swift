@@ -1,6 +1,7 @@
 import Glibc
 
-/// What tells one state of a file from another without reading it: which file it is, its size and its last change.
+/// What differs between two states of a file, without reading it: which file it is, its size and
+/// its last change.
 package struct FileState: Sendable, Hashable {
     package let size: Int64
     package let isDirectory: Bool
@@ -9,7 +10,8 @@ package struct FileState: Sendable, Hashable {
     private let seconds: Int64
     private let nanoseconds: Int64
 
-    /// Looks at what `path` leads to, nil where nothing is; follows symbolic links, so that a swapped link is another file.
+    /// Looks at what `path` leads to, nil where there is nothing; follows symbolic links, so that a
+    /// swapped link is another file.
     package init?(path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

@@ -14,7 +14,8 @@ package enum TextFile {
         return text
     }
 
-    /// The bytes of a regular file; a pipe or device is refused because reading it could wait forever.
+    /// The bytes of a regular file; a pipe or device is refused because reading it could wait
+    /// forever.
     package static func bytes(of path: String, limitBytes: Int) throws(ReadError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw ReadError(problem: String(cString: strerror(errno))) }
@@ -53,7 +54,7 @@ package enum TextFile {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR
     }
 
-    /// Names in a directory, sorted bytewise; nil when it can not be read.
+    /// Names in a directory, sorted bytewise; nil when it cannot be read.
     static func names(in directory: String) -> [String]? {
         guard let stream = opendir(directory) else { return nil }
         defer { closedir(stream) }

@@ -1,13 +1,15 @@
-/// Durations in Go's notation, which NodePass's URLs and environment use: `500ms`, `30s`, `1h30m`, `5m0s`.
+/// Durations in Go's notation, which NodePass's URLs and environment use: `500ms`, `30s`, `1h30m`,
+/// `5m0s`.
 ///
 /// Source of the format: Go's `time.ParseDuration` and `Duration.String`.
 package enum GoDuration {
     /// The longest duration accepted: ten years.
     ///
-    /// Nothing we time is longer, and sums of it can not overflow.
+    /// No timer of ours is longer, and sums of them cannot overflow.
     package static let limit = Duration.seconds(10 * 365 * 24 * 3600)
 
-    /// Reads a sum of decimal numbers with units (ns, us, µs, ms, s, m, h, and ours: d); a bare `0` is zero.
+    /// Reads a sum of decimal numbers with units (ns, us, µs, ms, s, m, h, and ours: d); a bare `0`
+    /// is zero.
     ///
     /// Nil for anything else: a missing unit, a negative value, more than ``limit``.
     package static func parse(_ text: some StringProtocol) -> Duration? {

@@ -1,4 +1,5 @@
-/// JSON whose objects keep the order they were built in, because clients of the API scrape text and compare bytes.
+/// JSON whose objects keep the order they were built in, because clients of the API scrape text and
+/// compare bytes.
 package enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -23,8 +24,8 @@ package enum JSONValue: Sendable, Hashable {
         .object(members.map { Member($0.key, $0.value) })
     }
 
-    /// Compact text, `<`, `>` and `&` escaped as Go's encoder does (`\u0026`), so that NodePass's clients see the bytes
-    /// they know.
+    /// Compact text, `<`, `>` and `&` escaped as Go's encoder does (`\u0026`), so that NodePass's
+    /// clients see the bytes they know.
     package var compactText: String {
         text(indent: nil)
     }
@@ -34,7 +35,7 @@ package enum JSONValue: Sendable, Hashable {
         text(indent: "  ")
     }
 
-    /// Written as bytes, to which little is added faster than to a text.
+    /// Written as bytes: appending to them is faster than to a text.
     private func text(indent: String?) -> String {
         var text: [UInt8] = []
         text.reserveCapacity(JSONValue.usualBytes)
@@ -88,7 +89,7 @@ package enum JSONValue: Sendable, Hashable {
         text.append(UInt8(ascii: "\""))
         var string = string
         string.withUTF8 { bytes in
-            // What stands for itself, which is nearly everything, is taken in one piece.
+            // Nearly every byte needs no escape: runs of them are copied at once.
             var start = 0
             for index in bytes.indices where mayNeedEscape[Int(bytes[index])] {
                 guard let escape = escape(at: index, in: bytes) else { continue }
@@ -106,7 +107,7 @@ package enum JSONValue: Sendable, Hashable {
         byte < 0x20 || byte == 0x7f || byte == 0xe2 || "\"\\<>&".utf8.contains(byte)
     }
 
-    /// Nil for a byte that stands for itself.
+    /// Nil for a byte that needs no escape.
     private static func escape(at index: Int, in bytes: UnsafeBufferPointer<UInt8>) -> String? {
         switch bytes[index] {
         case UInt8(ascii: "\""): "\\\""
@@ -115,7 +116,7 @@ package enum JSONValue: Sendable, Hashable {
         case UInt8(ascii: "\r"): "\\r"
         case UInt8(ascii: "\t"): "\\t"
         case UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"), 0x00...0x1f, 0x7f:
-            (bytes[index] < 0x10 ? "\\u000" : "\\u00") + String(bytes[index], radix: 16)
+            "\\u" + Hex.text(UInt16(bytes[index]))
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
         case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa8: "\\u2028"
         case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa9: "\\u2029"
@@ -124,8 +125,40 @@ package enum JSONValue: Sendable, Hashable {
     }
 }
 
+extension JSONValue {
+    /// The member's value; the last one where a name is repeated, nil where it is missing or this
+    /// is not an object.
+    package subscript(_ name: String) -> JSONValue? {
+        guard case .object(let members) = self else { return nil }
+        return members.last { $0.name == name }?.value
+    }
+
+    package var stringValue: String? {
+        guard case .string(let value) = self else { return nil }
+        return value
+    }
+
+    package var intValue: Int64? {
+        guard case .int(let value) = self else { return nil }
+        return value
+    }
+
+    package var items: [JSONValue] {
+        guard case .array(let items) = self else { return [] }
+        return items
+    }
+}
+
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral {
     package init(stringLiteral value: String) { self = .string(value) }
     package init(booleanLiteral value: Bool) { self = .bool(value) }
     package init(integerLiteral value: Int64) { self = .int(value) }
+}
+
+extension JSONValue: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral {
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(elements.map { Member($0.0, $0.1) })
+    }
+
+    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
 }

@@ -1,20 +1,22 @@
-/// Warnings about tunnels that are valid each by itself but probably not meant so.
+/// Warnings about tunnels that are valid, but probably not what was meant.
 enum ManifestLint {
     static func check(_ tunnels: [TunnelDeclaration], mayBindPrivilegedPorts: Bool, _ reader: inout NodeReader) {
         var taken = TakenAddresses()
         for tunnel in tunnels {
             reader.prefix = "tunnels." + tunnel.name
             checkKey(tunnel, &reader)
-            let listeners = TunnelListening.listeners(of: tunnel.spec)
-            if TunnelListening.loops(tunnel.spec, listeners) {
-                reader.warn(.tunnelLoop, place(of: "target", tunnel), "target", TunnelListening.loopMessage)
+            let sockets = tunnel.spec.certainSockets
+            if tunnel.spec.connectsToItself {
+                reader.warn(.tunnelLoop, place(of: "target", tunnel), "target", loopMessage)
             }
-            if !mayBindPrivilegedPorts { checkPorts(listeners, tunnel, &reader) }
-            if tunnel.running { checkAddresses(listeners, tunnel, &taken, &reader) }
+            if !mayBindPrivilegedPorts { checkPorts(sockets, tunnel, &reader) }
+            if tunnel.running { checkAddresses(sockets, tunnel, &taken, &reader) }
         }
-        checkPairs(tunnels, &reader)
+        PairLint.check(tunnels, &reader)
         reader.prefix = ""
     }
+
+    static let loopMessage = "has the tunnel's own port on this machine: the tunnel would connect to itself"
 
     static func place(of path: String, _ tunnel: TunnelDeclaration) -> SourceLocation {
         tunnel.fieldSources[path] ?? tunnel.source
@@ -23,17 +25,17 @@ enum ManifestLint {
     private static func checkKey(_ tunnel: TunnelDeclaration, _ reader: inout NodeReader) {
         let hasTwoEnds = tunnel.spec.role == .server || tunnel.spec.mode == .two
         guard hasTwoEnds, tunnel.spec.key == nil else { return }
-        let message = "no tunnel key is set: anybody who knows the port can compute the default"
+        let message = "is not set: anyone who knows the port can compute the default key"
         reader.warn(.noKey, tunnel.source, "key", message)
     }
 
     private static func checkPorts(
-        _ listeners: [TunnelListening.Listener],
+        _ sockets: [ListenSocket],
         _ tunnel: TunnelDeclaration,
         _ reader: inout NodeReader
     ) {
         for path in ["tunnel", "target"] {
-            let low = listeners.contains { $0.path == path && (1..<1024).contains($0.endpoint.port) }
+            let low = sockets.contains { $0.path == path && (1..<1024).contains($0.endpoint.port) }
             guard low else { continue }
             let message = "a port below 1024 needs root or CAP_NET_BIND_SERVICE"
             reader.warn(.privilegedPort, place(of: path, tunnel), path, message)
@@ -41,21 +43,21 @@ enum ManifestLint {
     }
 
     private static func checkAddresses(
-        _ listeners: [TunnelListening.Listener],
+        _ sockets: [ListenSocket],
         _ tunnel: TunnelDeclaration,
         _ taken: inout TakenAddresses,
         _ reader: inout NodeReader
     ) {
         var reported = Set<String>()
-        for listener in listeners {
-            guard let owner = taken.take(listener, for: tunnel), reported.insert(listener.path).inserted else {
+        for socket in sockets {
+            guard let owner = taken.take(socket.address, for: tunnel), reported.insert(socket.path).inserted else {
                 continue
             }
             reader.add(
                 .warning,
                 .addressShared,
-                place(of: listener.path, tunnel),
-                listener.path,
+                place(of: socket.path, tunnel),
+                socket.path,
                 "the tunnel '\(owner.name)' listens on this address too",
                 related: owner.source
             )
@@ -63,7 +65,8 @@ enum ManifestLint {
     }
 }
 
-/// Listening addresses and the first tunnel on each, so that 5,000 tunnels are compared without 5,000² comparisons.
+/// Listening addresses and the first tunnel on each, so that 5,000 tunnels are compared without
+/// 5,000² comparisons.
 private struct TakenAddresses {
     struct Owner {
         let name: String
@@ -72,7 +75,7 @@ private struct TakenAddresses {
 
     private struct Port: Hashable {
         let number: UInt16
-        let carried: TransportProtocol
+        let transport: TransportProtocol
     }
 
     private struct Address: Hashable {
@@ -86,11 +89,10 @@ private struct TakenAddresses {
     private var firstOwners: [Port: Owner] = [:]
 
     /// Records an address; returns another tunnel that has it already.
-    mutating func take(_ listener: TunnelListening.Listener, for tunnel: TunnelDeclaration) -> Owner? {
-        let endpoint = listener.endpoint
-        guard endpoint.port != 0 else { return nil }
-        let port = Port(number: endpoint.port, carried: listener.carried)
-        let address = Address(port: port, host: endpoint.isUnspecified ? "" : endpoint.host)
+    mutating func take(_ listened: ListenAddress, for tunnel: TunnelDeclaration) -> Owner? {
+        guard listened.endpoint.port != 0 else { return nil }
+        let port = Port(number: listened.endpoint.port, transport: listened.transport)
+        let address = Address(port: port, host: listened.canonicalHost)
         let (same, any) = (owners[address], firstOwners[port])
         let owner = same ?? (address.host.isEmpty ? any : any.flatMap { _ in owners[Address(port: port, host: "")] })
         if same == nil {

@@ -12,13 +12,13 @@ struct ManifestCollector {
     private var files: [String: Int] = [:]
     /// As in `files`, by the name that messages use.
     private var fileOrder: [String: Int] = [:]
-    /// Keys under `defaults` that hold in the file being read, outermost first.
+    /// Keys under `defaults` that apply to the file being read, outermost first.
     private var defaults: [TunnelReading.GivenKey] = []
     /// Files whose includes are being read.
     private var stack: [String] = []
 
     private let workingDirectory: String
-    /// False for a text from a request, which shall not make the daemon show files.
+    /// False for a text from a request, which must not make the daemon show files.
     private let allowsIncludes: Bool
 
     init(_ reader: NodeReader, workingDirectory: String, allowsIncludes: Bool) {
@@ -34,13 +34,13 @@ struct ManifestCollector {
             return
         }
         guard let names = TextFile.names(in: path) else {
-            reject(.unreadable, SourceLocation(file: name, line: 1, column: 1), "", "the directory can not be read")
+            reject(.unreadable, SourceLocation(file: name, line: 1, column: 1), "", "the directory cannot be read")
             return
         }
         let manifests = names.filter { !$0.hasPrefix(".") && ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) }
         if manifests.isEmpty {
             let place = SourceLocation(file: name, line: 1, column: 1)
-            reject(.empty, place, "", "the directory holds no *.yaml or *.yml file")
+            reject(.empty, place, "", "the directory has no *.yaml or *.yml file")
         }
         let prefix = name.hasSuffix("/") ? name : name + "/"
         for manifest in manifests { readFile(path + "/" + manifest, shownAs: prefix + manifest) }
@@ -55,10 +55,10 @@ struct ManifestCollector {
         reader.prefix = ""
         reader.directory = TextFile.directory(of: path)
         reader.append(tree.diagnostics)
-        guard tree.diagnostics.isEmpty else {
-            isRejected = true
-            return
-        }
+        // A repeated key rejects the manifest, but the rest is read all the same, so that every
+        // problem is reported at once.
+        if !tree.diagnostics.isEmpty { isRejected = true }
+        guard tree.root != nil || tree.diagnostics.isEmpty else { return }
         guard let root = tree.root, !root.isNull else {
             reject(.empty, start, "", "the file is empty; write 'tunnels: {}' to declare that there are none")
             return
@@ -112,77 +112,72 @@ struct ManifestCollector {
             readText(text, path: path, shownAs: name)
         } catch {
             fileOrder[name] = files.count
-            reject(.unreadable, start, "", "can not be read: \(error.problem)")
+            reject(.unreadable, start, "", "cannot be read: \(error.problem)")
         }
     }
 
-    private mutating func readDocument(_ root: YAMLNode, path: String) {
+    private mutating func readDocument(_ root: DocumentNode, path: String) {
         let entries = root.entries ?? []
         let known = ["version", "defaults", "include", "policy", "tunnels"]
         for entry in entries where !known.contains(entry.key) && !entry.key.hasPrefix("x-") {
             isRejected = true
             reader.unknown(entry.key, at: entry.keyLocation, among: known, path: entry.key)
         }
-        let given = Dictionary(entries.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-        readVersion(given["version"], root)
-        if let entry = given["policy"], !entry.value.isNull { readPolicy(entry) }
+        readVersions(given("version", in: entries), root)
+        for entry in given("policy", in: entries) where !entry.value.isNull { readPolicy(entry) }
         let outer = defaults
-        if let entry = given["defaults"], !entry.value.isNull { readDefaults(entry) }
-        if let entry = given["tunnels"] {
-            readTunnels(entry)
-        } else {
+        for entry in given("defaults", in: entries) where !entry.value.isNull { readDefaults(entry) }
+        let declared = given("tunnels", in: entries)
+        for entry in declared { readTunnels(entry) }
+        if declared.isEmpty {
             reject(.tunnelsMissing, root.location, "tunnels", "is missing; write 'tunnels: {}' to declare none")
         }
-        if let entry = given["include"], !entry.value.isNull {
-            if allowsIncludes {
-                readIncludes(entry, from: path)
-            } else {
-                reject(.includeRefused, entry.keyLocation, "include", "files can not be included by a request")
-            }
-        }
+        for entry in given("include", in: entries) where !entry.value.isNull { readInclude(entry, from: path) }
         defaults = outer
     }
 
-    private mutating func readVersion(_ entry: YAMLEntry?, _ root: YAMLNode) {
-        guard let entry else {
-            if stack.isEmpty { reject(.version, root.location, "version", "is missing; write 'version: 1'") }
-            return
+    /// Usually one; a repeated key is read as well, for the problems in its value.
+    private func given(_ key: String, in entries: [DocumentEntry]) -> [DocumentEntry] {
+        entries.filter { $0.key == key }
+    }
+
+    private mutating func readVersions(_ entries: [DocumentEntry], _ root: DocumentNode) {
+        if entries.isEmpty, stack.isEmpty {
+            reject(.version, root.location, "version", "is missing; write 'version: 1'")
         }
+        for entry in entries { readVersion(entry) }
+    }
+
+    private mutating func readVersion(_ entry: DocumentEntry) {
         guard case .scalar(let scalar) = entry.value.content, scalar.text == "1", scalar.isPlain else {
-            reject(.version, entry.value.location, "version", "must be 1, the only version there is")
+            reject(.version, entry.value.location, "version", "must be 1, the only version")
             return
         }
     }
 
-    private mutating func readPolicy(_ entry: YAMLEntry) {
-        if let first = policy?.source {
-            isRejected = true
-            reader.add(
-                .error,
-                .policyTwice,
-                entry.keyLocation,
-                "policy",
-                "stands in two files; keep one",
-                related: first
-            )
-            return
-        }
-        guard stack.isEmpty else {
-            reject(.policyTwice, entry.keyLocation, "policy", "belongs into the file that includes this one")
-            return
-        }
+    private mutating func readPolicy(_ entry: DocumentEntry) {
         let before = reader.diagnostics.count
-        policy = (PolicyField.read(entry.value, &reader), entry.keyLocation)
+        let value = PolicyField.read(entry.value, &reader)
+        if entry.isRepeated {
+            // Said already, where the tree was read.
+        } else if let first = policy?.source {
+            let message = "is given in two files; keep one"
+            reader.add(.error, .policyTwice, entry.keyLocation, "policy", message, related: first)
+        } else if stack.isEmpty {
+            policy = (value, entry.keyLocation)
+        } else {
+            reader.fail(.policyTwice, entry.keyLocation, "policy", "belongs in the file that includes this one")
+        }
         if reader.diagnostics.count > before { isRejected = true }
     }
 
-    private mutating func readDefaults(_ entry: YAMLEntry) {
+    private mutating func readDefaults(_ entry: DocumentEntry) {
         let before = reader.diagnostics.count
         defaults += TunnelReading.checkedDefaults(entry.value, &reader)
         if reader.diagnostics.count > before { isRejected = true }
     }
 
-    private mutating func readTunnels(_ entry: YAMLEntry) {
+    private mutating func readTunnels(_ entry: DocumentEntry) {
         guard let entries = entry.value.entries else {
             let advice = "takes tunnels by name, not \(entry.value.kindName); write 'tunnels: {}' to declare none"
             reject(entry.value.isNull ? .tunnelsMissing : .notAMapping, entry.value.location, "tunnels", advice)
@@ -191,27 +186,36 @@ struct ManifestCollector {
         for tunnel in entries { readTunnel(tunnel) }
     }
 
-    private mutating func readTunnel(_ entry: YAMLEntry) {
+    private mutating func readTunnel(_ entry: DocumentEntry) {
         reader.prefix = "tunnels." + entry.key
         defer { reader.prefix = "" }
-        if let first = names[entry.key] {
-            let message = "is declared twice; a name may stand once in all files together"
+        let first = names[entry.key]
+        if let first, !entry.isRepeated {
+            let message = "is declared twice; a name may be declared once in all files together"
             reader.add(.error, .duplicateName, entry.keyLocation, "", message, related: first)
-            tunnels.removeAll { $0.name == entry.key }
-            invalid[entry.key] = first
-            return
         }
-        names[entry.key] = entry.keyLocation
+        names[entry.key] = first ?? entry.keyLocation
         var reading = TunnelReading(name: entry.key, source: entry.keyLocation, defaults: defaults)
-        if let declaration = reading.read(entry.value, &reader) {
+        let declaration = reading.read(entry.value, &reader)
+        watched.formUnion(reading.files(from: workingDirectory))
+        if first == nil, let declaration {
             tunnels.append(declaration)
         } else {
-            invalid[entry.key] = entry.keyLocation
+            // Which of two declarations is meant is not ours to choose.
+            tunnels.removeAll { $0.name == entry.key }
+            invalid[entry.key] = first ?? entry.keyLocation
         }
-        watched.formUnion(reading.files(from: workingDirectory))
     }
 
-    private mutating func readIncludes(_ entry: YAMLEntry, from path: String) {
+    private mutating func readInclude(_ entry: DocumentEntry, from path: String) {
+        if allowsIncludes {
+            readIncludes(entry, from: path)
+        } else {
+            reject(.includeRefused, entry.keyLocation, "include", "a request cannot include files")
+        }
+    }
+
+    private mutating func readIncludes(_ entry: DocumentEntry, from path: String) {
         reader.prefix = ""
         let before = reader.diagnostics.count
         let patterns = (entry.value.items ?? [entry.value]).compactMap { node in
@@ -233,13 +237,18 @@ struct ManifestCollector {
         let glob = Glob(TextFile.absolute(pattern, from: directory))
         watched.formUnion(glob.directories)
         if glob.matches.isEmpty, !glob.hasWildcard {
-            reject(.includeMissing, place, "include", "'\(pattern)' is not there")
+            reject(.includeMissing, place, "include", "'\(pattern)' does not exist")
             return
         }
         let shownDirectory = place.file.lastIndex(of: "/").map { place.file[...$0] } ?? ""
         for match in glob.matches {
             guard !stack.contains(match) else {
-                reject(.includeCycle, place, "include", "'\(pattern)' leads back to a file that includes it")
+                reject(
+                    .includeCycle,
+                    place,
+                    "include",
+                    "'\(pattern)' includes this file again, directly or through others"
+                )
                 continue
             }
             let isBelow = match.hasPrefix(directory + "/")

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Reads manifests into checked values: the same code for the daemon, `plan`, `validate` and the API.
+/// Reads manifests into checked values: the same code for the daemon, `plan`, `validate` and the
+/// API.
 package struct ManifestReader: Sendable {
     /// How deep includes may be nested.
     package static let includeDepthLimit = 8
@@ -21,38 +22,41 @@ package struct ManifestReader: Sendable {
         self.mayBindPrivilegedPorts = mayBindPrivilegedPorts
     }
 
-    /// Reads files and directories of `*.yaml` and `*.yml`; several merge as if one included the others.
+    /// Reads files and directories of `*.yaml` and `*.yml`; several merge as if one included the
+    /// others.
     package func read(paths: [String]) -> ManifestReading {
         var collector = collector(allowsIncludes: true)
         for path in paths { collector.readRoot(TextFile.absolute(path, from: workingDirectory), shownAs: path) }
-        if paths.isEmpty { collector.reject(.empty, nil, "", "no manifest is named") }
+        if paths.isEmpty { collector.reject(.empty, nil, "", "no manifest is given") }
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 
-    /// Reads one manifest from a text; `file` names it in messages, and relative paths start at its directory.
+    /// Reads one manifest from a text; `file` names it in messages, and relative paths start at its
+    /// directory.
     package func read(text: String, file: String, allowsIncludes: Bool = true) -> ManifestReading {
         var collector = collector(allowsIncludes: allowsIncludes)
         collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 
-    /// Reads the keys of a single tunnel, as YAML or JSON, from a request; references are refused there.
+    /// Reads the keys of a single tunnel from a request; references are refused there.
+    ///
+    /// `name` is how messages call the tunnel: they name the path below it, since JSON has no
+    /// lines.
     package func readTunnel(
-        text: String,
+        _ keys: JSONValue,
         name: String
     ) -> (declaration: TunnelDeclaration?, diagnostics: [Diagnostic]) {
-        let tree = YAMLTree(text, file: "spec")
+        let start = SourceLocation(file: name, line: 1, column: 1)
+        let root = DocumentNode(keys, at: start)
         let references = References(environment: [:], isAllowed: false)
-        var reader = NodeReader(references: references, directory: workingDirectory)
-        reader.append(tree.diagnostics)
-        let start = SourceLocation(file: "spec", line: 1, column: 1)
-        guard let root = tree.root, tree.diagnostics.isEmpty else {
-            if tree.diagnostics.isEmpty { reader.fail(.empty, start, "", "the tunnel has no keys") }
-            return (nil, reader.diagnostics)
-        }
-        var reading = TunnelReading(name: name, source: root.location, defaults: [])
+        var reader = NodeReader(references: references, directory: workingDirectory, showsPlaces: false)
+        reader.append(root.repeatedKeys(below: name).map { .repeatedKey($0.key, at: nil, path: $0.path, first: nil) })
+        let isUnique = reader.diagnostics.isEmpty
+        reader.prefix = name
+        var reading = TunnelReading(name: name, source: start, defaults: [])
         let declaration = reading.read(root, &reader)
-        return (declaration, reader.diagnostics)
+        return (isUnique ? declaration : nil, reader.diagnostics)
     }
 
     private func collector(allowsIncludes: Bool) -> ManifestCollector {

@@ -10,7 +10,8 @@ package struct References: Sendable {
     }
 
     private let environment: [String: String]
-    /// Nil where a value comes from a request: there references are refused, since they would show local files.
+    /// Nil where a value comes from a request: there references are refused, since they would show
+    /// local files.
     private let isAllowed: Bool
     /// Files already read, so that a default that names one costs one read for all tunnels.
     private var contents: [String: Result<String, Failure>] = [:]
@@ -22,15 +23,15 @@ package struct References: Sendable {
         self.isAllowed = isAllowed
     }
 
-    /// False for nearly every text; a byte search, because every value of a manifest is asked.
-    static func mayStand(in text: String) -> Bool {
+    /// False for nearly every text; a byte search, because it runs for every value of a manifest.
+    static func mayOccur(in text: String) -> Bool {
         text.utf8.contains(UInt8(ascii: "$")) && text.contains("${")
     }
 
     /// The text with its references replaced; relative paths start at `directory`.
     package mutating func resolve(_ text: String, directory: String) throws(Failure) -> String {
         guard isAllowed else {
-            throw Failure(code: .referenceRefused, problem: "references are only for manifests; send the value itself")
+            throw Failure(code: .referenceRefused, problem: "references work only in manifests; send the value itself")
         }
         var result = ""
         var rest = Substring(text)
@@ -45,7 +46,8 @@ package struct References: Sendable {
         return result + rest
     }
 
-    /// The references in a text without their defaults and without the text around them: fit to be shown.
+    /// The references in a text without their defaults and without the text around them: fit to be
+    /// shown.
     package static func names(in text: String) -> String {
         let parts = text.split(separator: "${").dropFirst(text.hasPrefix("${") ? 0 : 1)
         let names = parts.compactMap { part -> String? in
@@ -56,7 +58,8 @@ package struct References: Sendable {
         return names.joined(separator: " and ")
     }
 
-    /// The text with the paths of its files made absolute, so that it means the same in a manifest elsewhere.
+    /// The text with the paths of its files made absolute, so that it means the same in a manifest
+    /// elsewhere.
     static func text(_ text: String, from directory: String) -> String {
         let parts = text.split(separator: "${file:", omittingEmptySubsequences: false)
         return parts.dropFirst().reduce(String(parts.first ?? "")) { result, part in
@@ -71,16 +74,16 @@ package struct References: Sendable {
             return try content(of: TextFile.absolute(String(reference.dropFirst(5)), from: directory))
         }
         let forms = "${env:NAME}, ${env:NAME:-default} or ${file:PATH}"
-        throw Failure(code: .referenceSyntax, problem: "'${\(reference)}' is no reference; write \(forms)")
+        throw Failure(code: .referenceSyntax, problem: "'${\(reference)}' is not a reference; write \(forms)")
     }
 
-    /// As in a shell, `:-` also stands in for a variable that is set but empty.
+    /// As in a shell, a default also replaces a variable that is set but empty.
     private func variable(_ reference: Substring) throws(Failure) -> String {
         let separator = reference.firstRange(of: ":-")
         let name = String(separator.map { reference[..<$0.lowerBound] } ?? reference)
         let isName = name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
         guard !name.isEmpty, isName else {
-            throw Failure(code: .referenceSyntax, problem: "'\(name)' is no name of an environment variable")
+            throw Failure(code: .referenceSyntax, problem: "'\(name)' is not the name of an environment variable")
         }
         if let separator {
             let value = environment[name] ?? ""
@@ -105,7 +108,7 @@ package struct References: Sendable {
             let text = try TextFile.read(path, limitBytes: References.fileLimitBytes)
             return .success(text.trimmingBlanks)
         } catch {
-            return .failure(Failure(code: .referenceFile, problem: "can not read \(path): \(error.problem)"))
+            return .failure(Failure(code: .referenceFile, problem: "cannot read \(path): \(error.problem)"))
         }
     }
 }

@@ -1,4 +1,5 @@
-/// Reads one entry under `tunnels`: defaults first, then the one-line form, then the keys beside it.
+/// Reads one entry under `tunnels`: defaults first, then the one-line form, then the keys beside
+/// it.
 struct TunnelReading {
     let name: String
     let source: SourceLocation
@@ -16,13 +17,13 @@ struct TunnelReading {
     }
 
     /// The tunnel; nil after diagnostics when anything in it is wrong.
-    mutating func read(_ node: YAMLNode, _ reader: inout NodeReader) -> TunnelDeclaration? {
+    mutating func read(_ node: DocumentNode, _ reader: inout NodeReader) -> TunnelDeclaration? {
         let firstProblem = reader.diagnostics.count
         reader.referencedPaths = []
         reader.referenceTexts = [:]
         if !TunnelDeclaration.isName(name) {
-            let rule = "a name has a-z, 0-9 and inner '-', at most 63 of them"
-            reader.fail(.tunnelName, source, "", "'\(name)' is no name for a tunnel; \(rule)")
+            let rule = "use a-z, 0-9 and inner '-', at most 63 characters"
+            reader.fail(.tunnelName, source, "", "'\(name)' is not a name for a tunnel; \(rule)")
         }
         if let entries = reader.entries(node, "") { readKeys(entries, node, &reader) }
         guard !reader.diagnostics[firstProblem...].contains(where: { $0.severity == .error }) else { return nil }
@@ -47,14 +48,15 @@ struct TunnelReading {
         return [certificate, key].map { TextFile.absolute($0, from: directory) }
     }
 
-    /// The keys under `defaults`, each checked for the roles it can apply to: its problems are told once and not per tunnel.
-    static func checkedDefaults(_ node: YAMLNode, _ reader: inout NodeReader) -> [GivenKey] {
+    /// The keys under `defaults`, each checked for the roles it can apply to: its problems are
+    /// reported once, not for each tunnel.
+    static func checkedDefaults(_ node: DocumentNode, _ reader: inout NodeReader) -> [GivenKey] {
         reader.prefix = "defaults"
         defer { reader.prefix = "" }
         let keys = flattened(node, &reader)
         for key in keys {
             guard let field = key.field else {
-                reader.fail(.defaultsKey, key.location, key.path, "can not be a default; it belongs to one tunnel")
+                reader.fail(.defaultsKey, key.location, key.path, "cannot be a default; it belongs to one tunnel")
                 continue
             }
             var content = TunnelContent(spec: .standard)
@@ -72,12 +74,12 @@ struct TunnelReading {
         let path: String
         /// Nil for `url`.
         let field: TunnelField?
-        let node: YAMLNode
+        let node: DocumentNode
         let location: SourceLocation
     }
 
-    /// The keys in file order without the absent ones; says which are unknown.
-    private static func flattened(_ node: YAMLNode, _ reader: inout NodeReader) -> [GivenKey] {
+    /// The keys in file order without the absent ones; reports the unknown ones.
+    private static func flattened(_ node: DocumentNode, _ reader: inout NodeReader) -> [GivenKey] {
         var keys: [GivenKey] = []
         for entry in reader.entries(node, "") ?? [] where !entry.value.isNull || !isKnown(entry.key) {
             if ManifestSchema.groups.contains(entry.key) {
@@ -98,7 +100,7 @@ struct TunnelReading {
         ManifestSchema.groups.contains(key) || ManifestSchema.fieldsByPath[key] != nil || key == ManifestSchema.urlKey
     }
 
-    private static func members(of group: YAMLEntry, _ reader: inout NodeReader) -> [GivenKey] {
+    private static func members(of group: DocumentEntry, _ reader: inout NodeReader) -> [GivenKey] {
         var keys: [GivenKey] = []
         for entry in reader.entries(group.value, group.key) ?? [] {
             let path = group.key + "." + entry.key
@@ -113,24 +115,29 @@ struct TunnelReading {
         return keys
     }
 
-    private mutating func readKeys(_ entries: [YAMLEntry], _ node: YAMLNode, _ reader: inout NodeReader) {
+    private mutating func readKeys(_ entries: [DocumentEntry], _ node: DocumentNode, _ reader: inout NodeReader) {
         let keys = TunnelReading.flattened(node, &reader)
         fieldSources.reserveCapacity(keys.count + defaults.count)
-        let urlParts = keys.first { $0.field == nil }.flatMap { readURL($0, &reader) }
-        let hasURL = keys.contains { $0.field == nil }
+        let urls = keys.filter { $0.field == nil }
+        // A repeated 'url' is an error already; the others are read for their own problems.
+        let urlParts = urls.compactMap { readURL($0, &reader) }.first
+        // The role comes first, wherever it is written: which keys there are, and the words of 'mode',
+        // depend on it. A bad role is reported later, when its key is read.
         if let urlParts { content.spec.role = urlParts.role }
         var isRoleKnown = urlParts != nil
         if !isRoleKnown, let key = (keys + defaults.reversed()).first(where: { $0.path == "role" }) {
             isRoleKnown = reader.attempt { key.field?.read(key.node, &$0, &content) }
         }
+        // Each layer replaces what the one before has set.
         for key in defaults { apply(default: key, &reader) }
-        if let urlParts { apply(urlParts, keys.first { $0.field == nil }, &reader) }
+        if let urlParts { apply(urlParts, urls.first, &reader) }
         for key in keys where key.field != nil {
             read(key, isRoleKnown: isRoleKnown, beside: urlParts, &reader)
         }
-        if !hasURL { requirePlace(&reader) }
+        if urls.isEmpty { requirePlace(&reader) }
         checkPool(&reader)
-        if hasURL || isRoleKnown { checkLength(&reader) }
+        // Without a role there is no URL whose length could be checked.
+        if !urls.isEmpty || isRoleKnown { checkLength(&reader) }
     }
 
     private mutating func apply(default key: GivenKey, _ reader: inout NodeReader) {
@@ -166,7 +173,7 @@ struct TunnelReading {
         let isReferenced = reader.referencedPaths.contains("url")
         for finding in parts.apply(to: &content.spec) {
             let severity: Diagnostic.Severity = finding.isErrorInManifest ? .error : .warning
-            let message = isReferenced ? "in the value of a reference: see the parameter's rules" : finding.message
+            let message = isReferenced ? "the value from the reference is not one it takes" : finding.message
             reader.add(severity, finding.code, key.node.location, "url", "\(finding.part): \(message)")
         }
         fieldSources["url"] = key.location
@@ -190,14 +197,15 @@ struct TunnelReading {
         let before = url == nil ? nil : content
         field.read(key.node, &reader, &content)
         if let url, let before, url.givenPaths.contains(field.path), !field.isEqual(before, content) {
-            reader.fail(.urlConflict, key.location, key.path, "differs from what 'url' says; keep one of them")
+            reader.fail(.urlConflict, key.location, key.path, "differs from the value in 'url'; keep one of them")
         }
         fieldSources[key.path] = key.location
     }
 
-    /// What only the other role has: an error where a reader could think that it protects or decides something.
+    /// A key that only the other role has: an error where a reader could think that it protects
+    /// something.
     ///
-    /// `pool` is written as one mapping for both ends, so its other half passes in silence.
+    /// `pool` is written as one mapping for both ends, so its other half is accepted.
     private func refuse(_ field: TunnelField, _ key: GivenKey, _ reader: inout NodeReader) {
         let other = field.roles.map(\.rawValue).joined()
         let message = "has no effect on a \(content.spec.role.rawValue); only a \(other) has it"
@@ -210,11 +218,11 @@ struct TunnelReading {
 
     private func requirePlace(_ reader: inout NodeReader) {
         for path in ["role", "tunnel", "target"] where fieldSources[path] == nil {
-            reader.fail(.missingKey, source, path, "is missing; give it here or in a 'url'")
+            reader.fail(.missingKey, source, path, "is missing; write it here or in a 'url'")
         }
     }
 
-    /// Compared only when both stand in the manifest: each side has just one of them.
+    /// Compared only when the manifest gives both: each role uses just one of them.
     private func checkPool(_ reader: inout NodeReader) {
         guard fieldSources["pool.min"] != nil, fieldSources["pool.max"] != nil else { return }
         guard content.spec.pool.min > content.spec.pool.max else { return }

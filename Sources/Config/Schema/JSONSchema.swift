@@ -8,7 +8,7 @@ extension ManifestSchema {
             "type": "object",
             "required": ["version", "tunnels"],
             "additionalProperties": false,
-            "patternProperties": ["^x-": ["description": "Ignored: a place for anchors."]],
+            "patternProperties": ["^x-": ["description": "Ignored: use it to define anchors."]],
             "properties": [
                 "version": ["const": 1, "description": "The version of this format."],
                 "include": include,
@@ -40,12 +40,12 @@ extension ManifestSchema {
             JSONValue.Member(field.name, scalar(field.schema, field.summary, defaultText: field.defaultText))
         }
         let object: JSONValue = ["type": "object", "additionalProperties": false, "properties": .object(members)]
-        return nullable(object, "What the outside world may do.")
+        return nullable(object, "What the API may change.")
     }
 
     private static var tunnels: JSONValue {
         [
-            "description": "Tunnels by name; {} says that there are none.",
+            "description": "Tunnels by name; {} declares none.",
             "type": "object",
             "additionalProperties": false,
             "patternProperties": ["^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": ["$ref": "#/$defs/tunnel"]],
@@ -60,7 +60,7 @@ extension ManifestSchema {
         }
         var object: [JSONValue.Member] = [.init("type", "object"), .init("additionalProperties", false)]
         if !isDefaults {
-            let summary = "The one-line form, as NodePass writes it; other keys may stand beside it."
+            let summary = "The one-line form, as NodePass writes it; other keys may be beside it."
             members.append(.init(urlKey, ["type": "string", "description": .string(summary)]))
             object.append(.init("anyOf", [["required": ["url"]], ["required": ["tunnel", "target"]]]))
         }

@@ -1,6 +1,7 @@
 /// A host and a port as people write them: `127.0.0.1:80`, `[::1]:80`, `example.com:80`, `:80`.
 ///
-/// An empty host means "every address of this machine" where we listen and "this machine" where we dial.
+/// An empty host means "every address of this machine" where we listen and "this machine" where we
+/// dial.
 package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     /// The host without brackets; empty for `:80`.
     package var host: String
@@ -11,12 +12,12 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Why a text is no endpoint, in words for its writer.
+    /// Why a text is not an endpoint, in words for a message.
     package struct ParseError: Error, Hashable {
         package let problem: String
     }
 
-    /// Reads `host:port`; a bare IPv6 address must stand in brackets, as in a URL.
+    /// Reads `host:port`; an IPv6 address needs brackets, as in a URL.
     ///
     /// Port 0 is accepted (the system picks one) because tests and ephemeral listeners need it.
     package init(_ text: String) throws(ParseError) {
@@ -67,7 +68,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         host.isEmpty || host == "0.0.0.0" || host == "::"
     }
 
-    /// True for the addresses and the name that lead back to this machine.
+    /// True for the addresses and the name that mean this machine.
     package var isLoopback: Bool {
         host == "localhost" || host == "::1" || host.hasPrefix("127.")
     }

@@ -1,11 +1,13 @@
-/// The texts of one tunnel's spec that came from references, for masking them in whatever is said about it.
+/// The texts of one tunnel's spec that came from references, so that logs and messages mask them.
 ///
-/// All values are equal: what is hidden makes no difference to what a tunnel does, and specs compare by that.
+/// All values are equal: what is hidden makes no difference to what a tunnel does, and specs
+/// compare by that.
 package struct SecretTexts: Sendable, Hashable {
-    /// Shorter ones are part of too many words, and are no secrets.
+    /// Shorter ones are part of too many words, and are not secrets.
     private static let shortestBytes = 4
 
-    /// Longest first, so that a text within another one does not leave a rest of it.
+    /// Longest first: masking a text that is part of another would leave the rest of that one
+    /// visible.
     private let texts: [String]
 
     package init(_ texts: [String] = []) {
@@ -23,9 +25,9 @@ package struct SecretTexts: Sendable, Hashable {
 }
 
 extension TunnelSpec {
-    /// The same tunnel, which knows what must not be shown of it: the values at these paths.
+    /// The same tunnel, with the values at these paths marked as secret.
     package func hiding(_ secretPaths: Set<String>) -> TunnelSpec {
-        // The key stands nowhere in what a tunnel says.
+        // No message holds the key.
         guard secretPaths != ["key"] else { return self }
         var spec = self
         var texts: [String] = []

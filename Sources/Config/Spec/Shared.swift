@@ -1,6 +1,7 @@
-/// A value that its copies hold together: for one that is large, copied often and changed seldom, such as a tunnel's spec.
+/// A value that its copies share: for one that is large, copied often and changed seldom, such as a
+/// tunnel's spec.
 ///
-/// Of 5,000 tunnels several copies of everything are made each time somebody looks at them.
+/// Each snapshot of 5,000 tunnels copies every one of them several times.
 @propertyWrapper
 package struct Shared<Value: Sendable & Hashable>: Sendable, Hashable {
     private final class Box: Sendable {

@@ -1,23 +1,29 @@
-/// What one tunnel should be, as a checked value: everything its URL says and nothing about where it came from.
+/// What one tunnel should be, as a checked value: everything its URL has, and nothing about where
+/// it came from.
 ///
-/// Two specs are equal when running one instead of the other makes no difference. `TunnelURL` is the one-line form,
-/// `ManifestSchema` the table that says for each field its YAML key, URL parameter, default and change class.
+/// Two specs are equal when running one instead of the other makes no difference. `TunnelURL` is
+/// the one-line form, `ManifestSchema` the table that gives for each field its YAML key, URL
+/// parameter, default and change class.
 package struct TunnelSpec: Sendable, Hashable {
     package var role: TunnelRole
-    /// The shared secret before the `@`; nil means the default derived from the port (`effectiveKey`).
+    /// The shared secret before the `@`; nil means the default derived from the port
+    /// (`effectiveKey`).
     package var key: Secret?
-    /// Where the two ends meet; a single-end client listens here.
+    /// Where the client connects to the server; a single-end client listens here.
     package var tunnel: Endpoint
-    /// Where traffic goes to (dialling side) or comes in (listening side, first one only); never empty.
+    /// Where traffic goes to (dialling side) or comes in (listening side, first one only); never
+    /// empty.
     package var targets: [Endpoint]
     package var mode = TunnelMode.auto
-    /// Nil when not said: a server runs without TLS (or with its master's), a client does what its server says.
+    /// Nil when not given: a server runs without TLS (or with its master's), a client follows its
+    /// server.
     package var tls: TLSMode?
-    /// Server only; the client is told.
+    /// Server only; the client follows it.
     package var transport = PoolTransport.tcp
     package var sni: String?
     package var pool = PoolSize()
-    /// Megabits (10^6 bits) per second each way, for all connections of the tunnel together; 0 = no limit.
+    /// Megabits (10^6 bits) per second each way, for all connections of the tunnel together; 0 = no
+    /// limit.
     package var rateMbps = 0
     /// TCP connections and UDP sessions at once; 0 = no limit.
     package var connections = 65536
@@ -34,7 +40,8 @@ package struct TunnelSpec: Sendable, Hashable {
     /// How long established connections may finish when the tunnel stops or moves.
     package var drain = Duration.seconds(30)
     package var log = LogLevel.info
-    /// Query parameters we do not know, kept in the order given so that a URL survives a round trip.
+    /// Query parameters we do not know, kept in the order given so that a URL survives a round
+    /// trip.
     package var unknownParameters: [QueryParameter] = []
     /// What must not be shown of all this; see `hiding`.
     package var secretTexts = SecretTexts()
@@ -61,10 +68,11 @@ package enum TunnelMode: Int, Sendable, Hashable, CaseIterable {
     case auto = 0
     /// server: reverse (listens on the target address). client: single (no server at all).
     case one = 1
-    /// server: forward (dials the target). client: dual (meets a server).
+    /// server: forward (dials the target). client: dual (connects to a server).
     case two = 2
 
-    /// The manifest's word for it: auto, reverse, forward for a server; auto, single, dual for a client.
+    /// The manifest's word for it: auto, reverse, forward for a server; auto, single, dual for a
+    /// client.
     package func name(for role: TunnelRole) -> String {
         switch (self, role) {
         case (.auto, _): "auto"
@@ -81,7 +89,8 @@ package enum TLSMode: Sendable, Hashable {
     case selfSigned
     /// PEM files; paths as given.
     case files(certificate: String, key: String)
-    /// `tls=2` in a URL without both paths: kept so that the tunnel fails with a reason instead of running without.
+    /// `tls=2` in a URL without both paths: kept so that the tunnel fails with a reason instead of
+    /// running without.
     case filesMissing
 
     /// The `tls` parameter: 0, 1 or 2.
@@ -132,7 +141,7 @@ package enum TransportProtocol: String, Sendable, Hashable, CaseIterable {
     case udp
 }
 
-/// Who may connect: `deny` wins; an empty `allow` allows everyone who is not denied.
+/// Who may connect: `deny` takes precedence; an empty `allow` allows everyone who is not denied.
 package struct AccessRules: Sendable, Hashable {
     package var allow: [IPNetwork]
     package var deny: [IPNetwork]
@@ -158,43 +167,4 @@ package enum LogLevel: String, Sendable, Hashable, CaseIterable {
     case warn
     case error
     case event
-}
-
-package struct QueryParameter: Sendable, Hashable {
-    package let name: String
-    package let value: String
-
-    package init(name: String, value: String) {
-        self.name = name
-        self.value = value
-    }
-}
-
-/// What a tunnel's record carries besides the spec: names and labels that no byte depends on.
-package struct TunnelLabels: Sendable, Hashable {
-    package var alias: String
-    package var tags: [String: String]
-    package var peer: PeerLabel
-
-    package init(alias: String = "", tags: [String: String] = [:], peer: PeerLabel = PeerLabel()) {
-        self.alias = alias
-        self.tags = tags
-        self.peer = peer
-    }
-
-    /// UTF-8 bytes an alias, a tag's key or value, or a member of `peer` may have (NodePass's limit).
-    package static let textLimitBytes = 256
-}
-
-/// `meta.peer`: how dashboards tie the two ends of a service together.
-package struct PeerLabel: Sendable, Hashable {
-    package var sid: String
-    package var type: String
-    package var alias: String
-
-    package init(sid: String = "", type: String = "", alias: String = "") {
-        self.sid = sid
-        self.type = type
-        self.alias = alias
-    }
 }

@@ -19,13 +19,13 @@ package struct CheckedTunnel: Sendable {
         let missing = inheriting(parts.role).filter { !parts.query.contains($0.name) }
         url = TunnelURL.appending(missing, to: text)
         try TunnelURL.checkLength(url)
-        parts.query = URLQuery(parts.query.parameters + missing)
+        parts.query = QueryString(parts.query.parameters + missing)
         var spec = TunnelSpec(role: parts.role, tunnel: parts.tunnel, targets: parts.targets)
         spec.key = parts.key
         let findings = parts.apply(to: &spec)
         let fatal = findings.filter(\.isFatal)
         if !fatal.isEmpty { throw .invalid(fatal.map { $0.diagnostic(.error) }) }
-        let loops = TunnelListening.loops(spec, TunnelListening.listeners(of: spec)) ? [URLFinding.loop] : []
+        let loops = spec.connectsToItself ? [URLFinding.loop] : []
         self.spec = spec
         warnings = (findings + loops).map { $0.diagnostic(.warning) }
     }
@@ -33,11 +33,11 @@ package struct CheckedTunnel: Sendable {
     /// Takes over the declaration of a tunnel, which is checked already.
     package init(_ declaration: TunnelDeclaration, inheriting: Inheritance = { _ in [] }) throws(TunnelURLError) {
         var spec = declaration.spec
-        let given = URLQuery(TunnelURL.split(declaration.url).query)
+        let given = QueryString(TunnelURL.split(declaration.url).query)
         let missing = inheriting(spec.role).filter { !given.contains($0.name) }
         url = TunnelURL.appending(missing, to: declaration.url)
         try TunnelURL.checkLength(url)
-        let query = URLQuery(given.parameters + missing)
+        let query = QueryString(given.parameters + missing)
         let names = Set(missing.map(\.name))
         for field in ManifestSchema.fields where field.parameters.contains(where: names.contains) {
             guard let problem = field.readQuery(query.value, &spec) else { continue }

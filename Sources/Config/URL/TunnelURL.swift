@@ -1,11 +1,13 @@
-/// The one-line form of a tunnel: `server://key@host:port/target,target?parameters`, as NodePass writes it.
+/// The one-line form of a tunnel: `server://key@host:port/target,target?parameters`, as NodePass
+/// writes it.
 package enum TunnelURL {
     /// Longer URLs are refused: an event that carries an instance has to stay below 64 KiB.
     package static let lengthLimitBytes = 8192
 
     /// Reads a URL as leniently as NodePass does.
     ///
-    /// Values that NodePass ignores become warnings; only what can not be run, or would be dangerous to ignore, fails.
+    /// Values that NodePass ignores become warnings; only what cannot run, or would be dangerous to
+    /// ignore, fails.
     package static func parse(
         _ text: String
     ) throws(TunnelURLError) -> (spec: TunnelSpec, diagnostics: [Diagnostic]) {
@@ -19,10 +21,11 @@ package enum TunnelURL {
         throw .invalid([Diagnostic(.error, at: nil, path: "url", code: DiagnosticCode.urlLength.rawValue, problem)])
     }
 
-    /// The URL with every default that is absent or empty, sorted by name: what NodePass calls `config`.
+    /// The URL with every default that is absent or empty, sorted by name: what NodePass calls
+    /// `config`.
     package static func config(of urlText: String, spec: TunnelSpec) -> String {
         let (front, queryText, _) = split(urlText)
-        var query = URLQuery(queryText)
+        var query = QueryString(queryText)
         let defaults = spec.role == .client ? clientDefaults : serverDefaults
         for parameter in defaults where query.value(parameter.name) == nil { query.set(parameter) }
         return front + "?" + query.sortedText
@@ -31,14 +34,14 @@ package enum TunnelURL {
     /// The URL kept byte for byte, with those parameters at its end that it does not have.
     package static func appending(_ parameters: [QueryParameter], to urlText: String) -> String {
         let (front, queryText, fragment) = split(urlText)
-        let query = URLQuery(queryText)
-        let missing = parameters.filter { !query.contains($0.name) }.map(URLQuery.text)
+        let query = QueryString(queryText)
+        let missing = parameters.filter { !query.contains($0.name) }.map(QueryString.text)
         guard !missing.isEmpty else { return urlText }
         let separator = queryText.isEmpty || queryText.hasSuffix("&") ? "" : "&"
         return front + "?" + queryText + separator + missing.joined(separator: "&") + fragment
     }
 
-    /// Any text that should be a URL with whatever stands before the `@` masked; for logs.
+    /// Any text that should be a URL, with everything before the `@` masked; for logs.
     ///
     /// Masks too much rather than too little: a key may hold unescaped `/` or `?`.
     package static func masked(_ urlText: String) -> String {
@@ -76,7 +79,7 @@ package enum TunnelURLError: Error, Hashable {
     case syntax(String)
     /// A URL of another kind.
     case scheme(String)
-    /// The form is right, the content can not be run.
+    /// The form is right, but the tunnel cannot run.
     case invalid([Diagnostic])
 
     /// All cases as diagnostics; never shows the key.
@@ -91,7 +94,7 @@ package enum TunnelURLError: Error, Hashable {
                     at: nil,
                     path: "url",
                     code: DiagnosticCode.urlScheme.rawValue,
-                    "the scheme '\(scheme)' is neither server nor client"
+                    "the scheme '\(scheme)' is not server or client"
                 )
             ]
         case .invalid(let diagnostics): diagnostics
@@ -100,10 +103,12 @@ package enum TunnelURLError: Error, Hashable {
 }
 
 extension TunnelSpec {
-    /// The canonical one-line form: parameters that are not default, sorted by name, then escaped as Go does.
+    /// The canonical one-line form: parameters that are not default, sorted by name, then escaped
+    /// as Go does.
     package var url: String { url(key: key.map { TunnelSpec.userInfo($0.value) }) }
 
-    /// The canonical form with the key masked, and with the values of `secretPaths`, for logs and people.
+    /// The canonical form with the key masked, and with the values of `secretPaths`, for logs and
+    /// people.
     package func displayURL(hiding secretPaths: Set<String> = []) -> String {
         url(key: key == nil ? nil : Secret.mask, hiding: secretPaths)
     }
@@ -116,7 +121,7 @@ extension TunnelSpec {
         let parameters =
             ManifestSchema.fields.flatMap { $0.parameters(of: self, hiding: secretPaths) }
             + unknownParameters
-        return parameters.isEmpty ? text : text + "?" + URLQuery(parameters).sortedText
+        return parameters.isEmpty ? text : text + "?" + QueryString(parameters).sortedText
     }
 
     /// Go's escaping of a user name.
@@ -124,11 +129,11 @@ extension TunnelSpec {
         PercentCoding.encode(key, keeping: "-_.~$&+,;=")
     }
 
-    /// The key both ends compute with: the one given, or NodePass's default, the FNV-1a hash of the port's digits.
+    /// The key both ends compute with: the one given, or NodePass's default, the FNV-1a hash of the
+    /// port's digits.
     package var effectiveKey: String {
         if let key { return key.value }
         let hash = String(tunnel.port).utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        let digits = String(hash, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
+        return Hex.text(hash)
     }
 }

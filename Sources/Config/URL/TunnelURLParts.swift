@@ -4,11 +4,11 @@ struct TunnelURLParts {
     let key: Secret?
     let tunnel: Endpoint
     let targets: [Endpoint]
-    var query: URLQuery
+    var query: QueryString
 
     init(_ text: String) throws(TunnelURLError) {
         try TunnelURL.checkLength(text)
-        guard text.utf8.allSatisfy({ $0 >= 32 && $0 != 127 }) else { throw .syntax("holds a control character") }
+        guard text.utf8.allSatisfy({ $0 >= 32 && $0 != 127 }) else { throw .syntax("has a control character") }
         let (front, queryText, _) = TunnelURL.split(text)
         let (scheme, rest) = try TunnelURLParts.scheme(of: front)
         guard let role = TunnelRole(rawValue: scheme.lowercased()) else { throw .scheme(scheme) }
@@ -16,9 +16,9 @@ struct TunnelURLParts {
         try TunnelURLParts.refuseBrokenKey(text, authority)
         self.role = role
         self.key = try TunnelURLParts.key(in: authority)
-        self.query = URLQuery(queryText)
+        self.query = QueryString(queryText)
         guard let path = PercentCoding.decode(rest.dropFirst(authority.count)) else {
-            throw .syntax("the targets hold a broken %-escape")
+            throw .syntax("the targets have a broken %-escape")
         }
         var problems: [URLFinding] = []
         let address = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
@@ -29,7 +29,7 @@ struct TunnelURLParts {
         self.targets = targets
     }
 
-    /// Sets what the query says; empty parameters count as absent.
+    /// Sets what the query gives; empty parameters count as absent.
     func apply(to spec: inout TunnelSpec) -> [URLFinding] {
         var findings: [URLFinding] = []
         var seen = Set<String>()
@@ -41,7 +41,7 @@ struct TunnelURLParts {
                 continue
             }
             if !isFirst {
-                findings.append(URLFinding(.parameterTwice, parameter.name, "is given twice; the first one counts"))
+                findings.append(URLFinding(.parameterTwice, parameter.name, "is given twice; the first one is used"))
             } else if !field.roles.contains(spec.role), !parameter.value.isEmpty {
                 let problem = "has no effect on a \(spec.role.rawValue)"
                 findings.append(URLFinding(.parameterRole, parameter.name, problem))
@@ -53,7 +53,9 @@ struct TunnelURLParts {
             findings.append(URLFinding(code, problem.parameter, problem.message, isFatal: problem.isFatal))
         }
         if spec.protocols.isEmpty {
-            findings.append(URLFinding(.nothingToCarry, "noudp", "with notcp leaves nothing to carry"))
+            findings.append(
+                URLFinding(.nothingToCarry, "noudp", "switches UDP off and notcp TCP: nothing is left to carry")
+            )
         }
         return findings
     }
@@ -70,11 +72,12 @@ struct TunnelURLParts {
             default: false
             }
         }
-        guard isWord, scheme.first?.isLetter == true else { throw .syntax("starts with no scheme") }
+        guard isWord, scheme.first?.isLetter == true else { throw .syntax("does not start with a scheme") }
         return (String(scheme), front[separator.upperBound...])
     }
 
-    /// A key with a bare `/`, `?` or `#` reads as something else; without this, parts of it would be quoted as addresses.
+    /// A bare `/`, `?` or `#` ends the key too early; without this, parts of it would be quoted as
+    /// addresses.
     private static func refuseBrokenKey(_ text: String, _ authority: Substring) throws(TunnelURLError) {
         guard !authority.contains("@"), let at = text.lastIndex(of: "@") else { return }
         let isInQuery = TunnelURL.split(text).front.endIndex <= at
@@ -86,7 +89,7 @@ struct TunnelURLParts {
     private static func key(in authority: Substring) throws(TunnelURLError) -> Secret? {
         guard let at = authority.lastIndex(of: "@") else { return nil }
         guard let key = PercentCoding.decode(authority[..<at].prefix { $0 != ":" }) else {
-            throw .syntax("the key before the @ holds a broken %-escape")
+            throw .syntax("the key before the @ has a broken %-escape")
         }
         guard key.utf8.count <= TunnelSpec.keyLimitBytes else {
             throw .syntax("the key before the @ is longer than \(TunnelSpec.keyLimitBytes) bytes")
@@ -114,7 +117,7 @@ struct TunnelURLParts {
     }
 }
 
-/// Something to say about one part of a URL.
+/// A problem of one part of a URL.
 struct URLFinding {
     let code: DiagnosticCode
     /// A parameter's name, or `tunnel` or `target`.
@@ -133,8 +136,8 @@ struct URLFinding {
         Diagnostic(severity, at: location, path: "url." + part, code: code.rawValue, message)
     }
 
-    /// True when a manifest, where nobody is surprised by a rejection, does not accept it.
+    /// True when a manifest does not accept it, although NodePass accepts it in a URL.
     var isErrorInManifest: Bool { isFatal || code == .parameterValue || code == .nothingToCarry }
 
-    static let loop = URLFinding(.tunnelLoop, "target", TunnelListening.loopMessage)
+    static let loop = URLFinding(.tunnelLoop, "target", ManifestLint.loopMessage)
 }

@@ -1,6 +1,7 @@
 import CYAML
 
-/// One step of a YAML text, as libyaml tokenises it; what words such as `yes` or `010` mean is decided by us, later.
+/// One step of a YAML text, as libyaml tokenises it; what words such as `yes` or `010` mean is
+/// decided by us, later.
 enum YAMLEvent {
     case documentStart
     case documentEnd
@@ -29,7 +30,7 @@ struct YAMLMark {
     }
 }
 
-/// What libyaml says about a text it can not read, and where.
+/// Why libyaml cannot read a text, and where.
 struct YAMLSyntaxError: Error {
     let problem: String
     let mark: YAMLMark
@@ -68,13 +69,13 @@ final class YAMLEventStream {
 
     private func failure() -> YAMLSyntaxError {
         let state = parser.pointee
-        let problem = state.problem.map { String(cString: $0) } ?? "not readable as YAML"
+        let problem = state.problem.map { String(cString: $0) } ?? "this is not YAML"
         let context = state.context.map { String(cString: $0) + ": " } ?? ""
         let mark = state.error == YAML_READER_ERROR ? place(ofByte: state.problem_offset) : YAMLMark(state.problem_mark)
         return YAMLSyntaxError(problem: context + problem, mark: mark)
     }
 
-    /// Bytes that are no text at all are reported by their offset only.
+    /// Bytes that are not text are reported by their offset only.
     private func place(ofByte offset: Int) -> YAMLMark {
         let before = String(decoding: input.prefix(offset), as: UTF8.self)
         let lastLine = before.split(separator: "\n", omittingEmptySubsequences: false).last ?? ""
@@ -82,7 +83,7 @@ final class YAMLEventStream {
         return YAMLMark(line: line, column: lastLine.unicodeScalars.count + 1)
     }
 
-    /// Nil for the start of the stream, which says nothing.
+    /// Nil for the start of the stream, which has no meaning for us.
     private func translate(_ raw: yaml_event_t) -> YAMLEvent? {
         switch raw.type {
         case YAML_DOCUMENT_START_EVENT: .documentStart

@@ -1,4 +1,5 @@
-/// JSON values as block YAML, for people; strings are quoted wherever YAML could read them as something else.
+/// JSON values as block YAML, for people; strings are quoted where YAML could read them as
+/// something else.
 package enum YAMLText {
     package static func document(_ value: JSONValue) -> String {
         block(value, indent: 0) + "\n"
@@ -45,16 +46,14 @@ package enum YAMLText {
             case "\"": "\\\""
             case "\\": "\\\\"
             case " "..."~", "\u{a1}"..."\u{d7ff}": String(scalar)
-            default:
-                "\\U" + String(repeating: "0", count: 8 - String(scalar.value, radix: 16).count)
-                    + String(scalar.value, radix: 16)
+            default: "\\U" + Hex.text(scalar.value)
             }
         }
         return "\"" + escaped.joined() + "\""
     }
 
-    /// Safe without quotes for every reader of YAML: a word, a path or an address that is none of YAML's own words, an IPv4
-    /// address, or a number with a unit.
+    /// Safe without quotes for every reader of YAML: a word, a path or an address that is none of
+    /// YAML's own words, an IPv4 address, or a number with a unit.
     private static func isPlain(_ text: String) -> Bool {
         let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
         guard let first = text.utf8.first, !words.contains(text.lowercased()), !text.hasSuffix(":") else {

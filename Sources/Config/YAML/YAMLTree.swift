@@ -1,7 +1,8 @@
-/// Reads a text into one positioned tree, or says why not.
+/// A text as one tree in which every node has its place, or why it cannot be read.
 package struct YAMLTree {
-    /// Nil when the document is empty or could not be read; then `diagnostics` says which.
-    package let root: YAMLNode?
+    /// Nil when the document is empty or could not be read; `diagnostics` tells these apart.
+    package let root: DocumentNode?
+    /// Why there is no root, or which of its keys are repeated.
     package let diagnostics: [Diagnostic]
 
     package init(_ text: String, file: String, limits: YAMLLimits = YAMLLimits()) {
@@ -16,7 +17,7 @@ package struct YAMLTree {
     }
 }
 
-/// An error after which the rest of the document can not be understood.
+/// An error after which the rest of the document cannot be read.
 private struct YAMLFailure: Error {
     let diagnostic: Diagnostic
 }
@@ -34,9 +35,9 @@ private struct YAMLTreeBuilder {
     /// Keys from the root to the node being read; joined only for a message.
     private var path: [String] = []
 
-    /// A finished subtree with what it weighs, so that an alias to it can be charged without walking it.
+    /// A finished subtree with its size, so that an alias to it is counted without walking it.
     private struct Built {
-        let node: YAMLNode
+        let node: DocumentNode
         var nodes = 1
         var height = 1
     }
@@ -48,7 +49,7 @@ private struct YAMLTreeBuilder {
         self.stream = YAMLEventStream(textBytes <= limits.documentBytes ? text : "")
     }
 
-    mutating func document() throws(YAMLFailure) -> YAMLNode? {
+    mutating func document() throws(YAMLFailure) -> DocumentNode? {
         guard textBytes <= limits.documentBytes else {
             throw failure(.yamlLimit, YAMLPlace.start, "the document is larger than \(limits.documentBytes) bytes")
         }
@@ -95,8 +96,8 @@ private struct YAMLTreeBuilder {
                 throw failure(.yamlLimit, place, "a value is longer than \(limits.scalarBytes) bytes")
             }
             let isString = try isStringTag(tag, at: place)
-            let scalar = YAMLScalar(text: text, isPlain: isPlain && !isString)
-            return try finish(Built(node: YAMLNode(.scalar(scalar), at: location(place))), anchor, place)
+            let scalar = DocumentScalar(text: text, isPlain: isPlain && !isString)
+            return try finish(Built(node: DocumentNode(.scalar(scalar), at: location(place))), anchor, place)
         case .sequenceStart(let anchor, let tag):
             try refuse(tag, at: place)
             return try finish(try sequence(from: place, depth: depth), anchor, place)
@@ -123,7 +124,7 @@ private struct YAMLTreeBuilder {
 
     private mutating func expansion(of name: String, at place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
         guard let built = anchors[name] else {
-            throw failure(.yamlAlias, place, "no anchor '&\(name)' stands before this alias")
+            throw failure(.yamlAlias, place, "the anchor '&\(name)' is not defined before this alias")
         }
         try charge(built.nodes, at: place)
         guard depth + built.height - 1 <= limits.depth else {
@@ -133,7 +134,7 @@ private struct YAMLTreeBuilder {
     }
 
     private mutating func sequence(from place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
-        var items: [YAMLNode] = []
+        var items: [DocumentNode] = []
         var weight = (nodes: 1, height: 1)
         while true {
             let (event, itemPlace) = try next()
@@ -144,14 +145,14 @@ private struct YAMLTreeBuilder {
             items.append(item.node)
             weight = (weight.nodes + item.nodes, max(weight.height, item.height + 1))
         }
-        let node = YAMLNode(.sequence(items), at: location(place))
+        let node = DocumentNode(.sequence(items), at: location(place))
         return Built(node: node, nodes: weight.nodes, height: weight.height)
     }
 
     private mutating func mapping(from place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
-        var entries: [YAMLEntry] = []
+        var entries: [DocumentEntry] = []
         var places: [String: Int] = [:]
-        var merged: [YAMLNode] = []
+        var merged: [DocumentNode] = []
         var weight = (nodes: 1, height: 1)
         while true {
             let (event, keyPlace) = try next()
@@ -161,23 +162,36 @@ private struct YAMLTreeBuilder {
             path.append(key.text)
             let item = try value(of: valueEvent, at: valuePlace, depth: depth + 1)
             weight = (weight.nodes + item.nodes + 1, max(weight.height, item.height + 1))
+            // A quoted "<<" is an ordinary key.
             if key.isPlain && key.text == "<<" {
                 merged += try mergeSources(item.node, at: valuePlace)
-            } else if let first = places[key.text] {
-                report(duplicate: key.text, at: keyPlace, first: entries[first].keyLocation)
             } else {
-                places[key.text] = entries.count
-                entries.append(YAMLEntry(key: key.text, keyLocation: location(keyPlace), value: item.node))
+                let first = places[key.text]
+                if let first {
+                    report(repeated: key.text, at: keyPlace, first: entries[first].keyLocation)
+                } else {
+                    places[key.text] = entries.count
+                }
+                entries.append(
+                    DocumentEntry(
+                        key: key.text,
+                        keyLocation: location(keyPlace),
+                        value: item.node,
+                        isRepeated: first != nil
+                    )
+                )
             }
             path.removeLast()
         }
+        // After all explicit keys, because these take precedence wherever `<<` is written; of the sources
+        // the first one with a key does.
         for source in merged {
             for entry in source.entries ?? [] where places[entry.key] == nil {
                 places[entry.key] = entries.count
                 entries.append(entry)
             }
         }
-        let node = YAMLNode(.mapping(entries), at: location(place))
+        let node = DocumentNode(.mapping(entries), at: location(place))
         return Built(node: node, nodes: weight.nodes, height: weight.height)
     }
 
@@ -185,7 +199,7 @@ private struct YAMLTreeBuilder {
         _ event: YAMLEvent,
         at place: YAMLPlace,
         depth: Int
-    ) throws(YAMLFailure) -> YAMLScalar {
+    ) throws(YAMLFailure) -> DocumentScalar {
         let key = try value(of: event, at: place, depth: depth + 1).node
         guard case .scalar(let scalar) = key.content else {
             throw failure(.yamlKey, place, "a key must be a single word, not \(key.kindName)")
@@ -194,7 +208,7 @@ private struct YAMLTreeBuilder {
     }
 
     /// What `<<` brings in: one mapping or a list of them, earlier ones winning.
-    private func mergeSources(_ node: YAMLNode, at place: YAMLPlace) throws(YAMLFailure) -> [YAMLNode] {
+    private func mergeSources(_ node: DocumentNode, at place: YAMLPlace) throws(YAMLFailure) -> [DocumentNode] {
         let sources = node.items ?? [node]
         guard sources.allSatisfy({ $0.entries != nil }) else {
             throw failure(.yamlMerge, place, "'<<' takes a mapping or a list of mappings")
@@ -202,20 +216,14 @@ private struct YAMLTreeBuilder {
         return sources
     }
 
-    private mutating func report(duplicate key: String, at place: YAMLPlace, first: SourceLocation) {
+    private mutating func report(repeated key: String, at place: YAMLPlace, first: SourceLocation) {
         diagnostics.append(
-            Diagnostic(
-                .error,
-                at: location(place),
-                path: joinedPath,
-                code: DiagnosticCode.duplicateKey.rawValue,
-                "the key '\(key)' stands here twice; keep one",
-                related: first
-            )
+            .repeatedKey(key, at: location(place), path: joinedPath, first: first)
         )
     }
 
-    /// True for `!!str` and `!`, which say "this is text"; other tags of scalars have no meaning here.
+    /// True for `!!str` and `!`, which say "this is text"; other tags of scalars have no meaning
+    /// here.
     private func isStringTag(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) -> Bool {
         guard let tag else { return false }
         if tag == "tag:yaml.org,2002:str" || tag == "!" { return true }
@@ -225,7 +233,7 @@ private struct YAMLTreeBuilder {
 
     private func refuse(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) {
         guard let tag, !["!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"].contains(tag) else { return }
-        throw failure(.yamlTag, place, "the tag '\(tag)' means nothing here; remove it")
+        throw failure(.yamlTag, place, "the tag '\(tag)' has no meaning here; remove it")
     }
 
     private var joinedPath: String {

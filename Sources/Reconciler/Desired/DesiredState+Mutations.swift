@@ -110,25 +110,10 @@ extension DesiredState {
 
 extension DesiredState {
     static func check(_ labels: TunnelLabels) throws(MutationError) {
-        try check(labels.alias, "Instance alias", code: "alias-length")
-        try check(labels.peer.sid, "Meta peer.sid", code: "peer-length")
-        try check(labels.peer.type, "Meta peer.type", code: "peer-length")
-        try check(labels.peer.alias, "Meta peer.alias", code: "peer-length")
-        guard labels.tags.count <= tagLimit else {
-            throw .invalid(message: "Meta tags exceed maximum count \(tagLimit)", code: "tag-count")
-        }
-        for (key, value) in labels.tags.sorted(by: { $0.key < $1.key }) {
-            try check(key, "Meta tag key", code: "tag-length")
-            try check(value, "Meta tag value", code: "tag-length")
-        }
-    }
-
-    /// Tags one instance may have: with both texts at their limit an event stays under its 64 KiB.
-    package static let tagLimit = 64
-
-    private static func check(_ text: String, _ what: String, code: String) throws(MutationError) {
-        guard text.utf8.count <= TunnelLabels.textLimitBytes else {
-            throw .invalid(message: "\(what) exceeds maximum length \(TunnelLabels.textLimitBytes)", code: code)
+        do throws(LabelProblem) {
+            try labels.check()
+        } catch {
+            throw .invalid(message: error.message, code: error.code)
         }
     }
 }

@@ -1,3 +1,4 @@
+import Config
 import Crypto
 import Tunnel
 
@@ -13,7 +14,7 @@ enum InstanceIDs {
 
     static func random(using generator: inout some RandomNumberGenerator, isFree: (InstanceID) -> Bool) -> InstanceID {
         while true {
-            let id = hex((0..<4).map { _ in UInt8.random(in: 0...255, using: &generator) })
+            let id = Hex.text((0..<4).map { _ in UInt8.random(in: 0...255, using: &generator) })
             if isFree(id) { return id }
         }
     }
@@ -24,14 +25,10 @@ enum InstanceIDs {
         for part in parts {
             hash.update(data: Array("\(part.utf8.count):\(part)".utf8))
         }
-        return hex(Array(hash.finalize()).prefix(6))
+        return Hex.text(hash.finalize().prefix(6))
     }
 
     private static func prefix(of digest: [UInt8]) -> InstanceID {
-        hex(digest.prefix(4))
-    }
-
-    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+        Hex.text(digest.prefix(4))
     }
 }

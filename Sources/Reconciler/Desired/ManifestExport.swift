@@ -43,7 +43,7 @@ enum ManifestExport {
     }
 
     private static func remarks(of instance: DesiredInstance, in state: DesiredState) -> [String] {
-        var remarks = [instance.source.map { "Declared at \($0.file):\($0.line)." } ?? "Created through the API."]
+        var remarks = [instance.source.map { "Declared at \($0.fileAndLine)." } ?? "Created through the API."]
         if let override = instance.override {
             let until = override.until.map { ", until \(time($0))" } ?? ""
             remarks.append(

@@ -1,3 +1,4 @@
+import Config
 import GRDB
 package import Tunnel
 
@@ -172,10 +173,7 @@ extension StateStore {
     /// An id is eight hexadecimal digits: as a number it takes half the room in a row.
     private static func number(of id: InstanceID) -> Int64? { UInt32(id, radix: 16).map(Int64.init) }
 
-    private static func id(of number: Int64) -> InstanceID {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
-    }
+    private static func id(of number: Int64) -> InstanceID { Hex.text(UInt32(truncatingIfNeeded: number)) }
 
     private static func arguments(_ number: Int64, _ sample: HistorySample) -> StatementArguments {
         [number, sample.time] + counters(sample.traffic) + [sample.connections, sample.pool]

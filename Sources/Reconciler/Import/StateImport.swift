@@ -82,7 +82,7 @@ package struct StateImport: Sendable {
     }
 
     private static func candidate(_ row: NodePassState.Row, now: Date) -> Candidate {
-        guard HexDigits.count(row.id) == 8 else {
+        guard Hex.isLowercase(row.id, digits: 8) else {
             return Candidate(outcome: .leftOut(why: "its id is not 8 hex digits"))
         }
         let spec: TunnelSpec
@@ -142,10 +142,10 @@ package struct ImportedIdentity: Sendable, Hashable {
 
     /// Nil for what is no key: clients expect 32 hex digits.
     package init?(apiKey: String, masterID: String, masterAlias: String) {
-        guard HexDigits.count(apiKey) == 32 else { return nil }
+        guard Hex.isLowercase(apiKey, digits: 32) else { return nil }
         self.apiKey = apiKey
-        self.masterID = HexDigits.count(masterID) == 16 ? masterID : nil
-        self.masterAlias = masterAlias.utf8.count <= TunnelLabels.textLimitBytes ? masterAlias : ""
+        self.masterID = Hex.isLowercase(masterID, digits: 16) ? masterID : nil
+        self.masterAlias = TunnelLabels.fits(masterAlias) ? masterAlias : ""
     }
 }
 
@@ -175,13 +175,5 @@ extension InstanceRecord {
     /// Whether importing `other` again would change nothing that somebody said; counters may have grown since.
     fileprivate func isSame(as other: InstanceRecord) -> Bool {
         origin == other.origin && !departing && contentRevision == other.contentRevision
-    }
-}
-
-private enum HexDigits {
-    /// How many lower-case hex digits the text is; nil where it holds anything else.
-    static func count(_ text: String) -> Int? {
-        let isHex = text.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
-        return isHex ? text.utf8.count : nil
     }
 }

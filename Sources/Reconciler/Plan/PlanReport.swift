@@ -273,7 +273,7 @@ extension PlanReport.Conflict {
             let all = takers[place] ?? []
             return all.indices.compactMap { index -> PlanReport.Conflict? in
                 let address = all[index].address
-                let rivals = all[(index + 1)...].filter { $0.address.excludes(address) }
+                let rivals = all[(index + 1)...].filter { $0.address.certainlyConflicts(with: address) }
                 guard !rivals.isEmpty else { return nil }
                 let takers = [all[index]] + rivals
                 let isSecret = takers.contains { $0.instance.hides($0.address) }
@@ -284,16 +284,6 @@ extension PlanReport.Conflict {
                 )
             }
         }
-    }
-}
-
-extension ListenAddress {
-    /// As `conflicts`, without the benefit of the doubt that a name has there.
-    fileprivate func excludes(_ other: ListenAddress) -> Bool {
-        let isCertain =
-            endpoint.host == other.endpoint.host || endpoint.isUnspecified || other.endpoint.isUnspecified
-            || IPAddress(endpoint.host) != nil && IPAddress(other.endpoint.host) != nil
-        return isCertain && conflicts(with: other)
     }
 }
 

@@ -68,7 +68,7 @@ struct PlanStep {
     /// trying again at this moment.
     init?(waiting desired: DesiredInstance, _ status: TunnelStatus?) {
         guard desired.shouldRun, let status, status.phase == .backoff || status.phase == .starting else { return nil }
-        let wanted = desired.spec.listenAddresses
+        let wanted = desired.spec.possibleAddresses
         releases = status.held.subtracting(wanted)
         takes = status.reason == .portInUse ? wanted.subtracting(status.held) : []
         action = .run(desired, .start, releaseFirst: releases.conflicts(with: takes))
@@ -85,7 +85,7 @@ struct PlanStep {
             return
         }
         guard let reason = PlanStep.reason(desired, status) else { return nil }
-        let (held, wanted) = (status?.held ?? [], desired.spec.listenAddresses)
+        let (held, wanted) = (status?.held ?? [], desired.spec.possibleAddresses)
         let (released, taken) = (held.subtracting(wanted), wanted.subtracting(held))
         // A tunnel that moves from one host to all of them (or back) on the same port has to release its old address
         // first: the two cannot be bound together.

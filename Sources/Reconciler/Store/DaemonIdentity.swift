@@ -1,3 +1,4 @@
+import Config
 import Synchronization
 
 /// Who this daemon is to its clients: the API key, the master's id and its alias.
@@ -25,8 +26,8 @@ package final class DaemonIdentity: Sendable {
     package init(store: StateStore) throws(StateStoreError) {
         let knownKey = try store.setting(Name.apiKey)
         let knownID = try store.setting(Name.masterID)
-        let apiKey = knownKey ?? DaemonIdentity.hex(digits: 32)
-        masterID = knownID ?? DaemonIdentity.hex(digits: 16)
+        let apiKey = knownKey ?? DaemonIdentity.randomHex(bytes: 16)
+        masterID = knownID ?? DaemonIdentity.randomHex(bytes: 8)
         wasKeyCreated = knownKey == nil
         self.store = store
         values = Mutex(Values(apiKey: apiKey, masterAlias: try store.setting(Name.masterAlias) ?? ""))
@@ -42,7 +43,7 @@ package final class DaemonIdentity: Sendable {
     /// Replaces the key; the old one is worthless when this returns.
     @discardableResult
     package func rotateKey() throws(StateStoreError) -> String {
-        let key = DaemonIdentity.hex(digits: 32)
+        let key = DaemonIdentity.randomHex(bytes: 16)
         return try values.withLock { (values) throws(StateStoreError) in
             try store.setSettings([Name.apiKey: key])
             values.apiKey = key
@@ -65,9 +66,9 @@ package final class DaemonIdentity: Sendable {
         return settings
     }
 
-    /// From the system's cryptographic generator, four bits a digit.
-    private static func hex(digits: Int) -> String {
+    /// From the system's cryptographic generator.
+    private static func randomHex(bytes count: Int) -> String {
         var generator = SystemRandomNumberGenerator()
-        return String((0..<digits).compactMap { _ in "0123456789abcdef".randomElement(using: &generator) })
+        return Hex.text((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 }

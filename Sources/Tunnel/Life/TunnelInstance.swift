@@ -240,7 +240,7 @@ actor TunnelInstance {
     }
 
     private var heldAddresses: Set<ListenAddress> {
-        Set(listeners.keys.map { ListenAddress($0.endpoint, $0.transport) })
+        Set(listeners.keys.map(\.address))
     }
 
     var roleName: String { board.current.spec.role == .server ? "Server" : "Client" }
@@ -265,19 +265,7 @@ actor TunnelInstance {
 
     /// What a spec listens on, TCP first.
     func listenKeys(of spec: TunnelSpec, _ mode: TunnelMode) -> [ListenKey] {
-        func users(_ endpoint: Endpoint?, _ purpose: ListenKey.Purpose) -> [ListenKey] {
-            guard let endpoint else { return [] }
-            return TransportProtocol.allCases.filter(spec.protocols.contains).map {
-                ListenKey(endpoint: endpoint, transport: $0, purpose: purpose)
-            }
-        }
-        switch (spec.role, mode) {
-        case (.client, .one): return users(spec.tunnel, .single)
-        case (.client, _): return (end?.flow ?? formerFlow) == .forward ? users(spec.targets.first, .entry) : []
-        case (.server, _):
-            let meeting = ListenKey(endpoint: spec.tunnel, transport: .tcp, purpose: .meeting)
-            return (mode == .one ? users(spec.targets.first, .entry) : []) + [meeting]
-        }
+        spec.listenSockets(mode: mode, isClientEntry: (end?.flow ?? formerFlow) == .forward)
     }
 
     /// The spec's mode, or what `auto` comes to: whoever can bind its users' address is the one that listens there.
@@ -289,7 +277,7 @@ actor TunnelInstance {
         if releaseFirst { await release(except: wanted) }
         var mode = TunnelMode.one
         do {
-            try await bind(wanted.filter { $0.purpose != .meeting })
+            try await bind(wanted.filter { $0.purpose != .links })
         } catch {
             switch error.reason {
             case .portInUse, .addressNotAvailable, .nameNotResolved: mode = .two

@@ -2,24 +2,12 @@ import Config
 import NIOCore
 import NIOPosix
 
-/// One address a tunnel listens on, as its spec says it.
-struct ListenKey: Sendable, Hashable {
-    let endpoint: Endpoint
-    let transport: TransportProtocol
-    let purpose: Purpose
+typealias ListenKey = ListenSocket
 
-    enum Purpose: Sendable, Hashable {
-        /// Users, each given a connection to the target; on any loop.
-        case single
-        /// Users, each given a link; on the tunnel's loop.
-        case entry
-        /// Handshakes and links of the client; on the tunnel's loop.
-        case meeting
-    }
-
-    /// Two keys of which only one can be bound.
-    func excludes(_ other: ListenKey) -> Bool {
-        self != other && endpoint == other.endpoint && transport == other.transport
+extension ListenSocket {
+    /// Of the two only one can be bound.
+    func excludes(_ other: ListenSocket) -> Bool {
+        self != other && address == other.address
     }
 }
 
@@ -104,14 +92,14 @@ struct Listener: Sendable {
                 }
             }
         return
-            (purpose == .meeting ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
+            (purpose == .links ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     // Here rather than as options of the bootstrap, of which each listener would keep a list.
                     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
                     try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
                     switch purpose {
-                    case .meeting: try prepareMeeting(channel, for: tunnel)
+                    case .links: try prepareMeeting(channel, for: tunnel)
                     case .entry: try prepareUser(channel, entrance: tunnel.entrance, for: tunnel)
                     case .single: try prepareUser(channel, entrance: nil, for: tunnel)
                     }

@@ -1,3 +1,4 @@
+import Config
 import Crypto
 package import FoundationEssentials
 package import NIOSSL
@@ -41,9 +42,7 @@ package struct CertificateSummary: Sendable, Hashable {
 
     /// `sha256:` and the digest of a certificate's DER form as upper-case hex pairs, as both ends send it.
     package static func fingerprint(ofDER der: [UInt8]) -> String {
-        let pairs = SHA256.hash(data: der).map { byte in
-            (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-        }
+        let pairs = SHA256.hash(data: der).map { Hex.uppercaseText(CollectionOfOne($0)) }
         return "sha256:" + pairs.joined(separator: ":")
     }
 
@@ -69,7 +68,7 @@ package struct CertificateSummary: Sendable, Hashable {
     }
 
     /// The date of `notAfter`, in UTC.
-    var lastDay: String { notAfter.formatted(.iso8601.year().month().day()) }
+    var lastDay: String { RFC3339.dayText(notAfter) }
 
     private static func name(of certificate: Certificate) -> String {
         let subject = String(describing: certificate.subject)

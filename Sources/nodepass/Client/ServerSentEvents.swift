@@ -1,5 +1,5 @@
-import API
 import AsyncHTTPClient
+import Config
 import NIOCore
 
 /// The events a daemon sends; ends when the daemon ends the stream, throws when the connection

@@ -1,5 +1,5 @@
-import API
 import ArgumentParser
+import Config
 
 /// `nodepass describe`: everything about one tunnel of a running daemon, for people.
 struct DescribeCommand: AsyncParsableCommand {

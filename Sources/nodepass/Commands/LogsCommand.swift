@@ -1,7 +1,6 @@
 import API
 import ArgumentParser
 import Config
-import FoundationEssentials
 import Glibc
 
 /// `nodepass logs`: the newest log lines of one tunnel, and with `-f` those that follow.
@@ -42,15 +41,9 @@ struct LogsCommand: AsyncParsableCommand {
     /// As the daemon's own log shows it.
     private static func text(_ line: WireObject<LogView.Line>, isColored: Bool) -> String {
         let level = LogLevel(rawValue: line.level) ?? .info
-        guard let time = date(line.time) else {
+        guard let time = RFC3339.date(line.time) else {
             return "\(line.time)  \(level.rawValue.uppercased())  \(line.message)"
         }
         return LogLine.text(level, line.message, time: time, isColored: isColored)
-    }
-
-    /// RFC 3339 with a fraction or without.
-    private static func date(_ text: String) -> Date? {
-        (try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
-            ?? (try? Date(text, strategy: Date.ISO8601FormatStyle()))
     }
 }

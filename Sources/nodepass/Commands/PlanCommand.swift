@@ -46,9 +46,9 @@ struct PlanCommand: AsyncParsableCommand {
         }
         let directory = FileManager.default.currentDirectoryPath
         let names = file.map {
-            "file=" + PercentCoding.encode(TextFile.absolute($0, from: directory), keeping: "-._~/")
+            QueryParameter(name: "file", value: TextFile.absolute($0, from: directory))
         }
-        return try await client.post("/plan?" + names.joined(separator: "&"), as: PlanView.self)
+        return try await client.post("/plan?" + QueryString(names).sortedText, as: PlanView.self)
     }
 
     private func text(of path: String) throws(CommandFailure) -> String {

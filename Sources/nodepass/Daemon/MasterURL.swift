@@ -18,7 +18,7 @@ struct MasterURL {
             throw CommandFailure(message: "master URL: \(error.problem)", showsUsage: true)
         }
         self.prefix = "/" + prefix
-        parameters = Self.parameters(of: query)
+        parameters = Dictionary(QueryString(query).parameters.map { ($0.name, $0.value) }) { $1 }
         tls = try Self.tls(parameters)
     }
 
@@ -52,15 +52,6 @@ struct MasterURL {
         case .some(let value):
             throw CommandFailure(message: "master URL: tls=\(value) is not one of 0, 1, 2", showsUsage: true)
         }
-    }
-
-    private static func parameters(of query: Substring) -> [String: String] {
-        var parameters: [String: String] = [:]
-        for pair in query.split(separator: "&") {
-            let (name, value) = split(pair, at: "=")
-            parameters[FormCoding.decoded(name)] = FormCoding.decoded(value)
-        }
-        return parameters
     }
 
     private static func split(_ text: Substring, at separator: Character) -> (Substring, Substring) {

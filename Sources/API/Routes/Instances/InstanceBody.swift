@@ -53,7 +53,7 @@ enum InstanceBody {
     private static func labels(_ body: JSONValue) throws(APIError) -> InstancePatch {
         var patch = InstancePatch()
         if let alias = try text(body["alias"]), !alias.isEmpty {
-            try checkLength(alias, "Instance alias")
+            try check { () throws(LabelProblem) in try TunnelLabels.check(alias, "Instance alias") }
             patch.alias = alias
         }
         switch body["restart"] {
@@ -75,9 +75,7 @@ enum InstanceBody {
         peer.sid = try text(value["sid"]) ?? ""
         peer.type = try text(value["type"]) ?? ""
         peer.alias = try text(value["alias"]) ?? ""
-        try checkLength(peer.sid, "Meta peer.sid")
-        try checkLength(peer.type, "Meta peer.type")
-        try checkLength(peer.alias, "Meta peer.alias")
+        try check(peer.check)
         return peer
     }
 
@@ -86,11 +84,9 @@ enum InstanceBody {
         guard case .object(let members)? = try object(value) else { return nil }
         var tags: [String: String] = [:]
         for member in members {
-            let text = try text(member.value) ?? ""
-            try checkLength(member.name, "Meta tag key")
-            try checkLength(text, "Meta tag value")
-            tags[member.name] = text
+            tags[member.name] = try text(member.value) ?? ""
         }
+        try check { () throws(LabelProblem) in try TunnelLabels.check(tags: tags) }
         return tags
     }
 
@@ -110,7 +106,11 @@ enum InstanceBody {
         }
     }
 
-    private static func checkLength(_ text: String, _ what: String) throws(APIError) {
-        guard text.utf8.count <= TunnelLabels.textLimitBytes else { throw .tooLong(what) }
+    private static func check(_ labels: () throws(LabelProblem) -> Void) throws(APIError) {
+        do throws(LabelProblem) {
+            try labels()
+        } catch {
+            throw APIError(error)
+        }
     }
 }

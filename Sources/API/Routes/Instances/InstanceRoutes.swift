@@ -118,7 +118,7 @@ struct InstanceRoutes: Sendable {
         switch source {
         case .url(let url): return try tunnel(url: url)
         case .spec(let keys):
-            let (declaration, diagnostics) = manifestReader.readTunnel(text: keys.compactText, name: "spec")
+            let (declaration, diagnostics) = manifestReader.readTunnel(keys, name: "spec")
             guard let declaration else { throw .specInvalid(diagnostics) }
             return try tunnel(declaration)
         }
@@ -164,6 +164,6 @@ struct InstanceRoutes: Sendable {
 extension APIRequestContext {
     /// The `{id}` of the path; clients write the key's asterisks plain or escaped.
     var instanceID: InstanceID {
-        FormCoding.decoded(parameters.get("id") ?? "", plusIsSpace: false)
+        PercentCoding.decodeLeniently(parameters.get("id") ?? "")
     }
 }

@@ -27,6 +27,10 @@ package struct DiagnosticView: WireView {
         "code",
         .text("Stable, for programs", pattern: "^[a-z-]+$", example: "unknown-key")
     ) { $0.code }
+    package let related = Field(
+        optional: "related",
+        .text("The other place the message speaks of", example: "tunnels.yaml:9:3")
+    ) { $0.related?.description }
 
     package init() {}
 }

@@ -262,16 +262,3 @@ final class ServerEnd {
         }
     }
 }
-
-/// The date of an HTTP header (RFC 9110 §5.6.7): `Mon, 23 Nov 2026 20:28:31 GMT`.
-enum HTTPDate {
-    private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
-    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-
-    static func text(_ date: Date) -> String {
-        let parts = date.ISO8601Format().split { "-T:Z".contains($0) }
-        let day = days[Int(date.timeIntervalSince1970 / 86400) % 7]
-        let month = months[(Int(parts[1]) ?? 1) - 1]
-        return "\(day), \(parts[2]) \(month) \(parts[0]) \(parts[3]):\(parts[4]):\(parts[5]) GMT"
-    }
-}

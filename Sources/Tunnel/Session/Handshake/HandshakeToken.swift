@@ -1,3 +1,4 @@
+import Config
 import Crypto
 
 /// What a client shows to be let in: HMAC-SHA256 of the empty message under the tunnel key, in lower-case hex (NodePass).
@@ -6,7 +7,7 @@ package struct HandshakeToken: Sendable {
 
     package init(tunnelKey: String) {
         let code = HMAC<SHA256>.authenticationCode(for: [UInt8](), using: SymmetricKey(data: Array(tunnelKey.utf8)))
-        text = Hex.text(Array(code))
+        text = Hex.text(code)
     }
 
     /// Compares in a time that does not depend on where the texts differ.

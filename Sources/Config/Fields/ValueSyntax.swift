@@ -1,3 +1,14 @@
+/// How values of one kind are written in YAML and shown to people.
+struct ValueSyntax<Value: Hashable & Sendable>: Sendable {
+    /// Follows "takes", as in "takes a number from 1 to 10".
+    let expected: String
+    let schema: JSONValue
+    let parse: @Sendable (NodeReader.Text, TunnelRole) throws(ValueProblem) -> Value
+    let text: @Sendable (Value, TunnelRole) -> String
+    /// Where the default cannot be written as a value, as for a name that is not set.
+    var defaultText: String?
+}
+
 extension ValueSyntax {
     /// One of a fixed set of words.
     static func words(_ words: [(String, Value)]) -> ValueSyntax {
@@ -14,14 +25,6 @@ extension ValueSyntax {
             },
             text: { value, _ in words.first { $0.1 == value }?.0 ?? "" }
         )
-    }
-}
-
-extension ValueProblem {
-    /// Names the words a key takes, and the one that was probably meant.
-    static func notOne(_ text: String, of names: [String]) -> String {
-        let advice = EditDistance.nearest(to: text, among: names).map { " (did you mean '\($0)'?)" } ?? ""
-        return "'\(text)' is not one of \(names.joined(separator: ", "))\(advice)"
     }
 }
 
@@ -58,46 +61,13 @@ extension ValueSyntax<Int> {
     )
 }
 
-/// Plain decimal numbers: no sign, no other base, no leading zeros that another reader would take for octal.
-enum DecimalNumber {
-    static func parse(_ text: some StringProtocol) -> Int? {
-        let isDecimal = !text.isEmpty && text.utf8.allSatisfy { (48...57).contains($0) }
-        guard isDecimal, text.count == 1 || !text.hasPrefix("0") else { return nil }
-        return Int(text)
-    }
-}
-
-/// Rates as people write them, in decimal units of bits per second.
-enum BitRate {
-    static func parse(_ text: String) throws(ValueProblem) -> Int {
-        let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-        let unit = text.dropFirst(digits.count).trimmingBlanks.lowercased()
-        let factors = ["": 1.0, "mbps": 1, "gbps": 1000, "kbps": 0.001]
-        guard let number = Double(digits), let factor = factors[unit] else {
-            throw ValueProblem("'\(text)' is not a rate; write 100Mbps, 1Gbps, or a number of Mbps")
-        }
-        let value = number * factor
-        guard (value - value.rounded()).magnitude < 1e-9 else {
-            throw ValueProblem("'\(text)' is not a whole number of Mbps, the finest step there is")
-        }
-        guard value <= Double(TunnelSpec.rateLimitMbps) else {
-            throw ValueProblem("'\(text)' is above the highest rate, \(BitRate.text(TunnelSpec.rateLimitMbps))")
-        }
-        return Int(value.rounded())
-    }
-
-    static func text(_ mbps: Int) -> String {
-        mbps % 1000 == 0 ? "\(mbps / 1000)Gbps" : "\(mbps)Mbps"
-    }
-}
-
 extension ValueSyntax<Bool> {
     static let boolean = ValueSyntax(
         expected: "true or false",
         schema: ["type": "boolean"],
         parse: { text, _ throws(ValueProblem) in
             guard text.isPlain, text.value == "true" || text.value == "false" else {
-                throw ValueProblem("'\(text.value)' is neither true nor false")
+                throw ValueProblem("'\(text.value)' is not true or false")
             }
             return text.value == "true"
         },
@@ -127,7 +97,7 @@ extension ValueSyntax<String?> {
         parse: { text, _ throws(ValueProblem) in
             if text.value == "auto" { return nil }
             guard IPAddress(text.value) != nil else {
-                throw ValueProblem("'\(text.value)' is neither auto nor an IP address")
+                throw ValueProblem("'\(text.value)' is not auto or an IP address")
             }
             return text.value
         },
@@ -144,53 +114,5 @@ extension ValueSyntax<String?> {
         },
         text: { value, _ in value ?? "unset" },
         defaultText: ""
-    )
-}
-
-extension QuerySyntax {
-    /// A parameter whose values are words of their own.
-    static func words(_ words: [(String, Value)], otherwise fallback: Value, _ fallbackText: String) -> QuerySyntax {
-        QuerySyntax(
-            parse: { text in words.first { $0.0 == text }?.1 },
-            fallback: fallback,
-            fallbackText: fallbackText,
-            text: { value in words.first { $0.1 == value }?.0 ?? "" }
-        )
-    }
-}
-
-extension QuerySyntax<Int> {
-    static func number(_ range: ClosedRange<Int>, otherwise fallback: Int, _ fallbackText: String) -> QuerySyntax {
-        QuerySyntax(
-            parse: { text in Int(text).flatMap { range.contains($0) ? $0 : nil } },
-            fallback: fallback,
-            fallbackText: fallbackText,
-            text: { String($0) }
-        )
-    }
-}
-
-extension QuerySyntax<Duration> {
-    static func duration(otherwise fallback: Duration, _ fallbackText: String) -> QuerySyntax {
-        QuerySyntax(
-            parse: { GoDuration.parse($0) },
-            fallback: fallback,
-            fallbackText: fallbackText,
-            text: { GoDuration.text($0) }
-        )
-    }
-}
-
-extension QuerySyntax<String?> {
-    static let serverName = QuerySyntax(parse: { .some($0) }, fallback: nil, fallbackText: "none", text: { $0 ?? "" })
-
-    static let sourceAddress = QuerySyntax(
-        parse: { text in
-            if text == "auto" { return .some(nil) }
-            return IPAddress(text) == nil ? nil : .some(text)
-        },
-        fallback: nil,
-        fallbackText: "auto: it is no IP address",
-        text: { $0 ?? "auto" }
     )
 }

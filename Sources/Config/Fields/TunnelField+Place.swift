@@ -1,6 +1,7 @@
-/// Rows that need more than one value or parameter.
 extension TunnelField {
-    private static let both: Set<TunnelRole> = [.server, .client]
+    /// Where the tunnel is and what it is.
+    static let place: [TunnelField] = [.role, .tunnel, .target, .mode, .key]
+
     private static let endpointText = "host:port"
 
     private static func endpoint(_ text: NodeReader.Text) throws(ValueProblem) -> Endpoint {
@@ -17,7 +18,7 @@ extension TunnelField {
         path: "role",
         summary: "Which end of the tunnel this is.",
         schema: ["enum": ["server", "client"]],
-        roles: both,
+        roles: bothRoles,
         parameters: [],
         defaultText: "",
         changeClass: .rebind,
@@ -33,9 +34,9 @@ extension TunnelField {
 
     static let tunnel = TunnelField(
         path: "tunnel",
-        summary: "Where the two ends meet; a single-end client listens here.",
+        summary: "Where the client connects to the server; a single-end client listens here.",
         schema: ["type": "string", "pattern": ":[0-9]{1,5}$"],
-        roles: both,
+        roles: bothRoles,
         parameters: [],
         defaultText: "",
         changeClass: .rebind,
@@ -49,7 +50,8 @@ extension TunnelField {
 
     static let target = TunnelField(
         path: "target",
-        summary: "Where traffic goes, or comes in on the listening side; a list is used in turn, with failover.",
+        summary:
+            "Where connections go, or where users come in on the listening side; a list is used in turn, with failover.",
         schema: [
             "anyOf": [
                 ["type": "string", "pattern": ":[0-9]{1,5}$"],
@@ -59,7 +61,7 @@ extension TunnelField {
                 ],
             ]
         ],
-        roles: both,
+        roles: bothRoles,
         parameters: [],
         defaultText: "",
         changeClass: .live,
@@ -94,7 +96,7 @@ extension TunnelField {
         path: "mode",
         summary: "Which way traffic flows; server: auto, reverse or forward; client: auto, single or dual.",
         schema: ["enum": ["auto", "reverse", "forward", "single", "dual"]],
-        roles: both,
+        roles: bothRoles,
         parameters: ["mode"],
         defaultText: "auto",
         changeClass: .session,
@@ -125,7 +127,7 @@ extension TunnelField {
         path: "key",
         summary: "The secret both ends share; without one it is computed from the port and protects nothing.",
         schema: ["type": "string", "maxLength": .int(Int64(TunnelSpec.keyLimitBytes))],
-        roles: both,
+        roles: bothRoles,
         parameters: [],
         defaultText: "",
         changeClass: .session,
@@ -143,106 +145,4 @@ extension TunnelField {
         isEqual: { $0.spec.key == $1.spec.key },
         valueOf: { .string($0.spec.key?.value ?? "") }
     )
-
-    static let transport = TunnelField.parameter(
-        "transport",
-        "type",
-        "What carries the links between the ends; the client is told by its server.",
-        \.transport,
-        .session,
-        roles: [.server],
-        syntax: .words([("tcp", .tcp), ("quic", .quic), ("websocket", .websocket), ("http2", .http2)]),
-        query: .words(PoolTransport.codes, otherwise: .tcp, "0, tcp"),
-        readQuery: { value, spec in
-            guard let text = value("type") else { return nil }
-            spec.transport = PoolTransport(code: text)
-            guard case .unknown = spec.transport else { return nil }
-            return ParameterProblem(parameter: "type", message: "'\(text)' is none we know; the tunnel will not start")
-        },
-        writeQuery: { spec in
-            spec.transport == .tcp ? [] : [QueryParameter(name: "type", value: spec.transport.codeText)]
-        }
-    )
-
-    private static let stateWords = ValueSyntax.words([("running", true), ("stopped", false)])
-
-    static let state = TunnelField(
-        path: "state",
-        summary: "Whether it should run.",
-        schema: ["enum": ["running", "stopped"]],
-        roles: both,
-        parameters: [],
-        defaultText: "running",
-        changeClass: .live,
-        read: { node, reader, content in
-            let value = reader.value(node, "state", expected: stateWords.expected) { text throws(ValueProblem) in
-                try stateWords.parse(text, .server)
-            }
-            if let value { content.running = value }
-        },
-        textOf: { $0.running ? "running" : "stopped" },
-        isEqual: { $0.running == $1.running }
-    )
-
-    static let tags = TunnelField(
-        path: "tags",
-        summary: "Free labels, shown and filtered by dashboards.",
-        schema: [
-            "type": "object", "maxProperties": .int(Int64(TunnelLabels.tagLimit)),
-            "additionalProperties": [
-                "type": ["string", "number", "boolean"]
-            ],
-        ],
-        roles: both,
-        parameters: [],
-        defaultText: "{}",
-        changeClass: .meta,
-        read: { node, reader, content in
-            guard let entries = reader.entries(node, "tags") else { return }
-            for entry in entries {
-                let path = "tags." + entry.key
-                guard entry.key.utf8.count <= TunnelLabels.textLimitBytes else {
-                    reader.fail(.labelLength, entry.keyLocation, "tags", "a name is longer than 256 bytes")
-                    continue
-                }
-                if let text = reader.value(entry.value, path, expected: "a text", parse: TunnelLabels.checked) {
-                    content.labels.tags[entry.key] = text
-                }
-            }
-            guard content.labels.tags.count > TunnelLabels.tagLimit else { return }
-            reader.fail(.labelLength, node.location, "tags", "holds more than \(TunnelLabels.tagLimit) tags")
-        },
-        textOf: { content in
-            let tags = content.labels.tags.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-            return "{" + tags.joined(separator: ", ") + "}"
-        },
-        isEqual: { $0.labels.tags == $1.labels.tags },
-        valueOf: { content in
-            let tags = content.labels.tags.sorted { $0.key < $1.key }
-            return .object(tags.map { JSONValue.Member($0.key, .string($0.value)) })
-        }
-    )
-}
-
-extension TunnelSpec {
-    package static let keyLimitBytes = 1024
-}
-
-extension PoolTransport {
-    /// The `type` parameter's values.
-    static let codes: [(String, PoolTransport)] = [("0", .tcp), ("1", .quic), ("2", .websocket), ("3", .http2)]
-
-    package init(code: String) {
-        self = PoolTransport.codes.first { $0.0 == code }?.1 ?? .unknown(code)
-    }
-
-    package var codeText: String {
-        if case .unknown(let text) = self { return text }
-        return PoolTransport.codes.first { $0.1 == self }?.0 ?? ""
-    }
-
-    /// The number NodePass knows it by; nil for one that it does not know.
-    package var code: Int? {
-        PoolTransport.codes.firstIndex { $0.1 == self }
-    }
 }

@@ -1,21 +1,8 @@
-/// A place in a file: 1-based line and column, as editors count.
-package struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
-    package let file: String
-    package let line: Int
-    package let column: Int
-
-    package init(file: String, line: Int, column: Int) {
-        self.file = file
-        self.line = line
-        self.column = column
-    }
-
-    package var description: String { "\(file):\(line):\(column)" }
-}
-
-/// One thing a reader of a manifest, URL or request should know: what is wrong, where, and what to try.
+/// One thing a reader of a manifest, URL or request should know: what is wrong, where, and what to
+/// try.
 ///
-/// Printed as `file:line:column: error: tunnels.web.pool.min: must be at most pool.max (16) [pool-range]`.
+/// Printed as `file:line:column: error: tunnels.web.pool.min: must be at most pool.max (16)
+/// [pool-range]`.
 package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     package enum Severity: String, Sendable {
         case error
@@ -25,7 +12,8 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     package let severity: Severity
     /// Nil when the text did not come from a file (a URL in a request).
     package let location: SourceLocation?
-    /// The key's path from the root of the document, `tunnels.web.pool.min`; empty for the document itself.
+    /// The key's path from the root of the document, `tunnels.web.pool.min`; empty for the document
+    /// itself.
     package let path: String
     package let message: String
     /// Stable, lower-case words with dashes; scripts match it.
@@ -54,5 +42,25 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
         let subject = path.isEmpty ? "" : "\(path): "
         let other = related.map { " (see \($0))" } ?? ""
         return "\(place)\(severity.rawValue): \(subject)\(message)\(other) [\(code)]"
+    }
+}
+
+extension Diagnostic {
+    /// A key that one mapping has twice.
+    static func repeatedKey(
+        _ key: String,
+        at location: SourceLocation?,
+        path: String,
+        first: SourceLocation?
+    ) -> Diagnostic {
+        let message = "the key '\(key)' is given twice; keep one"
+        return Diagnostic(
+            .error,
+            at: location,
+            path: path,
+            code: DiagnosticCode.duplicateKey.rawValue,
+            message,
+            related: first
+        )
     }
 }

@@ -1,12 +1,13 @@
-package import Config
-
 /// Reads the first JSON value of a text and ignores what follows it, as NodePass does.
 package struct JSONParser {
-    /// Where and why a text is no JSON.
+    /// Where and why a text is not JSON.
     package struct Failure: Error, Hashable {
         package let offset: Int
         package let problem: String
     }
+
+    /// How deep a value may be nested: the deepest we read, a tunnel in a request, has five levels.
+    package static let depthLimit = 32
 
     private let bytes: [UInt8]
     private var index = 0
@@ -21,7 +22,7 @@ package struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(Failure) -> JSONValue {
-        guard depth < APILimits.jsonDepth else { throw failure("nested too deeply") }
+        guard depth < Self.depthLimit else { throw failure("nested too deeply") }
         skipSpace()
         switch peek {
         case UInt8(ascii: "{"): return try object(depth: depth)
@@ -133,13 +134,10 @@ package struct JSONParser {
 
     private mutating func hexUnit() throws(Failure) -> UInt16 {
         guard index + 4 <= bytes.count else { throw failure("unexpected end") }
-        let digits = bytes[index..<index + 4]
-        let text = String(decoding: digits, as: UTF8.self)
-        guard text.allSatisfy(\.isHexDigit), let unit = UInt16(text, radix: 16) else {
-            throw failure("not four hex digits")
-        }
+        let digits = String(decoding: bytes[index..<index + 4], as: UTF8.self)
+        guard let pair = Hex.bytes(digits) else { throw failure("not four hex digits") }
         index += 4
-        return unit
+        return UInt16(pair[0]) << 8 | UInt16(pair[1])
     }
 
     private var peek: UInt8? { index < bytes.count ? bytes[index] : nil }
@@ -157,28 +155,5 @@ package struct JSONParser {
 
     private func failure(_ problem: String) -> Failure {
         Failure(offset: index, problem: problem)
-    }
-}
-
-extension JSONValue {
-    /// The member's value; the last one where a name stands twice, nil where it is missing or this is no object.
-    package subscript(_ name: String) -> JSONValue? {
-        guard case .object(let members) = self else { return nil }
-        return members.last { $0.name == name }?.value
-    }
-
-    package var stringValue: String? {
-        guard case .string(let value) = self else { return nil }
-        return value
-    }
-
-    package var intValue: Int64? {
-        guard case .int(let value) = self else { return nil }
-        return value
-    }
-
-    package var items: [JSONValue] {
-        guard case .array(let items) = self else { return [] }
-        return items
     }
 }

@@ -1,28 +1,8 @@
-/// One key of a tunnel as people see it.
-package struct ShownField: Sendable, Hashable {
-    /// The key's path, `limits.rate`.
-    package let path: String
-    /// The value in words; masked for secrets.
-    package let text: String
-    package let `class`: ChangeClass
-}
-
 extension TunnelContent {
-    /// The keys that say more than their defaults, and those at `paths`, in the order of the table.
-    package func shownFields(naming paths: Set<String> = [], secretPaths: Set<String> = []) -> [ShownField] {
-        let standard = TunnelContent(spec: .standard)
-        return ManifestSchema.fields.filter { field in
-            field.isRequired || paths.contains(field.path) || !field.isEqual(self, standard)
-        }.map { field in
-            let isSecret = field.isHidden(by: secretPaths)
-            let text = isSecret ? Secret.mask : field.textOf(self)
-            return ShownField(path: field.path, text: text, class: field.changeClass)
-        }
-    }
-
-    /// The entry under `tunnels` that declares exactly this, secrets in clear; nil where no keys can say it.
+    /// The entry under `tunnels` that declares exactly this, secrets in clear; nil where no keys
+    /// can express it.
     ///
-    /// `texts` replaces values by what a file says instead of them, by path: `${env:WEB_KEY}`.
+    /// `texts` has what to write instead of some values, by path: `${env:WEB_KEY}`.
     package func manifestEntry(replacing texts: [String: String] = [:]) -> JSONValue? {
         if case .unknown = spec.transport { return nil }
         guard spec.tls != .filesMissing, spec.pool.min <= spec.pool.max || spec.pool.isHalfStandard else { return nil }
@@ -34,7 +14,8 @@ extension TunnelContent {
         return ManifestSchema.entry(of: changedFields, in: self, replacing: texts)
     }
 
-    /// Parameters that we do not know, those of the other role and relative paths have a place in a URL alone.
+    /// Unknown parameters, those of the other role, and relative paths can only be written in a
+    /// URL.
     private var oneLineEntry: JSONValue {
         var members = [JSONValue.Member(ManifestSchema.urlKey, .string(spec.url))]
         let beside = changedFields.filter { $0.parameters.isEmpty && !$0.isRequired && !$0.isSecret }
@@ -57,31 +38,15 @@ extension PoolSize {
 }
 
 extension TunnelSpec {
-    /// Relative paths start somewhere else in keys than in a URL.
+    /// Relative paths of keys start at the manifest, those of a URL where the daemon was started.
     fileprivate var hasRelativePaths: Bool {
         guard case .files(let certificate, let key) = tls else { return false }
         return !certificate.hasPrefix("/") || !key.hasPrefix("/")
     }
 }
 
-extension TunnelField {
-    /// There is no tunnel without it.
-    var isRequired: Bool { ["role", "tunnel", "target"].contains(path) }
-
-    /// Whether its value, or a part of it, is one of these.
-    func isHidden(by secretPaths: Set<String>) -> Bool {
-        secretPaths.contains { $0 == path || $0.hasPrefix(path + ".") }
-    }
-
-    func parameters(of spec: TunnelSpec, hiding secretPaths: Set<String>) -> [QueryParameter] {
-        let written = writeQuery(spec)
-        guard !written.isEmpty, isHidden(by: secretPaths) else { return written }
-        return written.map { QueryParameter(name: $0.name, value: Secret.mask) }
-    }
-}
-
 extension ManifestSchema {
-    /// The values of these fields as one mapping; the members of a group stand together.
+    /// The values of these fields as one mapping; the members of a group are together.
     fileprivate static func entry(
         of fields: [TunnelField],
         in content: TunnelContent,

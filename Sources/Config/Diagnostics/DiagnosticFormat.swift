@@ -2,7 +2,7 @@
 package enum DiagnosticFormat: String, Sendable, CaseIterable {
     /// `file:line:column: error: …`, one line each, as compilers do.
     case text
-    /// A JSON array.
+    /// A JSON array of what the API shows.
     case json
     /// Workflow commands that annotate a pull request.
     case github
@@ -34,15 +34,6 @@ package enum DiagnosticFormat: String, Sendable, CaseIterable {
 }
 
 extension Diagnostic {
-    /// One diagnostic as the API and `--format json` show it.
-    package var json: JSONValue {
-        var members: [JSONValue.Member] = [.init("severity", .string(severity.rawValue))]
-        members += [.init("code", .string(code)), .init("path", .string(path)), .init("message", .string(message))]
-        members.append(.init("location", location?.json ?? .null))
-        if let related { members.append(.init("related", related.json)) }
-        return .object(members)
-    }
-
     fileprivate var workflowCommand: String {
         var properties: [String] = []
         if let location {
@@ -78,11 +69,6 @@ extension Diagnostic {
 }
 
 extension SourceLocation {
-    /// As the API shows it.
-    package var json: JSONValue {
-        ["file": .string(file), "line": .int(Int64(line)), "column": .int(Int64(column))]
-    }
-
     fileprivate var sarif: JSONValue {
         let region: JSONValue = ["startLine": .int(Int64(line)), "startColumn": .int(Int64(column))]
         let uri = PercentCoding.encode(file, keeping: "/-_.~")

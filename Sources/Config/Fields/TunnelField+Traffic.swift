@@ -1,106 +1,71 @@
-/// Rows whose value is a set or a choice with parts: TLS, blocked protocols, carried protocols, access rules.
 extension TunnelField {
-    private static let both: Set<TunnelRole> = [.server, .client]
-
-    private static let tlsWords = ValueSyntax<TLSMode>.words([("off", .off), ("self-signed", .selfSigned)])
-
-    static let tls = TunnelField(
-        path: "tls",
-        summary: "TLS between the ends; the client is told by its server.",
-        schema: [
-            "anyOf": [
-                ["enum": ["off", "self-signed"]],
-                [
-                    "type": "object", "additionalProperties": false, "required": ["certificate", "key"],
-                    "properties": [
-                        "certificate": ["type": "string", "description": "PEM file with the certificate chain."],
-                        "key": ["type": "string", "description": "PEM file with its private key."],
-                    ],
-                ],
-            ]
-        ],
-        roles: [.server],
-        parameters: ["tls", "crt", "key"],
-        defaultText: "off",
-        changeClass: .session,
-        read: { node, reader, content in
-            if node.entries != nil {
-                if let files = readFiles(node, &reader) { content.spec.tls = files }
-                return
-            }
-            let expected = "off, self-signed or {certificate: PATH, key: PATH}"
-            let value = reader.value(node, "tls", expected: expected) { text throws(ValueProblem) in
-                try tlsWords.parse(text, .server)
-            }
-            if let value { content.spec.tls = value }
-        },
-        readQuery: { value, spec in
-            let paths = (value("crt"), value("key"))
-            let stray = ParameterProblem(
-                parameter: paths.0 == nil ? "key" : "crt",
-                message: "has no effect without tls=2"
-            )
-            switch value("tls") {
-            case "0": spec.tls = .off
-            case "1": spec.tls = .selfSigned
-            case "2":
-                guard let certificate = paths.0, let key = paths.1 else {
-                    spec.tls = .filesMissing
-                    return ParameterProblem(parameter: "tls", message: "2 also needs crt and key, two PEM files")
-                }
-                spec.tls = .files(certificate: certificate, key: key)
-                return nil
-            case let text?:
-                spec.tls = .off
-                return ParameterProblem(parameter: "tls", message: "'\(text)' counts as 0, off")
-            case nil: break
-            }
-            return paths == (nil, nil) ? nil : stray
-        },
-        writeQuery: { spec in
-            guard let tls = spec.tls else { return [] }
-            let code = QueryParameter(name: "tls", value: String(tls.code))
-            guard case .files(let certificate, let key) = tls else { return [code] }
-            return [code, QueryParameter(name: "crt", value: certificate), QueryParameter(name: "key", value: key)]
-        },
-        textOf: { content in
-            switch content.spec.tls {
-            case nil: "unset"
-            case .off?: "off"
-            case .selfSigned?: "self-signed"
-            case .files(let certificate, let key)?: "{certificate: \(certificate), key: \(key)}"
-            case .filesMissing?: "files (none given)"
-            }
-        },
-        isEqual: { $0.spec.tls == $1.spec.tls },
-        valueOf: { content in
-            guard case .files(let certificate, let key) = content.spec.tls else {
-                return .string(content.spec.tls == .selfSigned ? "self-signed" : "off")
-            }
-            return ["certificate": .string(certificate), "key": .string(key)]
-        }
-    )
-
-    /// Relative paths start at the manifest's directory, not at wherever the daemon was started.
-    private static func readFiles(_ node: YAMLNode, _ reader: inout NodeReader) -> TLSMode? {
-        var paths: [String: String] = [:]
-        for entry in node.entries ?? [] {
-            let path = "tls." + entry.key
-            guard entry.key == "certificate" || entry.key == "key" else {
-                reader.unknown(entry.key, at: entry.keyLocation, among: ["certificate", "key"], path: path)
-                continue
-            }
-            let text = reader.text(entry.value, path, expected: "a path")
-            paths[entry.key] = text.map { TextFile.absolute($0.value, from: reader.directory) }
-            if text?.value.isEmpty == true { reader.fail(.badValue, entry.value.location, path, "is empty") }
-            if text == nil { paths[entry.key] = "" }
-        }
-        for name in ["certificate", "key"] where paths[name] == nil {
-            reader.fail(.missingKey, node.location, "tls." + name, "is missing; both PEM files are needed")
-        }
-        guard let certificate = paths["certificate"], let key = paths["key"] else { return nil }
-        return .files(certificate: certificate, key: key)
-    }
+    /// What happens to connections.
+    static let traffic: [TunnelField] = [
+        .parameter(
+            "limits.rate",
+            "rate",
+            "Bits per second each way for all connections together; 0 means no limit.",
+            \.rateMbps,
+            .live,
+            syntax: .rate,
+            query: .number(0...TunnelSpec.rateLimitMbps, otherwise: 0, "0, no limit")
+        ),
+        .parameter(
+            "limits.connections",
+            "slot",
+            "TCP connections and UDP sessions at once; 0 means no limit.",
+            \.connections,
+            .live,
+            syntax: .number(0...TunnelSpec.connectionsLimit),
+            query: .number(0...TunnelSpec.connectionsLimit, otherwise: 0, "0, no limit")
+        ),
+        .parameter(
+            "timeouts.read",
+            "read",
+            "A connection without a byte either way for this long is closed; 0 means never.",
+            \.readTimeout,
+            .live,
+            syntax: .duration,
+            query: .duration(otherwise: .zero, "0, never")
+        ),
+        .parameter(
+            "dns.ttl",
+            "dns",
+            "How long a resolved name is kept; 0 resolves for every connection.",
+            \.dnsTTL,
+            .live,
+            syntax: .duration,
+            query: .duration(otherwise: .zero, "0, resolve every time")
+        ),
+        .parameter(
+            "dial",
+            "dial",
+            "Source address of connections to the target.",
+            \.dialFrom,
+            .live,
+            syntax: .sourceAddress,
+            query: .sourceAddress
+        ),
+        .parameter(
+            "proxyProtocol",
+            "proxy",
+            "PROXY protocol header sent to the target.",
+            \.proxyProtocol,
+            .live,
+            syntax: .words([("off", .off), ("v1", .v1), ("v2", .v2)]),
+            query: .words([("0", .off), ("1", .v1), ("2", .v2)], otherwise: .off, "0, off")
+        ),
+        .block, .protocols, .allow, .deny,
+        .parameter(
+            "drain",
+            "drain",
+            "How long established connections may finish when the tunnel stops or moves.",
+            \.drain,
+            .live,
+            syntax: .duration,
+            query: .duration(otherwise: TunnelSpec.standard.drain, "30s")
+        ),
+    ]
 
     static let block = TunnelField.wordSet(
         "block",
@@ -114,7 +79,7 @@ extension TunnelField {
             spec.block = Set(BlockedProtocol.allCases.filter { text.contains(String($0.rawValue)) })
             let isKnown = text.allSatisfy { "0123".contains($0) }
             return isKnown
-                ? nil : ParameterProblem(parameter: "block", message: "'\(text)' has other digits than 1, 2 and 3")
+                ? nil : ParameterProblem(parameter: "block", message: "'\(text)' has digits other than 1, 2 and 3")
         },
         writeQuery: { spec in
             let digits = spec.block.map(\.rawValue).sorted().map(String.init).joined()
@@ -147,8 +112,8 @@ extension TunnelField {
         }
     )
 
-    static let allow = TunnelField.networks("allow", "Who may connect; nobody named means everybody.", \.access.allow)
-    static let deny = TunnelField.networks("deny", "Who may not connect; wins over `allow`.", \.access.deny)
+    static let allow = TunnelField.networks("allow", "Who may connect; an empty list means anyone.", \.access.allow)
+    static let deny = TunnelField.networks("deny", "Who may not connect; takes precedence over `allow`.", \.access.deny)
 
     private static func wordSet<Word: Hashable & Sendable>(
         _ path: String,
@@ -171,7 +136,7 @@ extension TunnelField {
             schema: [
                 "type": "array", "uniqueItems": true, "minItems": mayBeEmpty ? 0 : 1, "items": syntax.schema,
             ],
-            roles: both,
+            roles: bothRoles,
             parameters: parameters,
             defaultText: text(TunnelSpec.standard[keyPath: member]),
             changeClass: changeClass,
@@ -181,7 +146,7 @@ extension TunnelField {
                 }
                 guard let values else { return }
                 if values.isEmpty && !mayBeEmpty {
-                    reader.fail(.badValue, node.location, path, "is empty; leave it out or name at least one")
+                    reader.fail(.badValue, node.location, path, "is empty; remove it or name at least one")
                 }
                 content.spec[keyPath: member] = Set(values)
             },
@@ -208,7 +173,7 @@ extension TunnelField {
             schema: [
                 "type": "array", "maxItems": .int(Int64(AccessRules.networkLimit)), "items": ["type": "string"],
             ],
-            roles: both,
+            roles: bothRoles,
             parameters: [name],
             defaultText: "[]",
             changeClass: .live,
@@ -250,9 +215,4 @@ extension TunnelField {
             valueOf: { .array($0.spec[keyPath: member].map { .string($0.description) }) }
         )
     }
-}
-
-extension AccessRules {
-    /// Networks in one list; every new connection is compared with all of them.
-    package static let networkLimit = 1024
 }

@@ -1,17 +1,18 @@
-/// Warnings about a server and a client of one manifest that meet at one address and can not work together.
+/// Warnings about a client that connects to a server of the same manifest and cannot work with it.
 ///
-/// Only what is certain is said: the client's address has to lead to that server and to no other, whoever runs it.
-extension ManifestLint {
-    static func checkPairs(_ tunnels: [TunnelDeclaration], _ reader: inout NodeReader) {
-        let servers = MeetingServers(tunnels)
-        for client in tunnels where client.running && meetsServer(client.spec) {
+/// Only what is certain is reported: the client's address has to lead to that server and to no
+/// other.
+enum PairLint {
+    static func check(_ tunnels: [TunnelDeclaration], _ reader: inout NodeReader) {
+        let servers = ServersByAddress(tunnels)
+        for client in tunnels where client.running && connectsToServer(client.spec) {
             guard let server = servers.server(for: client.spec.tunnel) else { continue }
             reader.prefix = "tunnels." + client.name
             for problem in problems(server, client) {
                 reader.add(
                     .warning,
                     .pairMismatch,
-                    place(of: problem.path, client),
+                    ManifestLint.place(of: problem.path, client),
                     problem.path,
                     problem.message,
                     related: server.source
@@ -20,20 +21,16 @@ extension ManifestLint {
         }
     }
 
-    /// What differs, at the client's key it can be mended at; never a value, which may be a secret.
+    /// What differs, at the client's key where it can be changed; never a value, which may be a
+    /// secret.
     private struct PairProblem {
         let path: String
         let message: String
     }
 
-    /// A client in mode auto whose address is local would listen there itself.
-    private static func meetsServer(_ spec: TunnelSpec) -> Bool {
-        guard spec.role == .client else { return false }
-        switch spec.mode {
-        case .one: return false
-        case .two: return true
-        case .auto: return !spec.tunnel.isUnspecified && !spec.tunnel.isLoopback
-        }
+    /// A client either listens at its tunnel address or connects to a server there.
+    private static func connectsToServer(_ spec: TunnelSpec) -> Bool {
+        spec.role == .client && !spec.certainSockets.contains { $0.path == "tunnel" }
     }
 
     private static func problems(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> [PairProblem] {
@@ -50,20 +47,21 @@ extension ManifestLint {
             case (nil, _): "is set, but the server '\(server.name)' at this address has none"
             default: "differs from that of the server '\(server.name)' at this address"
             }
-        return PairProblem(path: "key", message: difference + ": it would turn the client away; give both the same key")
+        return PairProblem(path: "key", message: difference + ": it would refuse the client; give both the same key")
     }
 
     private static func protocols(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {
         guard server.spec.protocols.isDisjoint(with: client.spec.protocols) else { return nil }
-        let message = "has nothing in common with the server '\(server.name)' at this address: nothing could pass"
+        let message =
+            "has nothing in common with the server '\(server.name)' at this address: the tunnel would carry nothing"
         return PairProblem(path: "protocols", message: message + "; give both the same protocols")
     }
 
-    /// Users come in where the exit sends them to; in mode auto, whichever end turns out to listen.
+    /// The exit connects to where users come in; in mode auto, either end may be the exit.
     private static func loop(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {
         guard !server.spec.protocols.isDisjoint(with: client.spec.protocols) else { return nil }
         func returns(_ exit: TunnelSpec, to entry: TunnelSpec) -> Bool {
-            entry.targets.first.map { entry in exit.targets.contains { LocalPlace.leads($0, to: entry) } } ?? false
+            entry.targets.first.map { entry in exit.targets.contains { LocalAddress.leads($0, to: entry) } } ?? false
         }
         let reverse = returns(client.spec, to: server.spec)
         let forward = returns(server.spec, to: client.spec)
@@ -79,20 +77,21 @@ extension ManifestLint {
     }
 }
 
-/// Servers by the places they meet their clients at, so that 5,000 pairs are found without 5,000² comparisons.
-private struct MeetingServers {
+/// Servers by the addresses their clients connect to, so that 5,000 pairs are found without 5,000²
+/// comparisons.
+private struct ServersByAddress {
     private enum Claim {
         case one(TunnelDeclaration)
         /// Which of them a client would reach is not certain.
         case several
     }
 
-    private var claims: [LocalPlace: Claim] = [:]
+    private var claims: [LocalAddress: Claim] = [:]
 
     init(_ tunnels: [TunnelDeclaration]) {
         for tunnel in tunnels where tunnel.running && tunnel.spec.role == .server {
-            for place in LocalPlace.listened(tunnel.spec.tunnel) {
-                claims[place] = claims[place] == nil ? .one(tunnel) : .several
+            for address in LocalAddress.listened(tunnel.spec.tunnel) {
+                claims[address] = claims[address] == nil ? .one(tunnel) : .several
             }
         }
     }
@@ -100,7 +99,7 @@ private struct MeetingServers {
     /// The one server a connection to this address arrives at.
     func server(for address: Endpoint) -> TunnelDeclaration? {
         var found: TunnelDeclaration?
-        for case let claim? in LocalPlace.dialled(address).map({ claims[$0] }) {
+        for case let claim? in LocalAddress.dialed(address).map({ claims[$0] }) {
             guard case .one(let server) = claim, found == nil || found?.name == server.name else { return nil }
             found = server
         }

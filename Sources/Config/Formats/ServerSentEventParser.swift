@@ -1,19 +1,7 @@
-/// One block of a stream of server-sent events; comments such as the daemon's `: ping` are none.
-package struct ServerSentEvent: Sendable, Hashable {
-    package var name = ""
-    package var id: String?
-    package var data = ""
-
-    package init(name: String = "", id: String? = nil, data: String = "") {
-        self.name = name
-        self.id = id
-        self.data = data
-    }
-}
-
 /// Cuts a stream of server-sent events into its blocks, whatever pieces it arrives in.
 ///
-/// Source: the WHATWG's HTML standard, "Server-sent events"; lines end as the daemon ends them, with a line feed.
+/// Source: the WHATWG's HTML standard, "Server-sent events"; lines end as the daemon ends them,
+/// with a line feed.
 package struct ServerSentEventParser {
     /// The longest block read; the daemon's stay under 64 KiB.
     package static let blockLimitBytes = 1 << 20

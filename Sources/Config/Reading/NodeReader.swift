@@ -1,37 +1,43 @@
-/// Typed lookups in a YAML tree that collect every problem instead of stopping at the first.
+/// Typed lookups in a document that collect every problem instead of stopping at the first.
 package struct NodeReader {
     package private(set) var diagnostics: [Diagnostic] = []
-    /// Where the keys being read stand, `tunnels.web`; joined with a key's own path in messages.
+    /// The path of the keys being read, `tunnels.web`; joined with a key's own path in messages.
     package var prefix = ""
     /// Where relative paths start.
     package var directory: String
     package private(set) var references: References
     /// Paths (without the prefix) of the values that came from a reference: they are secrets.
     package var referencedPaths: Set<String> = []
-    /// What stands in the file where one scalar came from references, by path: `${env:WEB_KEY}`.
+    /// The text of the file for each scalar that came from references, by path: `${env:WEB_KEY}`.
     package var referenceTexts: [String: String] = [:]
 
-    package init(references: References, directory: String) {
+    /// False for a document without lines, whose messages name the path alone.
+    private let showsPlaces: Bool
+
+    package init(references: References, directory: String, showsPlaces: Bool = true) {
         self.references = references
         self.directory = directory
+        self.showsPlaces = showsPlaces
     }
 
     /// A scalar after its references were replaced.
     package struct Text: Sendable {
         package let value: String
         package let isPlain: Bool
-        /// The names of the references in it, when there were any; then the value must not be shown.
+        /// The names of the references in it, when there were any; then the value must not be
+        /// shown.
         package let reference: String?
         package let location: SourceLocation
     }
 
-    /// The scalar at a node; nil after a diagnostic when it is a list or mapping, or its references fail.
-    package mutating func text(_ node: YAMLNode, _ path: String, expected: String) -> Text? {
+    /// The scalar at a node; nil after a diagnostic when it is a list or mapping, or its references
+    /// fail.
+    package mutating func text(_ node: DocumentNode, _ path: String, expected: String) -> Text? {
         guard case .scalar(let scalar) = node.content else {
             fail(.badType, node.location, path, "takes \(expected), not \(node.kindName)")
             return nil
         }
-        guard References.mayStand(in: scalar.text) else {
+        guard References.mayOccur(in: scalar.text) else {
             return Text(value: scalar.text, isPlain: scalar.isPlain, reference: nil, location: node.location)
         }
         referencedPaths.insert(path)
@@ -46,9 +52,9 @@ package struct NodeReader {
         }
     }
 
-    /// The value a text stands for; nil after a diagnostic that never shows what a reference brought in.
+    /// The value of a text; nil after a diagnostic that never shows what a reference brought in.
     package mutating func value<V>(
-        _ node: YAMLNode,
+        _ node: DocumentNode,
         _ path: String,
         expected: String,
         parse: (Text) throws(ValueProblem) -> V
@@ -68,7 +74,7 @@ package struct NodeReader {
 
     /// One value or a list of them; nil after a diagnostic for each bad one.
     package mutating func values<V>(
-        _ node: YAMLNode,
+        _ node: DocumentNode,
         _ path: String,
         expected: String,
         parse: (Text) throws(ValueProblem) -> V
@@ -91,16 +97,16 @@ package struct NodeReader {
     }
 
     /// The keys of a mapping; nil after a diagnostic when it is something else.
-    package mutating func entries(_ node: YAMLNode, _ path: String) -> [YAMLEntry]? {
+    package mutating func entries(_ node: DocumentNode, _ path: String) -> [DocumentEntry]? {
         if let entries = node.entries { return entries }
         fail(.notAMapping, node.location, path, "takes keys with values, not \(node.kindName)")
         return nil
     }
 
-    /// Says that a key is unknown and which known one was perhaps meant.
+    /// Reports an unknown key, and the known one that was perhaps meant.
     package mutating func unknown(_ key: String, at location: SourceLocation, among known: [String], path: String) {
         let advice = EditDistance.nearest(to: key, among: known).map { "; did you mean '\($0)'?" }
-        let list = advice ?? "; known here: " + known.joined(separator: ", ")
+        let list = advice ?? "; use one of " + known.joined(separator: ", ")
         fail(.unknownKey, location, path, "unknown key" + list)
     }
 
@@ -122,7 +128,14 @@ package struct NodeReader {
     ) {
         let full = prefix.isEmpty || path.isEmpty ? prefix + path : prefix + "." + path
         diagnostics.append(
-            Diagnostic(severity, at: location, path: full, code: code.rawValue, message, related: related)
+            Diagnostic(
+                severity,
+                at: showsPlaces ? location : nil,
+                path: full,
+                code: code.rawValue,
+                message,
+                related: showsPlaces ? related : nil
+            )
         )
     }
 
@@ -135,45 +148,5 @@ package struct NodeReader {
         let isClean = !diagnostics[before...].contains { $0.severity == .error }
         diagnostics.removeSubrange(before...)
         return isClean
-    }
-}
-
-/// Why a text is not a value of the wanted kind; worded to follow the key's path.
-package struct ValueProblem: Error, Hashable {
-    package let code: DiagnosticCode
-    package let message: String
-
-    package init(_ message: String, code: DiagnosticCode = .badValue) {
-        self.code = code
-        self.message = message
-    }
-}
-
-/// Finds the word somebody probably meant.
-enum EditDistance {
-    /// The closest candidate, if it is close enough to be a slip of the finger.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
-        let letters = Array(word.lowercased().prefix(64))
-        let scored = candidates.map { (name: $0, distance: between(letters, Array($0.lowercased()))) }
-        guard let best = scored.min(by: { $0.distance < $1.distance }) else { return nil }
-        return best.distance <= max(1, best.name.count / 3) ? best.name : nil
-    }
-
-    /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
-    private static func between(_ a: [Character], _ b: [Character]) -> Int {
-        var twoBack: [Int] = []
-        var previous = Array(0...b.count)
-        for i in a.indices {
-            var current = [i + 1]
-            for j in b.indices {
-                let replaced = previous[j] + (a[i] == b[j] ? 0 : 1)
-                var best = min(replaced, previous[j + 1] + 1, current[j] + 1)
-                if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, twoBack[j - 1] + 1) }
-                current.append(best)
-            }
-            twoBack = previous
-            previous = current
-        }
-        return previous[b.count]
     }
 }

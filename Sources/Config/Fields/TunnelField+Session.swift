@@ -1,0 +1,179 @@
+extension TunnelField {
+    /// What the two ends agree on.
+    static let session: [TunnelField] = [
+        .tls,
+        .transport,
+        .parameter(
+            "sni",
+            "sni",
+            "Server name the client asks for in the TLS and HTTP handshakes.",
+            \.sni,
+            .session,
+            roles: [.client],
+            syntax: .serverName,
+            query: .serverName
+        ),
+        .parameter(
+            "pool.min",
+            "min",
+            "Idle links a client keeps ready.",
+            \.pool.min,
+            .live,
+            roles: [.client],
+            syntax: .number(1...PoolSize.limit),
+            query: .number(1...PoolSize.limit, otherwise: 1, "1")
+        ),
+        .parameter(
+            "pool.max",
+            "max",
+            "Idle links a server allows.",
+            \.pool.max,
+            .live,
+            roles: [.server],
+            syntax: .number(1...PoolSize.limit),
+            query: .number(1...PoolSize.limit, otherwise: 1, "1")
+        ),
+    ]
+
+    private static let tlsWords = ValueSyntax<TLSMode>.words([("off", .off), ("self-signed", .selfSigned)])
+
+    static let tls = TunnelField(
+        path: "tls",
+        summary: "TLS between the ends; the server decides for both.",
+        schema: [
+            "anyOf": [
+                ["enum": ["off", "self-signed"]],
+                [
+                    "type": "object", "additionalProperties": false, "required": ["certificate", "key"],
+                    "properties": [
+                        "certificate": ["type": "string", "description": "PEM file with the certificate chain."],
+                        "key": ["type": "string", "description": "PEM file with its private key."],
+                    ],
+                ],
+            ]
+        ],
+        roles: [.server],
+        parameters: ["tls", "crt", "key"],
+        defaultText: "off",
+        changeClass: .session,
+        read: { node, reader, content in
+            if node.entries != nil {
+                if let files = readFiles(node, &reader) { content.spec.tls = files }
+                return
+            }
+            let expected = "off, self-signed or {certificate: PATH, key: PATH}"
+            let value = reader.value(node, "tls", expected: expected) { text throws(ValueProblem) in
+                try tlsWords.parse(text, .server)
+            }
+            if let value { content.spec.tls = value }
+        },
+        readQuery: { value, spec in
+            let paths = (value("crt"), value("key"))
+            let stray = ParameterProblem(
+                parameter: paths.0 == nil ? "key" : "crt",
+                message: "has no effect without tls=2"
+            )
+            switch value("tls") {
+            case "0": spec.tls = .off
+            case "1": spec.tls = .selfSigned
+            case "2":
+                guard let certificate = paths.0, let key = paths.1 else {
+                    spec.tls = .filesMissing
+                    return ParameterProblem(parameter: "tls", message: "2 also needs crt and key, two PEM files")
+                }
+                spec.tls = .files(certificate: certificate, key: key)
+                return nil
+            case let text?:
+                spec.tls = .off
+                return ParameterProblem(parameter: "tls", message: "'\(text)' counts as 0, off")
+            case nil: break
+            }
+            return paths == (nil, nil) ? nil : stray
+        },
+        writeQuery: { spec in
+            guard let tls = spec.tls else { return [] }
+            let code = QueryParameter(name: "tls", value: String(tls.code))
+            guard case .files(let certificate, let key) = tls else { return [code] }
+            return [code, QueryParameter(name: "crt", value: certificate), QueryParameter(name: "key", value: key)]
+        },
+        textOf: { content in
+            switch content.spec.tls {
+            case nil: "unset"
+            case .off?: "off"
+            case .selfSigned?: "self-signed"
+            case .files(let certificate, let key)?: "{certificate: \(certificate), key: \(key)}"
+            case .filesMissing?: "files (none given)"
+            }
+        },
+        isEqual: { $0.spec.tls == $1.spec.tls },
+        valueOf: { content in
+            guard case .files(let certificate, let key) = content.spec.tls else {
+                return .string(content.spec.tls == .selfSigned ? "self-signed" : "off")
+            }
+            return ["certificate": .string(certificate), "key": .string(key)]
+        }
+    )
+
+    /// Relative paths start at the manifest's directory, not where the daemon was started.
+    private static func readFiles(_ node: DocumentNode, _ reader: inout NodeReader) -> TLSMode? {
+        var paths: [String: String] = [:]
+        for entry in node.entries ?? [] {
+            let path = "tls." + entry.key
+            guard entry.key == "certificate" || entry.key == "key" else {
+                reader.unknown(entry.key, at: entry.keyLocation, among: ["certificate", "key"], path: path)
+                continue
+            }
+            let text = reader.text(entry.value, path, expected: "a path")
+            paths[entry.key] = text.map { TextFile.absolute($0.value, from: reader.directory) }
+            if text?.value.isEmpty == true { reader.fail(.badValue, entry.value.location, path, "is empty") }
+            if text == nil { paths[entry.key] = "" }
+        }
+        for name in ["certificate", "key"] where paths[name] == nil {
+            reader.fail(.missingKey, node.location, "tls." + name, "is missing; both PEM files are needed")
+        }
+        guard let certificate = paths["certificate"], let key = paths["key"] else { return nil }
+        return .files(certificate: certificate, key: key)
+    }
+
+    static let transport = TunnelField.parameter(
+        "transport",
+        "type",
+        "What carries the links between the ends; the server decides for both.",
+        \.transport,
+        .session,
+        roles: [.server],
+        syntax: .words([("tcp", .tcp), ("quic", .quic), ("websocket", .websocket), ("http2", .http2)]),
+        query: .words(PoolTransport.codes, otherwise: .tcp, "0, tcp"),
+        readQuery: { value, spec in
+            guard let text = value("type") else { return nil }
+            spec.transport = PoolTransport(code: text)
+            guard case .unknown = spec.transport else { return nil }
+            return ParameterProblem(
+                parameter: "type",
+                message: "'\(text)' is not a known type; the tunnel will not start"
+            )
+        },
+        writeQuery: { spec in
+            spec.transport == .tcp ? [] : [QueryParameter(name: "type", value: spec.transport.codeText)]
+        }
+    )
+}
+
+extension PoolTransport {
+    /// The `type` parameter's values.
+    static let codes: [(String, PoolTransport)] = [("0", .tcp), ("1", .quic), ("2", .websocket), ("3", .http2)]
+
+    package init(code: String) {
+        self = PoolTransport.codes.first { $0.0 == code }?.1 ?? .unknown(code)
+    }
+
+    package var codeText: String {
+        if case .unknown(let text) = self { return text }
+        return PoolTransport.codes.first { $0.1 == self }?.0 ?? ""
+    }
+
+    /// The number NodePass knows it by; nil for one that it does not know.
+    package var code: Int? {
+        PoolTransport.codes.firstIndex { $0.1 == self }
+    }
+}

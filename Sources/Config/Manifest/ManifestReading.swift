@@ -1,0 +1,15 @@
+/// The result of reading the files.
+package struct ManifestReading: Sendable {
+    /// Nil when the manifest is rejected as a whole: the last good one stays in effect.
+    package let manifest: Manifest?
+    /// Declared tunnels that have errors, and where; they keep their last good spec.
+    package let invalid: [String: SourceLocation]
+    /// All of them at once, in the order of the files.
+    package let diagnostics: [Diagnostic]
+    /// Absolute paths of everything whose change, appearance or removal must cause another reading.
+    package let watched: Set<String>
+    /// The manifests that were read, as messages call them, in the order of reading.
+    package let files: [String]
+
+    package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+}

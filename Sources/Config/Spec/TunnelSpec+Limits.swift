@@ -1,0 +1,18 @@
+extension TunnelSpec {
+    /// 10 Tbit/s: above every link, and bytes per second still fit easily.
+    package static let rateLimitMbps = 10_000_000
+    package static let connectionsLimit = 10_000_000
+    /// Targets one tunnel may name.
+    package static let targetLimit = 256
+    package static let keyLimitBytes = 1024
+}
+
+extension PoolSize {
+    /// Each idle link is an open connection at both ends.
+    package static let limit = 1_000_000
+}
+
+extension AccessRules {
+    /// Networks in one list; every new connection is compared with all of them.
+    package static let networkLimit = 1024
+}

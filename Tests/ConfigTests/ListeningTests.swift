@@ -1,0 +1,85 @@
+import Config
+import Testing
+
+@Suite("Which addresses a tunnel takes")
+struct ListeningTests {
+    private static let tunnels = ["127.0.0.1:9001", "0.0.0.0:9001", "10.0.0.1:9001", "edge.example.com:9001", ":0"]
+    private static let queries = ["", "notcp=1", "noudp=1", "type=1"]
+
+    static let urls = ["server", "client"].flatMap { role in
+        (0...2).flatMap { mode in
+            tunnels.flatMap { tunnel in
+                queries.map { "\(role)://k@\(tunnel)/127.0.0.1:9002,127.0.0.1:9003?mode=\(mode)&\($0)" }
+            }
+        }
+    }
+
+    /// What it listens with in each way it can turn out.
+    private func outcomes(_ spec: TunnelSpec) -> [[ListenSocket]] {
+        let modes: [TunnelMode] = spec.mode == .auto ? [.one, .two] : [spec.mode]
+        return modes.flatMap { mode in
+            [false, true].map { spec.listenSockets(mode: mode, isClientEntry: $0) }
+        }
+    }
+
+    @Test("what is possible is what some outcome has, what is certain is what every outcome has", arguments: urls)
+    func derived(url: String) throws {
+        let spec = try TunnelURL.parse(url).spec
+        let outcomes = outcomes(spec)
+        #expect(Set(spec.possibleSockets) == Set(outcomes.joined()))
+        let isLocal = spec.tunnel.isLoopback || spec.tunnel.isUnspecified
+        guard spec.role == .client, spec.mode == .auto, isLocal else {
+            let everywhere = outcomes.reduce(Set(outcomes[0])) { $0.intersection($1) }
+            #expect(Set(spec.certainSockets) == everywhere)
+            return
+        }
+        #expect(spec.certainSockets == outcomes[0])
+    }
+
+    @Test(
+        "each role and mode listens where its words say",
+        arguments: [
+            ("server://k@:1/h:2?mode=1", ["tcp h:2", "udp h:2", "tcp :1"], ["tcp h:2", "udp h:2", "tcp :1"]),
+            ("server://k@:1/h:2?mode=2", ["tcp :1"], ["tcp :1"]),
+            ("server://k@:1/h:2?mode=2&type=1", ["tcp :1", "udp :1"], ["tcp :1", "udp :1"]),
+            ("server://k@:1/h:2", ["tcp h:2", "udp h:2", "tcp :1"], ["tcp :1"]),
+            ("client://k@a:1/h:2?mode=1&noudp=1", ["tcp a:1"], ["tcp a:1"]),
+            ("client://k@a:1/h:2?mode=2&noudp=1", ["tcp h:2"], []),
+            ("client://k@a:1/h:2?noudp=1", ["tcp a:1", "tcp h:2"], []),
+            // The address is this machine's: only another socket there sends it to a server.
+            ("client://k@127.0.0.1:1/h:2?noudp=1", ["tcp 127.0.0.1:1", "tcp h:2"], ["tcp 127.0.0.1:1"]),
+            ("client://k@:1/h:2?notcp=1", ["udp :1", "udp h:2"], ["udp :1"]),
+        ]
+    )
+    func examples(url: String, possible: [String], certain: [String]) throws {
+        func texts(_ sockets: [ListenSocket]) -> [String] { sockets.map { "\($0.transport.rawValue) \($0.endpoint)" } }
+        let spec = try TunnelURL.parse(url).spec
+        #expect(texts(spec.possibleSockets) == possible)
+        #expect(texts(spec.certainSockets) == certain)
+    }
+
+    @Test("two ways to write one address are one address; a name is only certain to be itself")
+    func sameHost() throws {
+        func address(_ text: String) throws -> ListenAddress { ListenAddress(try Endpoint(text), .tcp) }
+        for (one, other, mayConflict, isCertain) in [
+            ("[2001:db8::1]:1", "[2001:db8:0::1]:1", true, true), ("10.0.0.1:1", ":1", true, true),
+            ("10.0.0.1:1", "10.0.0.2:1", false, false), ("10.0.0.1:1", "10.0.0.1:2", false, false),
+            ("a.example:1", "10.0.0.1:1", true, false), ("a.example:1", "b.example:1", true, false),
+            ("a.example:1", "a.example:1", true, true), (":0", ":0", false, false),
+        ] {
+            let (first, second) = (try address(one), try address(other))
+            #expect(first.conflicts(with: second) == mayConflict && second.conflicts(with: first) == mayConflict)
+            #expect(first.certainlyConflicts(with: second) == isCertain, "\(one) \(other)")
+        }
+        #expect(!(try address(":1")).conflicts(with: ListenAddress(try Endpoint(":1"), .udp)))
+    }
+
+    @Test("a duplicate of a tunnel shares what is certain, and lint says so at the key that names it", arguments: urls)
+    func lint(url: String) throws {
+        let text = "version: 1\ntunnels:\n  a: {url: '\(url)'}\n  b: {url: '\(url)'}\n"
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        let shared = reading.diagnostics.filter { $0.code == "address-shared" }
+        let certain = try TunnelURL.parse(url).spec.certainSockets.filter { $0.endpoint.port != 0 }
+        #expect(Set(shared.map(\.path)) == Set(certain.map { "tunnels.b." + $0.path }))
+    }
+}
