@@ -136,7 +136,7 @@ package struct APIListener: Service {
                 "API certificate read again",
                 metadata: ["fingerprint": "\(certificate.fingerprint)", "subject": "\(certificate.subject)"]
             )
-        case .kept(let error):
+        case .rejected(let error):
             logger.error(
                 "API certificate can not be used, the one before stays",
                 metadata: ["reason": "\(error.message)"]

@@ -19,7 +19,7 @@ package final class TunnelEngine: Sendable {
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
         /// Takes instances that have commands waiting and no task.
-        let attention: AsyncStream<TunnelInstance>.Continuation
+        let wakeUps: AsyncStream<TunnelInstance>.Continuation
     }
 
     /// One element each time some status moved on; carries nothing and is coalesced.
@@ -45,8 +45,8 @@ package final class TunnelEngine: Sendable {
             of: TunnelLogLine.self,
             bufferingPolicy: .bufferingNewest(TunnelLimits.logLineBacklog)
         )
-        let attention: AsyncStream<TunnelInstance>.Continuation
-        (callers, attention) = AsyncStream.makeStream(of: TunnelInstance.self)
+        let wakeUps: AsyncStream<TunnelInstance>.Continuation
+        (callers, wakeUps) = AsyncStream.makeStream(of: TunnelInstance.self)
         let dialer = TargetDialer(resolver: TargetResolver(), environment: environment)
         parts = Parts(
             group: group,
@@ -55,7 +55,7 @@ package final class TunnelEngine: Sendable {
             unproven: UnprovenRoom(),
             changed: changed,
             logSink: logSink,
-            attention: attention
+            wakeUps: wakeUps
         )
     }
 
@@ -64,7 +64,7 @@ package final class TunnelEngine: Sendable {
         await withDiscardingTaskGroup { tasks in
             for await instance in callers {
                 tasks.addTask {
-                    guard await instance.serve() else { return }
+                    guard await instance.handleCommands() else { return }
                     self.state.withLock { $0.living -= 1 }
                     self.finishIfDone()
                 }
@@ -99,7 +99,7 @@ package final class TunnelEngine: Sendable {
     /// See `InstanceHost.run`: what the reconciler asks for, told apart here by what the instance already is.
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
         guard let instance = instance(id, spec: spec, generation: generation) else { return }
-        await instance.apply(spec, generation: generation, releaseFirst: releaseFirst)
+        await instance.run(spec, generation: generation, releaseFirst: releaseFirst)
     }
 
     package func stop(_ id: InstanceID) async {
@@ -123,6 +123,6 @@ package final class TunnelEngine: Sendable {
 
     /// Ends `run()` when nothing can come any more.
     private func finishIfDone() {
-        if state.withLock({ $0.isClosing && $0.living == 0 }) { parts.attention.finish() }
+        if state.withLock({ $0.isClosing && $0.living == 0 }) { parts.wakeUps.finish() }
     }
 }

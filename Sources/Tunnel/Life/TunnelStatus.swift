@@ -1,28 +1,25 @@
 package import Config
 package import FoundationEssentials
 
-/// Identifies one instance: 8 lower-case hex digits, stable for its whole life.
-package typealias InstanceID = String
-
 /// Where a tunnel is in its life; the API's `status` is derived from it.
 package enum TunnelPhase: String, Sendable, Hashable, CaseIterable {
     /// Binding its addresses.
     case starting
-    /// Two-ended: looking for its peer.
+    /// Two-ended: waiting for its peer.
     case connecting
-    /// Serves.
+    /// Users can connect.
     case ready
     /// Accepts nothing new; established connections finish, up to the drain limit.
     case draining
     /// Closing what is left.
     case stopping
     case stopped
-    /// Failed in a way that trying again can mend; a retry is scheduled.
+    /// Failed, and trying again can help; a retry is scheduled.
     case backoff
     /// Failed until somebody changes something.
     case failed
 
-    /// It should serve and can not.
+    /// It should run and cannot.
     package var isFailing: Bool { self == .backoff || self == .failed }
 }
 
@@ -138,6 +135,12 @@ package struct TunnelStatus: Sendable, Hashable {
         self.spec = spec
         self.generation = generation
         self.transitions = transitions
+    }
+
+    /// The spec that is applied from now on; shared, because several hold it.
+    mutating func take(_ spec: Shared<TunnelSpec>, generation: Int) {
+        _spec = spec
+        self.generation = generation
     }
 
     package var phase: TunnelPhase { transitions.last?.phase ?? .stopped }

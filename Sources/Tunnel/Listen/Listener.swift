@@ -2,27 +2,6 @@ import Config
 import NIOCore
 import NIOPosix
 
-/// One address a tunnel listens on, as its spec says it.
-struct ListenKey: Sendable, Hashable {
-    let endpoint: Endpoint
-    let transport: TransportProtocol
-    let purpose: Purpose
-
-    enum Purpose: Sendable, Hashable {
-        /// Users, each given a connection to the target; on any loop.
-        case single
-        /// Users, each given a link; on the tunnel's loop.
-        case entry
-        /// Handshakes and links of the client; on the tunnel's loop.
-        case meeting
-    }
-
-    /// Two keys of which only one can be bound.
-    func excludes(_ other: ListenKey) -> Bool {
-        self != other && endpoint == other.endpoint && transport == other.transport
-    }
-}
-
 /// A bound socket that feeds a tunnel's connections to its context.
 struct Listener: Sendable {
     let key: ListenKey
@@ -42,7 +21,7 @@ struct Listener: Sendable {
         on group: any EventLoopGroup
     ) async throws(TunnelError) -> Listener {
         let endpoint = Endpoint(host: key.endpoint.host, port: port ?? key.endpoint.port)
-        let group: any EventLoopGroup = key.purpose == .single ? group : tunnel.home
+        let group: any EventLoopGroup = key.purpose == .singleEnd ? group : tunnel.home
         do {
             let address = try await socketAddress(of: endpoint, tunnel, on: group.any())
             let channel: any Channel
@@ -104,16 +83,16 @@ struct Listener: Sendable {
                 }
             }
         return
-            (purpose == .meeting ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
+            (purpose == .tunnelPort ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     // Here rather than as options of the bootstrap, of which each listener would keep a list.
                     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
                     try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
                     switch purpose {
-                    case .meeting: try prepareMeeting(channel, for: tunnel)
+                    case .tunnelPort: try prepareTunnelPort(channel, for: tunnel)
                     case .entry: try prepareUser(channel, entrance: tunnel.entrance, for: tunnel)
-                    case .single: try prepareUser(channel, entrance: nil, for: tunnel)
+                    case .singleEnd: try prepareUser(channel, entrance: nil, for: tunnel)
                     }
                 }
             }
@@ -137,12 +116,12 @@ struct Listener: Sendable {
         try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, entrance: entrance))
     }
 
-    private static func prepareMeeting(_ channel: any Channel, for tunnel: TunnelContext) throws {
+    private static func prepareTunnelPort(_ channel: any Channel, for tunnel: TunnelContext) throws {
         try channel.syncOptions?.setOption(
             .recvAllocator,
             value: FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.unprovenReadBytes)
         )
-        try channel.pipeline.syncOperations.addHandler(MeetingHandler(tunnel: tunnel))
+        try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(tunnel: tunnel))
     }
 
     private static func bindUDP(

@@ -67,8 +67,6 @@ final class Session {
         peer: String,
         tunnelKey: String,
         tunnel: TunnelContext,
-        entrance: LinkEntrance,
-        exit: LinkExit,
         dialer: (any LinkDialer)?,
         began: NIODeadline,
         onEvent: @escaping (Event) -> Void
@@ -77,8 +75,8 @@ final class Session {
         self.side = side
         self.peer = peer
         self.tunnel = tunnel
-        self.entrance = entrance
-        self.exit = exit
+        entrance = tunnel.entrance
+        exit = tunnel.exit
         self.dialer = dialer
         self.began = began
         self.onEvent = onEvent

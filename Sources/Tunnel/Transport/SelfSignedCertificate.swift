@@ -22,7 +22,7 @@ enum SelfSignedCertificate {
         names: [GeneralName],
         validity: TimeInterval,
         now: Date
-    ) throws -> KeptCertificate {
+    ) throws -> StoredCertificate {
         let key = P256.Signing.PrivateKey()
         let start = now.addingTimeInterval(-clockSkew)
         let certificate = try certificate(
@@ -33,7 +33,7 @@ enum SelfSignedCertificate {
         )
         var serializer = DER.Serializer()
         try serializer.serialize(certificate)
-        return KeptCertificate(certificate: serializer.serializedBytes, key: Array(key.derRepresentation))
+        return StoredCertificate(certificate: serializer.serializedBytes, key: Array(key.derRepresentation))
     }
 
     private static func certificate(

@@ -56,7 +56,7 @@ package final class ServerCredentials: Sendable {
         /// They are what new links are accepted with from now on.
         case replaced(CertificateSummary)
         /// They can not be used; what was loaded before stays.
-        case kept(TunnelError)
+        case rejected(TunnelError)
     }
 
     /// How often the files are looked at, unless `NP_RELOAD_INTERVAL` says: soon enough for whoever renews by hand and
@@ -79,12 +79,12 @@ package final class ServerCredentials: Sendable {
 
     /// Loads what `mode` asks for, which reads files; nil for `.off`, where there is nothing to present.
     ///
-    /// `kept` is what self-signed means instead of the certificate of this process. Throws `CertificateInvalid` with the
+    /// `stored` is what self-signed means instead of the certificate of this process. Throws `CertificateInvalid` with the
     /// path and what to try.
     package init?(
         _ mode: TLSMode,
         for use: Use = .links,
-        kept: KeptCertificate? = nil,
+        stored: StoredCertificate? = nil,
         reloadInterval: Duration? = nil,
         clock: some Clock<Duration> = ContinuousClock()
     ) throws(TunnelError) {
@@ -100,7 +100,7 @@ package final class ServerCredentials: Sendable {
         interval = reloadInterval ?? Self.lookInterval
         // Looked at before it is read: a change in between is found by the next look.
         let seen = files?.state
-        state = Mutex(State(loaded: try Self.load(files, kept, for: use), seen: seen, nextLook: interval))
+        state = Mutex(State(loaded: try Self.load(files, stored, for: use), seen: seen, nextLook: interval))
     }
 
     /// What to accept a link with now.
@@ -146,18 +146,18 @@ package final class ServerCredentials: Sendable {
             state.withLock { $0.loaded = fresh }
             return .replaced(fresh.certificate)
         } catch {
-            return .kept(error)
+            return .rejected(error)
         }
     }
 
     private static func load(
         _ files: CertificateFiles?,
-        _ kept: KeptCertificate?,
+        _ stored: StoredCertificate?,
         for use: Use
     ) throws(TunnelError) -> Loaded {
         if let files { return try files.load(for: use) }
         do {
-            if let kept { return try kept.load(for: use) }
+            if let stored { return try stored.load(for: use) }
             return try SelfSignedCertificate.ofThisProcess.get()
         } catch {
             throw TunnelError(.internalError, "can not make a certificate: \(error)")

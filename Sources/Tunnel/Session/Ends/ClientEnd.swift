@@ -10,8 +10,6 @@ final class ClientEnd {
     private let spec: TunnelSpec
     private let tunnel: TunnelContext
     private let trust: ClientTrust
-    private let entrance: LinkEntrance
-    private let exit: LinkExit
     private let report: (EndReport) -> Void
     private let token: HandshakeToken
     /// Tells the server that it is the same client that comes back.
@@ -24,15 +22,11 @@ final class ClientEnd {
         spec: TunnelSpec,
         trust: ClientTrust,
         tunnel: TunnelContext,
-        entrance: LinkEntrance,
-        exit: LinkExit,
         report: @escaping (EndReport) -> Void
     ) {
         self.spec = spec
         self.trust = trust
         self.tunnel = tunnel
-        self.entrance = entrance
-        self.exit = exit
         self.report = report
         token = HandshakeToken(tunnelKey: spec.effectiveKey)
         clientID = Hex.text(SessionSecret.makeNonce())
@@ -115,15 +109,13 @@ final class ClientEnd {
             peer: Endpoint(server).host,
             tunnelKey: spec.effectiveKey,
             tunnel: tunnel,
-            entrance: entrance,
-            exit: exit,
             dialer: try dialer(terms, server),
             began: began
         ) { event in
             self.sessionEvent(event, terms.flow)
         }
         self.session = session
-        entrance.session = session
+        tunnel.entrance.session = session
         session.start()
     }
 
@@ -156,7 +148,7 @@ final class ClientEnd {
         case .established: report(.established(flow))
         case .ended(let error):
             session = nil
-            entrance.session = nil
+            tunnel.entrance.session = nil
             if !isStopped { report(.lost(error)) }
         case .strayBytes: break
         }

@@ -23,8 +23,6 @@ final class ServerEnd {
     private let flow: TunnelFlow
     private let tlsCode: Int
     private let transport: PoolTransport
-    private let entrance: LinkEntrance
-    private let exit: LinkExit
     private let report: (EndReport) -> Void
     private var throttle = HandshakeThrottle()
     private var seat = ServerSeat()
@@ -48,14 +46,10 @@ final class ServerEnd {
         flow: TunnelFlow,
         acceptor: any LinkAcceptor,
         tunnel: TunnelContext,
-        entrance: LinkEntrance,
-        exit: LinkExit,
         report: @escaping (EndReport) -> Void
     ) {
         self.tunnel = tunnel
         self.flow = flow
-        self.entrance = entrance
-        self.exit = exit
         self.report = report
         tunnelKey = spec.effectiveKey
         token = HandshakeToken(tunnelKey: tunnelKey)
@@ -230,15 +224,13 @@ final class ServerEnd {
             peer: contender.address,
             tunnelKey: tunnelKey,
             tunnel: tunnel,
-            entrance: entrance,
-            exit: exit,
             dialer: nil,
             began: .now()
         ) { event in
             self.sessionEvent(event, of: number)
         }
         current = (number, session)
-        entrance.session = session
+        tunnel.entrance.session = session
         session.start()
         contender.reply(HandshakeReply.text(terms: terms, date: HTTPDate.text(Date())))
     }
@@ -249,7 +241,7 @@ final class ServerEnd {
         case .ended(let error):
             if current?.number == number {
                 current = nil
-                entrance.session = nil
+                tunnel.entrance.session = nil
             }
             report(.lost(error))
             perform(seat.ended(number))

@@ -3,7 +3,7 @@ import NIOCore
 
 /// The first handler of every connection to a server's tunnel port: finds out whether it is a handshake or a link, within
 /// limits of bytes and time.
-final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -43,7 +43,7 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func begin(_ context: ChannelHandlerContext) {
         guard case .waiting = state else { return }
-        guard let end = tunnel.serverEnd else { return context.close(promise: nil) }
+        guard let end = tunnel.serverEnd?.value else { return context.close(promise: nil) }
         self.end = end
         address = context.remoteAddress.map { Endpoint($0).host } ?? ""
         let expectation = end.expectation(of: address)

@@ -4,8 +4,9 @@ import NIOSSL
 import SwiftASN1
 import X509
 
-/// A self-signed certificate with its key, in a form to be kept: clients that have seen its fingerprint know it again.
-package struct KeptCertificate: Sendable, Hashable {
+/// A self-signed certificate with its key, in a form that can be stored: clients that have seen its
+/// fingerprint recognize it after a restart.
+package struct StoredCertificate: Sendable, Hashable {
     /// Nobody renews it, and whoever trusts it does so by its fingerprint.
     private static let validity: TimeInterval = 10 * 365 * 86_400
 
@@ -20,7 +21,7 @@ package struct KeptCertificate: Sendable, Hashable {
 
     /// One for a server that is reached under these names and addresses, valid for ten
     /// years.
-    package static func make(names: [String], addresses: [IPAddress], now: Date) throws -> KeptCertificate {
+    package static func make(names: [String], addresses: [IPAddress], now: Date) throws -> StoredCertificate {
         try SelfSignedCertificate.make(
             DistinguishedName { CommonName("nodepass") },
             names: names.map(GeneralName.dnsName)
