@@ -69,7 +69,7 @@ struct EndFactory: Sendable {
 
     /// Warns of a certificate that is about to expire, now and once a day.
     private func scheduleExpiryReminder() -> RepeatedTask? {
-        // One made in memory has no date that anybody checks.
+        // Clients trust one made in memory by its fingerprint, whatever its dates.
         guard board.current.certificate?.isSelfMade == false else { return nil }
         Self.warnOfExpiry(tunnel, board)
         return tunnel.home.scheduleRepeatedTask(initialDelay: .hours(24), delay: .hours(24)) { [tunnel, board] _ in

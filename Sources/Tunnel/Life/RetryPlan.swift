@@ -1,7 +1,7 @@
 import Config
 
-/// Decides how long a tunnel waits before it tries again, and numbers the waits so that one that was
-/// cancelled too late is known.
+/// Decides how long a tunnel waits before it tries again, and numbers the waits so that one that
+/// was cancelled too late is known.
 struct RetryPlan: Sendable {
     private var backoff = Backoff()
     /// Between attempts to reach the server, which follow one another faster than other retries.
@@ -60,7 +60,8 @@ struct RetryPlan: Sendable {
         switch reason {
         case .standby: return TunnelLimits.standbyInterval * Double.random(in: 0.8...1.2, using: &random)
         case .peerUnreachable:
-            // Eager for the first minutes, so that a server that was restarted is reached within a second.
+            // Eager for the first minutes, so that a server that was restarted is reached within a
+            // second.
             let isEager = redial.failures < TunnelLimits.redialEagerAttempts
             let delay = redial.next(using: &random)
             return isEager ? delay : max(delay, redialPause)

@@ -2,14 +2,15 @@ import Config
 import NIOCore
 import Synchronization
 
-/// What one tunnel's connections share, whatever run they belong to: its counters, its present plan,
-/// its log.
+/// What one tunnel's connections share, whatever run they belong to: its counters, its present
+/// plan, its log.
 ///
-/// Listeners and connections hold this instead of the tunnel, so that a live change is one swap and a
-/// listener that stays needs no rebinding.
+/// Listeners and connections hold this instead of the tunnel, so that a live change is one swap and
+/// a listener that stays needs no rebinding.
 final class TunnelContext: Sendable {
     let id: InstanceID
-    /// Where everything of a two-ended tunnel lives; single-end connections are spread over all loops.
+    /// Where everything of a two-ended tunnel lives; single-end connections are spread over all
+    /// loops.
     let home: any EventLoop
     let counters = TrafficCounters()
     let dialer: TargetDialer

@@ -3,12 +3,13 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Runs every tunnel of the process on one event-loop group: a task for a tunnel that has something to do, event loops for
-/// its bytes.
+/// Runs every tunnel of the process on one event-loop group: a task for a tunnel that has something
+/// to do, event loops for its bytes.
 ///
-/// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets, `TunnelContext` what its connections
-/// share. A byte goes `Listener` → `TCPAcceptHandler` → `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing
-/// on that way awaits, locks or hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
+/// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets,
+/// `TunnelContext` what its connections share. A byte goes `Listener` → `TCPAcceptHandler` →
+/// `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing on that way awaits, locks or
+/// hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
 package final class TunnelEngine: Sendable {
     /// What every instance is built from.
     struct Parts: Sendable {
@@ -59,7 +60,8 @@ package final class TunnelEngine: Sendable {
         )
     }
 
-    /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has drained or been cut.
+    /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has
+    /// drained or been cut.
     package func run() async {
         await withDiscardingTaskGroup { tasks in
             for await instance in callers {
@@ -74,7 +76,8 @@ package final class TunnelEngine: Sendable {
         parts.logSink.finish()
     }
 
-    /// Stops accepting everywhere and lets established connections finish, each up to its tunnel's drain limit.
+    /// Stops accepting everywhere and lets established connections finish, each up to its tunnel's
+    /// drain limit.
     package func shutdown() async {
         let instances = state.withLock { state in
             state.isClosing = true
@@ -96,7 +99,8 @@ package final class TunnelEngine: Sendable {
         state.withLock { $0.instances[id] }?.status
     }
 
-    /// See `InstanceHost.run`: what the reconciler asks for, told apart here by what the instance already is.
+    /// See `InstanceHost.run`: whether it is a start, a change or a restart depends on the
+    /// instance.
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
         guard let instance = instance(id, spec: spec, generation: generation) else { return }
         await instance.run(spec, generation: generation, releaseFirst: releaseFirst)

@@ -8,8 +8,8 @@ import Synchronization
 /// One tunnel of the engine: performs what `TunnelLife` decides, one command at a time.
 ///
 /// All state is touched by the one task in `handleCommands()`, which there is only while commands
-/// wait: a task keeps the memory of its deepest call, and most tunnels have nothing to do for most of
-/// their life. Everybody else sends commands and reads the status board.
+/// wait: a task keeps the memory of its deepest call, and most tunnels have nothing to do for most
+/// of their life. Every other caller sends commands and reads the status board.
 actor TunnelInstance {
     nonisolated let tunnel: TunnelContext
     private nonisolated let board: StatusBoard

@@ -4,9 +4,9 @@ import NIOCore
 /// Decides what a tunnel does next: what it binds, which end it has, when it tries again, and what
 /// it shows.
 ///
-/// Decisions only. The driver (`TunnelInstance`) performs the actions in order. The last action of a
-/// list may be a question (`bind`, `makeEnd`, `countDraining`). The driver gives its answer before
-/// any other input, so that the life of a tunnel is one sequence of steps.
+/// Decisions only. The driver (`TunnelInstance`) performs the actions in order. The last action of
+/// a list may be a question (`bind`, `makeEnd`, `countDraining`). The driver gives its answer
+/// before any other input, so that the life of a tunnel is one sequence of steps.
 struct TunnelLife: Sendable {
     enum Input: Sendable {
         case run(Shared<TunnelSpec>, generation: Int, releaseFirst: Bool)
@@ -113,10 +113,11 @@ struct TunnelLife: Sendable {
     private(set) var held: [ListenKey] = []
     private var end: End?
     private var endsMade = 0
-    /// Which way a client's users came before it left an end: their listeners stay while the next end
-    /// asks its server.
+    /// Which way a client's users came before it left an end: their listeners stay while the next
+    /// end asks its server.
     private var formerFlow: TunnelFlow?
-    /// Which of the two `auto` has turned out to be, for as long as the session's identity is the same.
+    /// Which of the two `auto` has turned out to be, for as long as the session's identity is the
+    /// same.
     private var decision: (identity: SessionIdentity, mode: TunnelMode)?
     private var retries: RetryPlan
     private var readySince: NIODeadline?
@@ -222,8 +223,8 @@ extension TunnelLife {
         start(releaseFirst: releaseFirst)
     }
 
-    /// Makes the tunnel be what the spec says: keeps the listeners that stay, binds new ones, lets the
-    /// others go, and has the end of a two-ended tunnel that belongs to it.
+    /// Makes the tunnel be what the spec says: keeps the listeners that stay, binds new ones, lets
+    /// the others go, and has the end of a two-ended tunnel that belongs to it.
     private mutating func start(releaseFirst: Bool) {
         if let problem = Self.problem(of: spec) { return failed(problem) }
         if step.phase != .ready, step.phase != .connecting { move(.starting) }
@@ -259,7 +260,8 @@ extension TunnelLife {
         ListenKey.keys(of: spec, mode, flow: end?.flow ?? formerFlow)
     }
 
-    /// The mode is known: the end is made first, because connections come as soon as a port is bound.
+    /// The mode is known: the end is made first, because connections come as soon as a port is
+    /// bound.
     private mutating func prepare(_ mode: TunnelMode, _ releaseFirst: Bool) {
         let wanted = listenKeys(mode)
         if releaseFirst { release(except: wanted) }
@@ -419,7 +421,8 @@ extension TunnelLife {
         if error.reason == .certificateInvalid, hasFiles { act(.wait(retries.certificateLook())) }
     }
 
-    /// Another client has the tunnel, which is not a failure: said once, then asked again in silence.
+    /// Another client has the tunnel, which is not a failure: said once, then asked again in
+    /// silence.
     private mutating func standBy(_ error: TunnelError) {
         guard step.reason != .standby || step.message != error.message else { return }
         act(.log(.info, error.message))

@@ -10,7 +10,8 @@ package struct ListenAddress: Sendable, Hashable {
         self.transport = transport
     }
 
-    /// Two tunnels can not both have them: same transport and port, and hosts that are or may be the same.
+    /// Two tunnels can not both have them: same transport and port, and hosts that are or may be
+    /// the same.
     package func conflicts(with other: ListenAddress) -> Bool {
         guard transport == other.transport, endpoint.port == other.endpoint.port, endpoint.port != 0 else {
             return false
@@ -36,8 +37,8 @@ extension Endpoint {
 extension TunnelSpec {
     /// What this tunnel binds, addresses that depend on an unresolved mode included.
     ///
-    /// The tunnel address for servers and single-end clients; the first target where traffic comes in there: a reverse
-    /// server, and a client whose server dials.
+    /// The tunnel address for servers and single-end clients; the first target where traffic comes
+    /// in there: a reverse server, and a client whose server dials.
     package var listenAddresses: Set<ListenAddress> {
         var addresses: Set<ListenAddress> = []
         func add(_ endpoint: Endpoint?, _ transports: Set<TransportProtocol>) {

@@ -25,7 +25,8 @@ struct ListenKey: Sendable, Hashable {
     /// The TCP socket whose port a UDP socket takes over where the system chooses it.
     var tcpSibling: ListenKey { ListenKey(endpoint: endpoint, transport: .tcp, purpose: purpose) }
 
-    /// What a spec listens on, TCP first; `flow` is which way a client's users come, as far as known.
+    /// What a spec listens on, TCP first; `flow` is which way a client's users come, as far as
+    /// known.
     static func keys(of spec: TunnelSpec, _ mode: TunnelMode, flow: TunnelFlow?) -> [ListenKey] {
         func users(_ endpoint: Endpoint?, _ purpose: Purpose) -> [ListenKey] {
             guard let endpoint else { return [] }

@@ -13,7 +13,8 @@ struct Listener: Sendable {
     ///
     /// `port` overrides the key's, for a UDP socket that follows its TCP sibling.
     ///
-    /// Throws `TunnelError`: `PortInUse`, `NoPermission`, `AddressNotAvailable`, `NameNotResolved`, `TooManyOpenFiles`.
+    /// Throws `TunnelError`: `PortInUse`, `NoPermission`, `AddressNotAvailable`, `NameNotResolved`,
+    /// `TooManyOpenFiles`.
     static func bind(
         _ key: ListenKey,
         port: UInt16? = nil,
@@ -36,7 +37,8 @@ struct Listener: Sendable {
         }
     }
 
-    /// Gives the address up and returns when another socket can bind it; accepted TCP connections live on.
+    /// Gives the address up and returns when another socket can bind it; accepted TCP connections
+    /// live on.
     func close() async {
         try? await channel.close().get()
     }
@@ -55,7 +57,8 @@ struct Listener: Sendable {
         return first
     }
 
-    /// Every address of the machine: `::`, which takes IPv4 too, or `0.0.0.0` where the kernel has no IPv6.
+    /// Every address of the machine: `::`, which takes IPv4 too, or `0.0.0.0` where the kernel has
+    /// no IPv6.
     private static func wildcard(port: Int) throws -> SocketAddress {
         let hasIPv6 = (try? System.enumerateDevices().contains { $0.address?.protocol == .inet6 }) ?? false
         return try SocketAddress(ipAddress: hasIPv6 ? "::" : "0.0.0.0", port: port)
@@ -86,7 +89,8 @@ struct Listener: Sendable {
             (purpose == .tunnelPort ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // Here rather than as options of the bootstrap, of which each listener would keep a list.
+                    // Here rather than as options of the bootstrap, of which each listener would
+                    // keep a list.
                     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
                     try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
                     switch purpose {

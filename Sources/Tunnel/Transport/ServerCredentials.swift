@@ -3,11 +3,13 @@ package import NIOPosix
 package import NIOSSL
 import Synchronization
 
-/// What a server presents to its clients: the certificate of this process, or a pair of files that may change under it.
+/// What a server presents to its clients: the certificate of this process, or a pair of files that
+/// may change under it.
 package final class ServerCredentials: Sendable {
     /// A certificate with its key, ready for handshakes.
     ///
-    /// A link keeps the value it was accepted with: the fingerprint its client saw is that one's, whatever came after.
+    /// A link keeps the value it was accepted with: the fingerprint its client saw is that one's,
+    /// whatever came after.
     package struct Loaded: Sendable {
         package let context: NIOSSLContext
         package let certificate: CertificateSummary
@@ -29,7 +31,7 @@ package final class ServerCredentials: Sendable {
         }
     }
 
-    /// Who shakes hands with us.
+    /// Who connects to us.
     package enum Use: Sendable {
         /// The other ends of tunnels.
         case links
@@ -55,12 +57,14 @@ package final class ServerCredentials: Sendable {
     package enum ReloadOutcome: Sendable {
         /// They are what new links are accepted with from now on.
         case replaced(CertificateSummary)
-        /// They can not be used; what was loaded before stays.
+        /// They cannot be used; what was loaded before stays.
         case rejected(TunnelError)
     }
 
-    /// How often the files are looked at, unless `NP_RELOAD_INTERVAL` says: soon enough for whoever renews by hand and
-    /// then tries, and nothing against the cost of a handshake.
+    /// How often the files are looked at, unless `NP_RELOAD_INTERVAL` says.
+    ///
+    /// Soon enough for a person who renews by hand and then tries; the cost is small beside that of
+    /// a handshake.
     static let lookInterval = Duration.seconds(1)
 
     private struct State {
@@ -77,10 +81,11 @@ package final class ServerCredentials: Sendable {
     private let uptime: @Sendable () -> Duration
     private let state: Mutex<State>
 
-    /// Loads what `mode` asks for, which reads files; nil for `.off`, where there is nothing to present.
+    /// Loads what `mode` asks for, which reads files; nil for `.off`, where there is nothing to
+    /// present.
     ///
-    /// `stored` is what self-signed means instead of the certificate of this process. Throws `CertificateInvalid` with the
-    /// path and what to try.
+    /// `stored` is what self-signed means instead of the certificate of this process. Throws
+    /// `CertificateInvalid` with the path and what to try.
     package init?(
         _ mode: TLSMode,
         for use: Use = .links,
@@ -108,7 +113,8 @@ package final class ServerCredentials: Sendable {
         state.withLock { $0.loaded }
     }
 
-    /// Has the files looked at on `pool` unless that was done within the interval; to be called for each link accepted.
+    /// Has the files looked at on `pool` unless that was done within the interval; to be called for
+    /// each link accepted.
     ///
     /// `report` is called there, and only when the files have changed.
     package func refreshIfDue(
@@ -133,7 +139,8 @@ package final class ServerCredentials: Sendable {
         }
     }
 
-    /// Loads the files if they are not those of the last look; each state of them is tried, and reported, once.
+    /// Loads the files if they are not those of the last look; each state of them is tried, and
+    /// reported, once.
     private func look(at files: CertificateFiles) -> ReloadOutcome? {
         let found = files.state
         let isKnown = state.withLock { state in
@@ -160,7 +167,7 @@ package final class ServerCredentials: Sendable {
             if let stored { return try stored.load(for: use) }
             return try SelfSignedCertificate.ofThisProcess.get()
         } catch {
-            throw TunnelError(.internalError, "can not make a certificate: \(error)")
+            throw TunnelError(.internalError, "cannot make a certificate: \(error)")
         }
     }
 }

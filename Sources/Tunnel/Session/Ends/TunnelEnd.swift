@@ -61,7 +61,8 @@ struct SessionIdentity: Sendable, Hashable {
         role = spec.role
         key = spec.effectiveKey
         tunnel = spec.tunnel
-        // Users come in at the first target of a server that listens; that one moved is a new decision for `auto`.
+        // Users come in at the first target of a server that listens; that one moved is a new
+        // decision for `auto`.
         listening = spec.mode == .auto ? spec.targets.first : nil
         mode = spec.mode
         tls = spec.tls

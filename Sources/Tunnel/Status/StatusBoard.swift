@@ -2,10 +2,11 @@ import Config
 import FoundationEssentials
 import Synchronization
 
-/// Where one tunnel's task writes what it is doing, and everybody else reads it without waiting.
+/// Where one tunnel's task writes what it is doing, and every other thread reads it without
+/// waiting.
 final class StatusBoard: Sendable {
     private let status: Mutex<TunnelStatus>
-    /// Connections of former runs that may still finish: counted when somebody looks.
+    /// Connections of former runs that may still finish: counted when the status is read.
     private let draining = Mutex<[ConnectionGroup]>([])
     private let changed: AsyncStream<Void>.Continuation
 
