@@ -160,9 +160,9 @@ struct ControlStateTests {
             Duty(
                 signal: .open(.tcp, id: link, user: "192.0.2.1:5"),
                 onEntry: [],
-                onExit: [.serve(.tcp, id: link, user: "192.0.2.1:5")]
+                onExit: [.dialTarget(.tcp, id: link, user: "192.0.2.1:5")]
             ),
-            Duty(signal: .open(.udp, id: link, user: ""), onEntry: [], onExit: [.serve(.udp, id: link, user: "")]),
+            Duty(signal: .open(.udp, id: link, user: ""), onEntry: [], onExit: [.dialTarget(.udp, id: link, user: "")]),
             Duty(signal: .refuse(id: link, why: "no"), onEntry: [.refused(id: link, why: "no")], onExit: []),
             Duty(signal: .trim(count: 3), onEntry: [.trim(count: 3)], onExit: []),
             Duty(signal: .trim(count: 0), onEntry: [], onExit: []),

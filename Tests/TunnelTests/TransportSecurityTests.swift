@@ -225,7 +225,7 @@ struct TransportSecurityTests {
         try directory.write(renewed.pem, to: "server.crt", atomically: true)
         watched.clock.advance(by: ServerCredentials.lookInterval)
         let outcome = try #require(try await watched.look())
-        guard case .kept(let error) = outcome else { throw outcome.problem }
+        guard case .rejected(let error) = outcome else { throw outcome.problem }
         #expect(error.reason == .certificateInvalid)
         #expect(error.message.contains(directory.file("server.key")))
         watched.clock.advance(by: ServerCredentials.lookInterval)
@@ -455,7 +455,7 @@ extension ServerCredentials.ReloadOutcome {
     /// What to fail a test with that expected the other case.
     fileprivate var problem: any Error {
         switch self {
-        case .kept(let error): error
+        case .rejected(let error): error
         case .replaced(let summary): TunnelError(.internalError, "replaced by \(summary.subject)")
         }
     }

@@ -22,18 +22,18 @@ package enum APICredentials {
         host: String,
         now: Date = Date()
     ) throws -> ServerCredentials? {
-        let kept = mode == .selfSigned ? try certificate(in: store, host: host, now: now) : nil
-        return try ServerCredentials(mode, for: .web, kept: kept)
+        let stored = mode == .selfSigned ? try certificate(in: store, host: host, now: now) : nil
+        return try ServerCredentials(mode, for: .web, stored: stored)
     }
 
-    private static func certificate(in store: StateStore, host: String, now: Date) throws -> KeptCertificate {
+    private static func certificate(in store: StateStore, host: String, now: Date) throws -> StoredCertificate {
         if let kept = try stored(in: store), let end = kept.notAfter, end.timeIntervalSince(now) > renewal {
             return kept
         }
         let address = IPAddress(host)
         let names = ["localhost", ProcessInfo.processInfo.hostName] + (address == nil && !host.isEmpty ? [host] : [])
         let addresses = [IPAddress("127.0.0.1"), IPAddress("::1"), address].compactMap(\.self)
-        let made = try KeptCertificate.make(
+        let made = try StoredCertificate.make(
             names: Array(Set(names)).sorted(),
             addresses: addresses,
             now: now
@@ -45,10 +45,10 @@ package enum APICredentials {
         return made
     }
 
-    private static func stored(in store: StateStore) throws -> KeptCertificate? {
+    private static func stored(in store: StateStore) throws -> StoredCertificate? {
         guard let certificate = try store.setting(certificateSetting).flatMap({ Data(base64Encoded: $0) }),
             let key = try store.setting(keySetting).flatMap({ Data(base64Encoded: $0) })
         else { return nil }
-        return KeptCertificate(certificate: Array(certificate), key: Array(key))
+        return StoredCertificate(certificate: Array(certificate), key: Array(key))
     }
 }

@@ -137,7 +137,7 @@ package struct APIListener: Service {
                 "API certificate read again",
                 metadata: ["fingerprint": "\(certificate.fingerprint)", "subject": "\(certificate.subject)"]
             )
-        case .kept(let error):
+        case .rejected(let error):
             logger.error(
                 "API certificate cannot be used; the previous one stays in use",
                 metadata: ["reason": "\(error.message)"]

@@ -12,6 +12,11 @@ package struct ListenSocket: Sendable, Hashable {
     package let address: ListenAddress
     package let purpose: Purpose
 
+    package init(_ address: ListenAddress, _ purpose: Purpose) {
+        self.address = address
+        self.purpose = purpose
+    }
+
     package var endpoint: Endpoint { address.endpoint }
     package var transport: TransportProtocol { address.transport }
 
@@ -78,13 +83,13 @@ extension TunnelSpec {
     private func userSockets(at endpoint: Endpoint?, _ purpose: ListenSocket.Purpose) -> [ListenSocket] {
         guard let endpoint else { return [] }
         return TransportProtocol.allCases.filter(protocols.contains).map {
-            ListenSocket(address: ListenAddress(endpoint, $0), purpose: purpose)
+            ListenSocket(ListenAddress(endpoint, $0), purpose)
         }
     }
 
     /// QUIC's links are UDP; its handshake is TCP all the same.
     private var linkSockets: [ListenSocket] {
         let transports: [TransportProtocol] = transport == .quic ? [.tcp, .udp] : [.tcp]
-        return transports.map { ListenSocket(address: ListenAddress(tunnel, $0), purpose: .links) }
+        return transports.map { ListenSocket(ListenAddress(tunnel, $0), .links) }
     }
 }

@@ -1,9 +1,11 @@
 import Config
 import NIOCore
 
-/// What new connections of a tunnel are to be treated by: the live part of its spec, made ready for the data plane.
+/// What new connections of a tunnel are to be treated by: the live part of its spec, made ready for
+/// the data plane.
 ///
-/// Immutable; a live change puts a new one in its place, and connections keep the one they began with.
+/// Immutable; a live change puts a new one in its place, and connections keep the one they began
+/// with.
 final class ForwardingPlan: Sendable {
     let rotation: TargetRotation
     let connectionLimit: Int
@@ -17,7 +19,8 @@ final class ForwardingPlan: Sendable {
     let protocols: Set<TransportProtocol>
     let pool: PoolSize
 
-    /// Parts of `former` that did not change are carried over, so that rotation and the rate's clock go on where they were.
+    /// Parts of `former` that did not change are carried over, so that rotation and the rate's
+    /// clock go on where they were.
     init(_ spec: TunnelSpec, following former: ForwardingPlan?) {
         rotation =
             former.flatMap { $0.rotation.targets == spec.targets ? $0.rotation : nil }

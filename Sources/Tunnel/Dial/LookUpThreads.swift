@@ -4,7 +4,8 @@ import Synchronization
 
 /// Threads for the C library's resolver, which blocks for as long as a dead name server lets it.
 ///
-/// Names whose last look-up failed share a few of the threads, so that they cannot hold up the others.
+/// Names whose last look-up failed share a few of the threads, so that they cannot hold up the
+/// others.
 final class LookUpThreads: Sendable {
     private struct State {
         var pool: NIOThreadPool?
@@ -26,7 +27,8 @@ final class LookUpThreads: Sendable {
         state.withLock { $0.pool }?.shutdownGracefully { _ in }
     }
 
-    /// Runs `body` on a thread of its own; one of a name that failed before may have to wait for its turn.
+    /// Runs `body` on a thread of its own; one of a name that failed before may have to wait for
+    /// its turn.
     func run(isRetry: Bool, _ body: @escaping @Sendable () -> Void) {
         guard isRetry else { return submit(body) }
         let isFree = state.withLock { state in

@@ -2,9 +2,10 @@ import NIOCore
 
 /// What is known of host names and when to look them up again: decisions only.
 ///
-/// A name that is known is used at once, also while it is looked up again, because a name server that is
-/// slow must not be slow for users. Known addresses that do not answer are doubted, and then the next
-/// user waits for a fresh look-up. Addresses are never forgotten because a look-up failed.
+/// A name that is known is used at once, also while it is looked up again, because a name server
+/// that is slow must not be slow for users. Known addresses that do not answer are doubted, and
+/// then the next user waits for a fresh look-up. Addresses are never forgotten because a look-up
+/// failed.
 struct NameCache: Sendable {
     enum Answer: Sendable, Equatable {
         /// Use these; where `lookUp` is set, look the name up in the background too.
@@ -28,7 +29,8 @@ struct NameCache: Sendable {
 
     init() {}
 
-    /// What to do for someone who needs the addresses of `host`, not older than `ttl`; zero asks every time.
+    /// What to do for someone who needs the addresses of `host`, not older than `ttl`; zero asks
+    /// every time.
     ///
     /// A name is looked up at most once a second, whatever `ttl` says.
     mutating func ask(_ host: String, ttl: TimeAmount, now: NIODeadline) -> Answer {

@@ -2,7 +2,8 @@ import Config
 import NIOCore
 import NIOPosix
 
-/// Connects to a tunnel's targets: every target in rotation order, every address of each, until one answers.
+/// Connects to a tunnel's targets: every target in rotation order, every address of each, until one
+/// answers.
 ///
 /// One for all tunnels.
 final class TargetDialer: Sendable {
@@ -21,14 +22,16 @@ final class TargetDialer: Sendable {
         let milliseconds: Int
     }
 
-    /// Fails with `TunnelError` (`TargetUnreachable`, `NameNotResolved`) that names every target tried.
+    /// Fails with `TunnelError` (`TargetUnreachable`, `NameNotResolved`) that names every target
+    /// tried.
     func connect(_ plan: ForwardingPlan, on loop: any EventLoop) -> EventLoopFuture<Connection> {
         tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
             self.connectTCP(address, plan, on: loop)
         }
     }
 
-    /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on to the next target.
+    /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on
+    /// to the next target.
     func connectDatagram(
         _ plan: ForwardingPlan,
         on loop: any EventLoop,
@@ -67,8 +70,8 @@ final class TargetDialer: Sendable {
             }
     }
 
-    /// Tries the known addresses of a target and, when none answers, those that a fresh look-up adds: the name may have
-    /// moved.
+    /// Tries the known addresses of a target and, when none answers, those that a fresh look-up
+    /// adds: the name may have moved.
     private func reachTarget<Reached: Sendable>(
         _ target: Endpoint,
         _ plan: ForwardingPlan,
@@ -136,7 +139,8 @@ final class TargetDialer: Sendable {
 }
 
 extension ForwardingPlan {
-    /// `dial`'s address where its family fits; a target of the other family is dialled from what the system chooses.
+    /// `dial`'s address where its family fits; a target of the other family is dialled from what
+    /// the system chooses.
     fileprivate func source(for target: SocketAddress) -> SocketAddress? {
         dialFrom.flatMap { $0.protocol == target.protocol ? $0 : nil }
     }
@@ -147,7 +151,8 @@ extension ChannelOptions.Types.WriteBufferWaterMark {
 }
 
 extension RecvByteBufferAllocator where Self == AdaptiveRecvByteBufferAllocator {
-    /// Small for quiet connections, growing for busy ones; small throughout under a rate limit, where evenness matters.
+    /// Small for quiet connections, growing for busy ones; small throughout under a rate limit,
+    /// where evenness matters.
     static func relay(isLimited: Bool = false, maximum: Int) -> Self {
         let most = max(1024, isLimited ? min(TunnelLimits.readBufferMaxBytesWhenLimited, maximum) : maximum)
         return AdaptiveRecvByteBufferAllocator(

@@ -3,10 +3,11 @@ import Glibc
 import NIOCore
 import Synchronization
 
-/// Turns host names into addresses, off the event loops, and remembers them for as long as each tunnel asks.
+/// Turns host names into addresses, off the event loops, and remembers them for as long as each
+/// tunnel asks.
 ///
-/// Literal addresses need neither. Everyone who waits for a name shares one look-up and waits a limited
-/// time; `NameCache` decides the rest.
+/// Literal addresses need neither. Everyone who waits for a name shares one look-up and waits a
+/// limited time; `NameCache` decides the rest.
 final class TargetResolver: Sendable {
     typealias Lookup = @Sendable (_ host: String) throws -> [SocketAddress]
 
@@ -31,7 +32,8 @@ final class TargetResolver: Sendable {
         self.lookup = lookup
     }
 
-    /// Every address of the endpoint's host, in the system's order of preference, with the endpoint's port.
+    /// Every address of the endpoint's host, in the system's order of preference, with the
+    /// endpoint's port.
     ///
     /// An empty host is this machine. Fails with `TunnelError` (`NameNotResolved`).
     func resolve(_ endpoint: Endpoint, ttl: Duration, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
@@ -40,13 +42,14 @@ final class TargetResolver: Sendable {
         return addresses(of: host, ttl: TimeAmount(ttl), on: loop).map { $0.map { $0.with(port: port) } }
     }
 
-    /// Says that nothing answered at the endpoint's known addresses: the next one who asks waits for a fresh look-up.
+    /// Says that nothing answered at the endpoint's known addresses: the next one who asks waits
+    /// for a fresh look-up.
     func doubt(_ endpoint: Endpoint) {
         guard Self.literal(endpoint) == nil else { return }
         state.withLock { $0.names.doubt(endpoint.host) }
     }
 
-    /// The address of an endpoint that is no name, which needs no looking up.
+    /// The address of an endpoint that is not a name, which needs no look-up.
     static func literal(_ endpoint: Endpoint) -> SocketAddress? {
         let host = endpoint.host.isEmpty ? "127.0.0.1" : endpoint.host
         return try? SocketAddress(ipAddress: host, port: Int(endpoint.port))

@@ -2,7 +2,8 @@ import Config
 import NIOCore
 import Synchronization
 
-/// Decides in which order the targets of a tunnel are tried: round robin, with those that failed lately last.
+/// Decides in which order the targets of a tunnel are tried: round robin, with those that failed
+/// lately last.
 final class TargetRotation: Sendable {
     let targets: [Endpoint]
 

@@ -1,4 +1,5 @@
-/// Delays between attempts: doubling from `base` up to `cap`, each spread over ±25 % so that many tunnels do not retry in step.
+/// Delays between attempts: doubling from `base` up to `cap`, each spread over ±25 % so that many
+/// tunnels do not retry in step.
 package struct Backoff: Sendable {
     private let base: Duration
     private let cap: Duration

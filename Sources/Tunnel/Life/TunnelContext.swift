@@ -2,13 +2,15 @@ import Config
 import NIOCore
 import Synchronization
 
-/// What one tunnel's connections share, whatever run they belong to: its counters, its present plan, its log.
+/// What one tunnel's connections share, whatever run they belong to: its counters, its present
+/// plan, its log.
 ///
-/// Listeners and connections hold this instead of the tunnel, so that a live change is one swap and a handed-over listener
-/// needs no rebinding.
+/// Listeners and connections hold this instead of the tunnel, so that a live change is one swap and
+/// a listener that stays needs no rebinding.
 final class TunnelContext: Sendable {
     let id: InstanceID
-    /// Where everything of a two-ended tunnel lives; single-end connections are spread over all loops.
+    /// Where everything of a two-ended tunnel lives; single-end connections are spread over all
+    /// loops.
     let home: any EventLoop
     let counters = TrafficCounters()
     let dialer: TargetDialer
@@ -23,8 +25,9 @@ final class TunnelContext: Sendable {
     }
 
     private let current: Mutex<Current>
-    /// Made by the first end that has links.
+    /// Both are made by the first end that has links, and stay across its sessions.
     private let boundEntrance: NIOLoopBoundBox<LinkEntrance?>
+    private let boundExit: NIOLoopBoundBox<LinkExit?>
 
     init(
         id: InstanceID,
@@ -40,6 +43,7 @@ final class TunnelContext: Sendable {
         self.log = log
         self.unproven = unproven
         boundEntrance = .makeEmptyBox(eventLoop: home)
+        boundExit = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
     }
 
@@ -58,12 +62,24 @@ final class TunnelContext: Sendable {
         return entrance
     }
 
-    /// What judges connections to a server's tunnel port; on the home loop only.
-    var serverEnd: ServerEnd? { current.withLock { $0.serverEnd }?.value }
+    /// What dials targets for the links of a two-ended tunnel; on the home loop only.
+    var exit: LinkExit {
+        if let exit = boundExit.value { return exit }
+        let exit = LinkExit(tunnel: self)
+        boundExit.value = exit
+        return exit
+    }
 
-    /// Has connections on the tunnel's port judged by this end from now on.
-    func meet(at end: NIOLoopBound<ServerEnd>?) {
-        current.withLock { $0.serverEnd = end }
+    /// What judges connections to a server's tunnel port.
+    var serverEnd: NIOLoopBound<ServerEnd>? {
+        get { current.withLock { $0.serverEnd } }
+        set { current.withLock { $0.serverEnd = newValue } }
+    }
+
+    func onHome<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { done in
+            home.execute { done.resume(returning: work()) }
+        }
     }
 
     /// Treats connections from now on by `spec`; those that exist are left alone.

@@ -3,12 +3,13 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Runs every tunnel of the process on one event-loop group: a task for a tunnel that has something to do, event loops for
-/// its bytes.
+/// Runs every tunnel of the process on one event-loop group: a task for a tunnel that has something
+/// to do, event loops for its bytes.
 ///
-/// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets, `TunnelContext` what its connections
-/// share. A byte goes `Listener` → `TCPAcceptHandler` → `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing
-/// on that way awaits, locks or hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
+/// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets,
+/// `TunnelContext` what its connections share. A byte goes `Listener` → `TCPAcceptHandler` →
+/// `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing on that way awaits, locks or
+/// hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
 package final class TunnelEngine: Sendable {
     /// What every instance is built from.
     struct Parts: Sendable {
@@ -19,7 +20,7 @@ package final class TunnelEngine: Sendable {
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
         /// Takes instances that have commands waiting and no task.
-        let attention: AsyncStream<TunnelInstance>.Continuation
+        let wakeUps: AsyncStream<TunnelInstance>.Continuation
     }
 
     /// One element each time some status moved on; carries nothing and is coalesced.
@@ -45,8 +46,8 @@ package final class TunnelEngine: Sendable {
             of: TunnelLogLine.self,
             bufferingPolicy: .bufferingNewest(TunnelLimits.logLineBacklog)
         )
-        let attention: AsyncStream<TunnelInstance>.Continuation
-        (callers, attention) = AsyncStream.makeStream(of: TunnelInstance.self)
+        let wakeUps: AsyncStream<TunnelInstance>.Continuation
+        (callers, wakeUps) = AsyncStream.makeStream(of: TunnelInstance.self)
         let dialer = TargetDialer(resolver: TargetResolver(), environment: environment)
         parts = Parts(
             group: group,
@@ -55,16 +56,17 @@ package final class TunnelEngine: Sendable {
             unproven: UnprovenRoom(),
             changed: changed,
             logSink: logSink,
-            attention: attention
+            wakeUps: wakeUps
         )
     }
 
-    /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has drained or been cut.
+    /// Owns the tasks of all tunnels; returns after `shutdown()`, when the last connection has
+    /// drained or been cut.
     package func run() async {
         await withDiscardingTaskGroup { tasks in
             for await instance in callers {
                 tasks.addTask {
-                    guard await instance.serve() else { return }
+                    guard await instance.handleCommands() else { return }
                     self.state.withLock { $0.living -= 1 }
                     self.finishIfDone()
                 }
@@ -74,7 +76,8 @@ package final class TunnelEngine: Sendable {
         parts.logSink.finish()
     }
 
-    /// Stops accepting everywhere and lets established connections finish, each up to its tunnel's drain limit.
+    /// Stops accepting everywhere and lets established connections finish, each up to its tunnel's
+    /// drain limit.
     package func shutdown() async {
         let instances = state.withLock { state in
             state.isClosing = true
@@ -96,10 +99,11 @@ package final class TunnelEngine: Sendable {
         state.withLock { $0.instances[id] }?.status
     }
 
-    /// See `InstanceHost.run`: what the reconciler asks for, told apart here by what the instance already is.
+    /// See `InstanceHost.run`: whether it is a start, a change or a restart depends on the
+    /// instance.
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
         guard let instance = instance(id, spec: spec, generation: generation) else { return }
-        await instance.apply(spec, generation: generation, releaseFirst: releaseFirst)
+        await instance.run(spec, generation: generation, releaseFirst: releaseFirst)
     }
 
     package func stop(_ id: InstanceID) async {
@@ -123,6 +127,6 @@ package final class TunnelEngine: Sendable {
 
     /// Ends `run()` when nothing can come any more.
     private func finishIfDone() {
-        if state.withLock({ $0.isClosing && $0.living == 0 }) { parts.attention.finish() }
+        if state.withLock({ $0.isClosing && $0.living == 0 }) { parts.wakeUps.finish() }
     }
 }

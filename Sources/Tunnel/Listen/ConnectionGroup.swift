@@ -1,7 +1,8 @@
 import NIOCore
 import Synchronization
 
-/// The connections accepted under one run of a tunnel, so that they can be counted, drained and cut together.
+/// The connections accepted under one run of a tunnel, so that they can be counted, drained and cut
+/// together.
 ///
 /// A run that ends retires its group; the next run starts with a fresh one.
 final class ConnectionGroup: Sendable {

@@ -2,15 +2,6 @@ import Config
 import NIOCore
 import NIOPosix
 
-typealias ListenKey = ListenSocket
-
-extension ListenSocket {
-    /// Of the two only one can be bound.
-    func excludes(_ other: ListenSocket) -> Bool {
-        self != other && address == other.address
-    }
-}
-
 /// A bound socket that feeds a tunnel's connections to its context.
 struct Listener: Sendable {
     let key: ListenKey
@@ -22,7 +13,8 @@ struct Listener: Sendable {
     ///
     /// `port` overrides the key's, for a UDP socket that follows its TCP sibling.
     ///
-    /// Throws `TunnelError`: `PortInUse`, `NoPermission`, `AddressNotAvailable`, `NameNotResolved`, `TooManyOpenFiles`.
+    /// Throws `TunnelError`: `PortInUse`, `NoPermission`, `AddressNotAvailable`, `NameNotResolved`,
+    /// `TooManyOpenFiles`.
     static func bind(
         _ key: ListenKey,
         port: UInt16? = nil,
@@ -45,7 +37,8 @@ struct Listener: Sendable {
         }
     }
 
-    /// Gives the address up and returns when another socket can bind it; accepted TCP connections live on.
+    /// Gives the address up and returns when another socket can bind it; accepted TCP connections
+    /// live on.
     func close() async {
         try? await channel.close().get()
     }
@@ -64,7 +57,8 @@ struct Listener: Sendable {
         return first
     }
 
-    /// Every address of the machine: `::`, which takes IPv4 too, or `0.0.0.0` where the kernel has no IPv6.
+    /// Every address of the machine: `::`, which takes IPv4 too, or `0.0.0.0` where the kernel has
+    /// no IPv6.
     private static func wildcard(port: Int) throws -> SocketAddress {
         let hasIPv6 = (try? System.enumerateDevices().contains { $0.address?.protocol == .inet6 }) ?? false
         return try SocketAddress(ipAddress: hasIPv6 ? "::" : "0.0.0.0", port: port)
@@ -95,11 +89,12 @@ struct Listener: Sendable {
             (purpose == .links ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // Here rather than as options of the bootstrap, of which each listener would keep a list.
+                    // Here rather than as options of the bootstrap, of which each listener would
+                    // keep a list.
                     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
                     try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
                     switch purpose {
-                    case .links: try prepareMeeting(channel, for: tunnel)
+                    case .links: try prepareTunnelPort(channel, for: tunnel)
                     case .entry: try prepareUser(channel, entrance: tunnel.entrance, for: tunnel)
                     case .single: try prepareUser(channel, entrance: nil, for: tunnel)
                     }
@@ -125,12 +120,12 @@ struct Listener: Sendable {
         try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, entrance: entrance))
     }
 
-    private static func prepareMeeting(_ channel: any Channel, for tunnel: TunnelContext) throws {
+    private static func prepareTunnelPort(_ channel: any Channel, for tunnel: TunnelContext) throws {
         try channel.syncOptions?.setOption(
             .recvAllocator,
             value: FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.unprovenReadBytes)
         )
-        try channel.pipeline.syncOperations.addHandler(MeetingHandler(tunnel: tunnel))
+        try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(tunnel: tunnel))
     }
 
     private static func bindUDP(

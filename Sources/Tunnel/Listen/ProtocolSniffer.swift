@@ -1,20 +1,21 @@
 package import Config
 
-/// Recognises a protocol by its first bytes, on as few of them as are enough.
+/// Recognizes a protocol by its first bytes, on as few of them as are enough.
 ///
-/// SOCKS4 `04 01|02` (no RFC), SOCKS5 `05 01...03` (RFC 1928, as NodePass reads it), TLS record type `16` (RFC 8446 §5.1),
-/// HTTP: upper-case letters and a space (RFC 9112 §3).
+/// SOCKS4 `04 01|02` (no RFC), SOCKS5 `05 01...03` (RFC 1928, as NodePass reads it), TLS record
+/// type `16` (RFC 8446 §5.1), HTTP: upper-case letters and a space (RFC 9112 §3).
 package struct ProtocolSniffer: Sendable {
     package enum Verdict: Sendable, Hashable {
         /// It is this one, and it is blocked.
         case blocked(BlockedProtocol)
-        /// It can not become a blocked one any more.
+        /// It cannot become a blocked one any more.
         case allowed
         /// These bytes can still become either.
         case undecided
     }
 
-    /// The longest HTTP method looked for; the registered ones have at most 17 letters (`UPDATEREDIRECTREF`).
+    /// The longest HTTP method looked for; the registered ones have at most 17 letters
+    /// (`UPDATEREDIRECTREF`).
     package static let methodLimit = 20
 
     private let blocked: Set<BlockedProtocol>

@@ -1,9 +1,11 @@
 import Config
 import NIOCore
 
-/// The first handler of an accepted connection: decides whether it may come in, dials the target, and hands both to a relay.
+/// The first handler of an accepted connection: decides whether it may come in, dials the target,
+/// and hands both to a relay.
 ///
-/// Reads are off, so bytes wait in the kernel; only where protocols are blocked are the first ones looked at before.
+/// Reads are off, so bytes wait in the kernel; only where protocols are blocked are the first ones
+/// looked at before.
 final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
@@ -123,7 +125,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    /// The user may have left while we waited: nobody would ever close the other side then.
+    /// The user may have left while we waited; nothing would ever close the other side then.
     private func isWanted(_ context: ChannelHandlerContext) -> Bool {
         guard case .dialling = state else { return false }
         return context.channel.isActive
@@ -187,9 +189,10 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 }
 
-/// Stands before everything else while a connection's first bytes may still show a blocked protocol.
+/// The first handler of a connection whose first bytes may still show a blocked protocol.
 ///
-/// It stays after the target has been dialled: a client that waits longer than the sniff wait is still judged.
+/// It stays after the target has been dialled: a client that waits longer than the sniff wait is
+/// still judged.
 final class ProtocolGuardHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

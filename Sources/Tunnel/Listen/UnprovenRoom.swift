@@ -3,11 +3,12 @@ import Synchronization
 
 /// Bounds what all tunnel ports together keep for connections whose peer has not proven who it is.
 ///
-/// One room for the process. A connection takes a place when it is accepted and gives it back once it
-/// is proven or closed. When the room is full, the address that holds most of it gives up its oldest
-/// place: a stranger who opens many connections pushes out their own, and peers with a few stay.
+/// One room for the process. A connection takes a place when it is accepted and gives it back once
+/// it is proven or closed. When the room is full, the address that holds most of it gives up its
+/// oldest place: a stranger who opens many connections pushes out their own, and peers with a few
+/// stay.
 package final class UnprovenRoom: Sendable {
-    /// An address, or an IPv6 network of 64 bits: whoever has one has all its addresses.
+    /// An address, or an IPv6 network of 64 bits: a host in it has all its addresses.
     private typealias Holder = [UInt8]
 
     private struct Place {
@@ -39,7 +40,7 @@ package final class UnprovenRoom: Sendable {
             return place
         }
 
-        /// Takes places from whoever holds most until `limit` is kept.
+        /// Takes places from the address that holds most until `limit` is kept.
         mutating func makeRoom(limit: Int) -> [@Sendable () -> Void] {
             var evictions: [@Sendable () -> Void] = []
             while bytes > limit, let heaviest = tenants.max(by: { $0.value.bytes < $1.value.bytes })?.value,

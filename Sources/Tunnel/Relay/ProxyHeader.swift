@@ -1,7 +1,8 @@
 package import Config
 package import NIOCore
 
-/// The header that tells a target who the user is: PROXY protocol versions 1 and 2 (haproxy's `proxy-protocol.txt`).
+/// The header by which a target learns the user's address: PROXY protocol versions 1 and 2
+/// (haproxy's `proxy-protocol.txt`).
 package enum ProxyHeader {
     /// The header's bytes, or nil for `off` and for addresses that are not IP.
     package static func bytes(
@@ -17,7 +18,8 @@ package enum ProxyHeader {
         else { return nil }
         var buffer = allocator.buffer(capacity: 108)
         if version == .v1 {
-            // NodePass: TCP4 only if both are IPv4; otherwise TCP6 with each side in its own notation.
+            // NodePass: TCP4 only if both are IPv4; otherwise TCP6 with each side in its own
+            // notation.
             let family = source.isIPv4 && destination.isIPv4 ? "TCP4" : "TCP6"
             buffer.writeString("PROXY \(family) \(source) \(destination) \(sourcePort) \(destinationPort)\r\n")
         } else {

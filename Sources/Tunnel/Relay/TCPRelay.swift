@@ -1,10 +1,12 @@
 import NIOCore
 
-/// Two connected channels on one event loop, each giving the other what it reads, until both directions have ended.
+/// Two connected channels on one event loop, each giving the other what it reads, until both
+/// directions have ended.
 ///
-/// Everything here runs on that loop: a relayed read is two method calls, without a lock, task, copy or log line.
-/// FIN travels as output close once everything before it has been written. A direction is read from only while the other
-/// channel takes writes and the rate allows, so that bytes wait in the kernel and the sender feels it.
+/// Everything here runs on that loop: a relayed read is two method calls, without a lock, task,
+/// copy or log line. FIN travels as output close once everything before it has been written. A
+/// direction is read from only while the other channel takes writes and the rate allows, so that
+/// bytes wait in the kernel and the sender feels it.
 final class TCPRelay {
     private let near: RelayHandler
     private let far: RelayHandler
@@ -30,7 +32,8 @@ final class TCPRelay {
         far = RelayHandler(direction: .toUser, limiter: plan.rates?.toUser, counters: counters)
     }
 
-    /// Takes over both channels, which must be active on the relay's loop with reads off, and turns reads on.
+    /// Takes over both channels, which must be active on the relay's loop with reads off, and turns
+    /// reads on.
     ///
     /// `near` is the one whose bytes are counted as `rx`: the user's, or, on an exit, the target's.
     func install(near nearEnd: RelayEnd, far farEnd: RelayEnd) throws {
@@ -105,7 +108,8 @@ private final class RelayHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Both references make cycles on purpose: a relay lives until its two channels are closed, then `detach` ends them.
+    /// Both references make cycles on purpose: a relay lives until its two channels are closed,
+    /// then `detach` ends them.
     var relay: TCPRelay?
     var partner: RelayHandler?
     private let direction: TrafficCounters.Direction
@@ -229,19 +233,27 @@ private final class RelayHandler: ChannelDuplexHandler {
 
     /// Closes this channel's output, or all of it, once everything written has left.
     ///
-    /// NIO turns an output close into a full close, dropping queued writes, when the input has ended already; an empty
-    /// write's promise tells when nothing is queued any more.
+    /// NIO turns an output close into a full close, dropping queued writes, when the input has
+    /// ended already; an empty write's promise tells when nothing is queued any more.
     private func endOutput(closing mode: CloseMode) {
+        // Called twice when first the FIN and then the end of the other side comes. Only the second
+        // may do more than the first has begun.
         guard let context, !isOutputEnding || mode == .all else { return }
         isOutputEnding = true
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer()), promise: written)
+        // The promise may complete within `writeAndFlush`, before there is a timer to cancel.
         var isWritten = false
         written.futureResult.assumeIsolated().whenComplete { _ in
             isWritten = true
             self.linger?.cancel()
+            // Through `self.context`: the handler may have left the pipeline while the write
+            // waited.
             if mode == .all { self.close() } else { self.context?.close(mode: mode, promise: nil) }
         }
+        // After a FIN the other side still reads its partner, so it may take all the time it needs.
+        // After a full close nothing more comes, and a reader that never reads would hold the
+        // memory forever.
         guard mode == .all, !isWritten else { return }
         linger = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.lingerAfterReset)) {
             self.close()

@@ -1,64 +1,46 @@
 import Config
 import NIOCore
 
-/// One life of a two-ended tunnel, from the agreed terms to the failure that ends it: the pool of links, the control
-/// link, and what the two states decide about them.
+/// One life of a two-ended tunnel, from the agreed terms to the failure that ends it.
 ///
-/// Lives on the tunnel's loop, without locks. It owns idle links and the control link; a link that was taken belongs to
-/// its relay, which outlives the session.
+/// Joins the parts that decide: `LinkTable` has the links, `LinkFiller` dials them (client) or
+/// `LinkProofVerifier` lets them in (server), `ControlLink` carries the signals. Lives on the
+/// tunnel's loop, without locks. It owns idle links and the control link; a link that was taken
+/// belongs to its relay, which outlives the session.
 final class Session {
     enum Event {
-        /// Users can be served.
+        /// Users can be given links.
         case established
         case ended(TunnelError)
         /// The peer spoke on a link that was not in use; it is closed already.
         case strayBytes(ByteBuffer)
     }
 
-    struct Claim {
-        let transport: TransportProtocol
-        let user: String
+    private enum Phase {
+        /// There may be no control link yet, or certificates that have not been compared.
+        case opening
+        case established
+        case ended
     }
 
     let terms: HandshakeTerms
-    let side: SessionSide
-    let isEntry: Bool
     /// The peer's address, without a port.
     let peer: String
-    let tunnel: TunnelContext
-    let loop: any EventLoop
-    private let secret: SessionSecret?
-    let codec: SignalCodec
-    let entrance: LinkEntrance
-    let exit: LinkExit
-    let dialer: (any LinkDialer)?
-    let began: NIODeadline
-    var onEvent: ((Event) -> Void)?
-
-    var pool: PoolState
-    var control: ControlState
-    var controlHandler: ControlHandler?
-    private var proofs = LinkProofWindow()
-    private var forgedProofs = ThinnedCount()
-    var links: [LinkID: Link] = [:]
-    /// Links whose user has sent all it will before the signal came; the signal may still name them.
-    var fading: [LinkID: Link] = [:]
-    /// Links the peer has named that are not here yet.
-    var awaited: [LinkID: Claim] = [:]
+    private let isEntry: Bool
+    private let tunnel: TunnelContext
+    private let control: ControlLink
+    /// The client's.
+    private var filler: LinkFiller?
+    /// The server's, where the client proves its links.
+    private let verifier: LinkProofVerifier?
+    private var table: LinkTable<Link>
     /// Links in use by users of this entry, to be closed when the exit refuses them.
-    var used: [LinkID: any Channel] = [:]
+    private var inUse: [LinkID: any Channel] = [:]
     /// A `verify` that named a link which is not here yet.
-    var awaitedComparison: (id: LinkID, fingerprint: String)?
-    private var nextProof: UInt64 = 0
-    var hasControl = false
-    var isEstablished = false
-    var hasEnded = false
-    var heartbeat: Scheduled<Void>?
-    var controlDeadline: Scheduled<Void>?
-    var redial: Scheduled<Void>?
-    var failedDials = 0
-    private var probes: [Int: (Bool) -> Void] = [:]
-    private var nextProbe = 0
+    private var awaitedComparison: (id: LinkID, fingerprint: String)?
+    private var probes = PeerProbes()
+    private var phase = Phase.opening
+    private var onEvent: ((Event) -> Void)?
 
     /// `began` is when the handshake started; `dialer` is the client's.
     init(
@@ -67,68 +49,50 @@ final class Session {
         peer: String,
         tunnelKey: String,
         tunnel: TunnelContext,
-        entrance: LinkEntrance,
-        exit: LinkExit,
         dialer: (any LinkDialer)?,
         began: NIODeadline,
         onEvent: @escaping (Event) -> Void
     ) {
         self.terms = terms
-        self.side = side
         self.peer = peer
         self.tunnel = tunnel
-        self.entrance = entrance
-        self.exit = exit
-        self.dialer = dialer
-        self.began = began
         self.onEvent = onEvent
-        loop = tunnel.home
         isEntry = terms.flow.isEntry(side)
-        secret = terms.extensions.isEmpty ? nil : SessionSecret(tunnelKey: tunnelKey, nonce: terms.nonce)
-        codec =
-            secret.flatMap { terms.extensions.contains(.sealedSignals) ? SignalCodec(secret: $0, writer: side) : nil }
-            ?? SignalCodec(tunnelKey: tunnelKey)
-        pool = PoolState(size: PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max))
-        let verification: ControlState.Verification =
-            switch (terms.tls, side) {
-            case (0, _): .none
-            case (2, .client) where terms.extensions.isEmpty: .byAuthority
-            default: .mutual
-            }
-        control = ControlState(
-            isEntry: isEntry,
-            verification: verification,
-            reportInterval: TimeAmount(tunnel.environment.reportInterval),
-            now: .now()
+        let secret = terms.extensions.isEmpty ? nil : SessionSecret(tunnelKey: tunnelKey, nonce: terms.nonce)
+        let proofSecret = terms.extensions.contains(.linkProof) ? secret : nil
+        verifier = side == .server ? proofSecret.map { LinkProofVerifier(tunnel: tunnel, secret: $0) } : nil
+        table = LinkTable(size: PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max))
+        control = ControlLink(
+            state: ControlState(
+                isEntry: isEntry,
+                verification: .between(side, terms),
+                reportInterval: TimeAmount(tunnel.environment.reportInterval),
+                now: .now()
+            ),
+            codec: SignalCodec(terms, secret, tunnelKey: tunnelKey, writer: side),
+            tunnel: tunnel,
+            began: began
         )
+        filler = dialer.map { dialer in
+            LinkFiller(dialer: dialer, tunnel: tunnel, secret: proofSecret) { [weak self] in self?.fillerEvent($0) }
+        }
     }
 
     /// Begins: the client dials, the server waits; without a control link in time the session ends.
     func start() {
         tunnel.log.write(.info, "Getting tunnel pool ready...")
-        let patience = TimeAmount(tunnel.environment.handshakeTimeout + tunnel.environment.poolGetTimeout)
-        controlDeadline = loop.assumeIsolated().scheduleTask(in: patience) {
-            self.end(
-                TunnelError(.peerUnreachable, "no link to the peer within \(patience.nanoseconds / 1_000_000_000) s")
-            )
-        }
+        control.start { self.controlEvent($0) }
         refill()
     }
 
     /// Closes the control link and every idle one; relays go on.
     func end(_ error: TunnelError) {
-        guard !hasEnded else { return }
-        hasEnded = true
-        heartbeat?.cancel()
-        controlDeadline?.cancel()
-        redial?.cancel()
-        controlHandler?.close()
-        for link in links.values { link.close() }
-        for link in fading.values { link.close() }
-        links = [:]
-        fading = [:]
-        awaited = [:]
-        used = [:]
+        guard phase != .ended else { return }
+        phase = .ended
+        control.close()
+        filler?.stop()
+        for link in table.removeAll() { link.close() }
+        inUse = [:]
         tunnel.counters.recordIdle(0)
         let report = onEvent
         onEvent = nil
@@ -137,119 +101,105 @@ final class Session {
     }
 
     /// True while users can be given links.
-    var serves: Bool { isEstablished && !hasEnded }
+    var isEstablished: Bool { phase == .established }
 
-    /// Asks whether the peer still answers, within a time limit; one that has no control link yet has as long to get it.
+    /// Asks whether the peer still answers, within a time limit; one that has no control link yet
+    /// has as long to get it.
     func probe(_ answer: @escaping (Bool) -> Void) {
-        guard !hasEnded else { return answer(false) }
-        let number = nextProbe
-        nextProbe += 1
-        probes[number] = answer
-        controlHandler?.send(.ping)
-        loop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.ghostPatience)) {
-            self.probes.removeValue(forKey: number)?(false)
-        }
+        guard phase != .ended else { return answer(false) }
+        let number = probes.add(answer)
+        control.send(.ping)
+        schedule(in: TunnelLimits.ghostPatience) { self.probes.expire(number)?(false) }
     }
 
-    func answerProbes(_ isAlive: Bool) {
-        let waiting = probes.values
-        probes = [:]
-        for answer in waiting { answer(isAlive) }
+    private func answerProbes(_ isAlive: Bool) {
+        for answer in probes.takeAll() { answer(isAlive) }
+    }
+
+    private func schedule(in delay: Duration, _ work: @escaping () -> Void) {
+        tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay), work)
     }
 
     // MARK: Links arrive
 
-    /// The server's side: a channel that a transport delivered becomes a link, or is closed; `proven` is called when it
-    /// is the peer's.
-    func handshake(_ carrier: LinkChannel, proven: @escaping () -> Void) {
-        guard let secret, terms.extensions.contains(.linkProof) else {
+    /// The server's side: a channel that a transport delivered becomes a link, or is closed;
+    /// `proven` is called when it is the peer's.
+    func accept(_ carrier: LinkChannel, proven: @escaping () -> Void) {
+        guard let verifier else {
             proven()
             return assignID(carrier, early: ByteBuffer())
         }
-        let reader = ExactReader(
-            length: LinkProof.lengthBytes,
-            within: TimeAmount(tunnel.environment.handshakeTimeout)
-        ) { result in
-            guard case .success((let bytes, let rest)) = result else { return }
-            guard let proof = LinkProof(bytes), proof.isMade(with: secret),
-                self.proofs.admit(proof.number)
-            else {
-                self.tunnel.counters.countRejected()
-                if let count = self.forgedProofs.next() {
-                    self.tunnel.log.write(
-                        .warn,
-                        "Link without proof of the tunnel key from \(carrier.peerName) closed (\(count) so far)"
-                    )
-                }
-                return carrier.channel.closeAtOnce()
-            }
+        verifier.verify(carrier) { early in
             proven()
-            self.assignID(carrier, early: rest)
+            self.assignID(carrier, early: early)
         }
-        try? carrier.channel.pipeline.syncOperations.addHandler(reader)
     }
 
     private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
-        guard !hasEnded, pool.idle < terms.max else { return carrier.channel.closeAtOnce() }
+        guard phase != .ended, table.pool.idle < terms.max else { return carrier.channel.closeAtOnce() }
+        // The first link is the control link. Ids of later ones are random, so that one cannot be
+        // taken for another that ended a short while ago.
         var random = SystemRandomNumberGenerator()
         var id = LinkID.control
-        if hasControl {
-            repeat { id = LinkID(.random(in: 1 ... .max, using: &random)) } while pool.knows(id) || used[id] != nil
+        if control.isOpen {
+            repeat {
+                id = LinkID(.random(in: 1 ... .max, using: &random))
+            } while table.pool.knows(id) || inUse[id] != nil
         }
         carrier.channel.writeAndFlush(ByteBuffer(integer: id.value), promise: nil)
         admit(id, carrier, early: early)
     }
 
-    /// The client's side: reads the id the server gives the channel.
-    func readID(of carrier: LinkChannel) {
-        if let secret, terms.extensions.contains(.linkProof) {
-            nextProof += 1
-            let proof = LinkProof(number: nextProof, secret: secret)
-            carrier.channel.writeAndFlush(ByteBuffer(bytes: proof.bytes), promise: nil)
-        }
-        let reader = ExactReader(length: 4, within: TimeAmount(TunnelLimits.linkIDWait)) { result in
-            self.pool.dialEnded()
-            switch result {
-            case .success((let bytes, let rest)):
-                self.failedDials = 0
-                self.admit(LinkID(bytes.reduce(0) { $0 << 8 | UInt32($1) }), carrier, early: rest)
-            case .failure(let error): self.dialFailed(error)
-            }
-            self.refill()
-        }
-        do {
-            try carrier.channel.pipeline.syncOperations.addHandler(reader)
-        } catch {
-            pool.dialEnded()
-            carrier.channel.closeAtOnce()
+    /// The client's side: what has come of a dial.
+    private func fillerEvent(_ event: LinkFiller.Event) {
+        switch event {
+        case .link(let id, let carrier, let early):
+            table.dialEnded()
+            admit(id, carrier, early: early)
+            refill()
+        case .failed: table.dialEnded()
+        case .refused(let error):
+            table.dialEnded()
+            end(error)
+        case .mayDial: refill()
         }
     }
 
     private func admit(_ id: LinkID, _ carrier: LinkChannel, early: ByteBuffer) {
-        guard !hasEnded else { return carrier.channel.closeAtOnce() }
+        guard phase != .ended else { return carrier.channel.closeAtOnce() }
         do {
             if id == .control {
-                try takeControl(carrier, early: early)
+                try openControlLink(carrier, early: early)
             } else {
-                try takeIdle(id, carrier, early: early)
+                try addIdle(id, carrier, early: early)
             }
         } catch {
             carrier.channel.closeAtOnce()
         }
     }
 
-    private func takeIdle(_ id: LinkID, _ carrier: LinkChannel, early: ByteBuffer) throws {
-        guard pool.add(id, fingerprint: carrier.fingerprint) else { return carrier.channel.closeAtOnce() }
-        links[id] = try Link(id: id, carrier, early: early, isEntry: isEntry) { id, event in self.idleLink(id, event) }
+    private func addIdle(_ id: LinkID, _ carrier: LinkChannel, early: ByteBuffer) throws {
+        // Reserved first: the events of a second link of one id would be taken for the first one's.
+        guard table.reserve(id, fingerprint: carrier.fingerprint) else { return carrier.channel.closeAtOnce() }
+        do {
+            table.add(
+                id,
+                try Link(id: id, carrier, early: early, isEntry: isEntry) { id, event in self.idleLink(id, event) }
+            )
+        } catch {
+            drop(id)
+            throw error
+        }
         noteIdle()
-        if let claim = awaited.removeValue(forKey: id) { serve(id, claim) }
+        // The peer's signals may have come before the link that they name.
+        if let claim = table.takeClaim(of: id) { useLink(id, claim) }
         if let awaitedComparison, awaitedComparison.id == id { compare(id, awaitedComparison.fingerprint) }
         sendVerifyIfDue()
-        entrance.serve()
+        tunnel.entrance.supplyUsers()
     }
 
     private func idleLink(_ id: LinkID, _ event: IdleLinkHandler.Event) {
-        guard !hasEnded else { return }
+        guard phase != .ended else { return }
         switch event {
         case .unexpectedBytes(let bytes):
             tunnel.counters.countRejected()
@@ -257,30 +207,213 @@ final class Session {
             tunnel.log.write(.warn, "Link \(id) closed: the peer spoke on it before it was used")
             onEvent?(.strayBytes(bytes))
         case .inputEnded where !isEntry:
-            guard let link = links.removeValue(forKey: id) else { return }
-            pool.end(id, now: .now())
-            fading[id] = link
-            loop.assumeIsolated().scheduleTask(in: TimeAmount(tunnel.environment.poolGetTimeout)) {
-                self.fading.removeValue(forKey: id)?.close()
-            }
-        case .inputEnded, .closed:
-            fading[id] = nil
-            drop(id)
+            // The user has sent everything and the signal that names the link is still on its way.
+            guard table.endInput(of: id, now: .now()) else { return }
+            schedule(in: tunnel.environment.poolGetTimeout) { self.table.takeInputEnded(id)?.close() }
+        case .inputEnded, .closed: drop(id)
         }
         noteIdle()
         refill()
     }
 
-    func drop(_ id: LinkID) {
-        pool.end(id, now: .now())
-        links.removeValue(forKey: id)?.close()
+    private func drop(_ id: LinkID) {
+        table.end(id, now: .now())?.close()
     }
 
-    func noteIdle() {
-        tunnel.counters.recordIdle(pool.idle)
+    private func noteIdle() {
+        tunnel.counters.recordIdle(table.pool.idle)
+    }
+
+    /// Dials as many links as the pool wants now; the server never does.
+    func refill() {
+        guard let filler, filler.canDial else { return }
+        let waiting = isEntry ? tunnel.entrance.waiting + spared : 0
+        let size = PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max)
+        for _ in 0..<table.dials(size: size, waiting: waiting) { filler.dial() }
+    }
+
+    // MARK: Links are used
+
+    /// The entry's side: the oldest idle link, named to the exit for this user; nil when there is
+    /// none.
+    func takeLink(_ transport: TransportProtocol, user: String) -> Link? {
+        guard isEstablished else { return nil }
+        defer {
+            noteIdle()
+            refill()
+        }
+        guard let (id, link) = table.take(sparing: spared, now: .now(), where: { $0.channel.isActive }) else {
+            return nil
+        }
+        if terms.extensions.contains(.refuse) {
+            inUse[id] = link.channel
+            link.channel.closeFuture.assumeIsolated().whenComplete { _ in self.inUse[id] = nil }
+        }
+        control.send(.open(transport, id: id, user: user))
+        return link
+    }
+
+    /// Idle links to leave for the peer, as far as there can be any.
+    private var spared: Int {
+        control.state.awaitsPeersPick ? min(TunnelLimits.sparedLinks, terms.max - 1) : 0
+    }
+
+    /// The exit's side: the peer has taken this link for a user.
+    private func useLink(_ id: LinkID, _ claim: LinkClaim) {
+        switch table.claim(id, claim, now: .now()) {
+        case .use(let link):
+            let session = self
+            tunnel.exit.connect(link, claim, framed: terms.extensions.contains(.datagramFrames)) { why in
+                session.refuse(id, why)
+            }
+        case .await: schedule(in: tunnel.environment.poolGetTimeout) { self.giveUpAwaiting(id) }
+        case .refuse(let why): refuse(id, why)
+        case nil: break
+        }
+        noteIdle()
+        refill()
+    }
+
+    private func giveUpAwaiting(_ id: LinkID) {
+        guard phase != .ended, table.takeClaim(of: id) != nil else { return }
+        control.state.missedLink()
+        tunnel.log.write(.error, "The peer named link \(id), which never came")
+        refuse(id, "the link never came")
+    }
+
+    private func refuse(_ id: LinkID, _ why: String) {
+        guard phase != .ended, terms.extensions.contains(.refuse) else { return }
+        control.send(.refuse(id: id, why: why))
+    }
+
+    // MARK: The control link
+
+    private func openControlLink(_ carrier: LinkChannel, early: ByteBuffer) throws {
+        guard !control.isOpen else { return carrier.channel.closeAtOnce() }
+        filler?.isServerStarting = false
+        try control.open(carrier, early: early)
+        schedule(in: TunnelLimits.verifyPatience) { self.sendVerifyIfDue(atLeast: 1) }
+        sendVerifyIfDue()
+        if !isEntry || control.state.isGateOpen { establish() }
+    }
+
+    private func controlEvent(_ event: ControlLink.Event) {
+        switch event {
+        case .opened:
+            answerProbes(true)
+            perform(control.state.start(now: .now()))
+        case .answered: answerProbes(true)
+        case .effects(let effects): perform(effects)
+        case .beat: beat()
+        case .closed(let error):
+            answerProbes(false)
+            end(error)
+        case .failed(let error): end(error)
+        }
+    }
+
+    private func establish() {
+        guard phase == .opening else { return }
+        phase = .established
+        onEvent?(.established)
+        tunnel.entrance.supplyUsers()
+    }
+
+    private func beat() {
+        perform(control.state.beat(idle: table.pool.idle, now: .now()))
+        guard phase != .ended else { return }
+        let surplus = table.settle(now: .now())
+        if surplus > 0, filler != nil, terms.extensions.contains(.trim) {
+            if isEntry { trim(surplus) } else { control.send(.trim(count: surplus)) }
+        }
+        refill()
+    }
+
+    /// Closes idle links from the entry's side, which alone can without a user just taking one.
+    private func trim(_ count: Int) {
+        for link in table.trim(count, now: .now()) { link.close() }
+        noteIdle()
+    }
+
+    private func perform(_ effects: [ControlState.Effect]) {
+        for effect in effects where phase != .ended {
+            switch effect {
+            case .send(let signal): control.send(signal)
+            case .dialTarget(let transport, let id, let user):
+                useLink(id, LinkClaim(transport: transport, user: user))
+            case .compare(let id, let fingerprint): compare(id, fingerprint)
+            case .openGate: establish()
+            case .closeIdleLinks:
+                tunnel.log.write(.debug, "Idle links flushed")
+                for link in table.flush(now: .now()) { link.close() }
+                noteIdle()
+                refill()
+            case .refused(let id, let why):
+                tunnel.log.write(.error, "The peer refused a connection: \(why.prefix(TunnelLimits.refusalTextLength))")
+                inUse.removeValue(forKey: id)?.closeAtOnce()
+            case .trim(let count): if terms.extensions.contains(.trim) { trim(count) }
+            case .roundTrip(let time): tunnel.counters.recordPing(milliseconds: Int(time.nanoseconds / 1_000_000))
+            case .fail(let error): end(error)
+            }
+        }
+    }
+
+    // MARK: Certificates are compared
+
+    /// A peer's `verify` may overtake the link it names, which is waited for then.
+    private func compare(_ id: LinkID, _ fingerprint: String) {
+        guard let own = table.pool.fingerprint(of: id) else {
+            awaitedComparison = (id, fingerprint)
+            schedule(in: tunnel.environment.poolGetTimeout) {
+                guard self.phase != .ended, self.awaitedComparison != nil else { return }
+                self.perform(self.control.state.verified(fingerprint, against: nil))
+            }
+            return
+        }
+        awaitedComparison = nil
+        // The peer closes the link it names, which may be seen later than its signal: no user is to
+        // get it.
+        drop(id)
+        noteIdle()
+        if own == fingerprint { tunnel.log.write(.info, "TLS certificate fingerprint verified: \(fingerprint)") }
+        perform(control.state.verified(fingerprint, against: own))
+        sendVerifyIfDue(atLeast: 1)
+        refill()
+    }
+
+    /// Sends our `verify`, once.
+    ///
+    /// Both ends name a link and close it. Were it the same link, each would compare with one that
+    /// is gone: ours is named from the middle of the idle ones, so it waits until there are some.
+    private func sendVerifyIfDue(atLeast count: Int = 3) {
+        guard control.isOpen, phase != .ended, control.state.owesVerify, table.pool.idle >= count,
+            let (id, link) = table.takeForVerify(now: .now()), control.state.takeOwnVerify()
+        else { return }
+        control.send(.verify(id: id, fingerprint: link.fingerprint))
+        link.close()
+        noteIdle()
+        refill()
     }
 }
 
-extension LinkChannel {
-    var peerName: String { channel.remoteAddress?.ipAddress ?? "unknown" }
+extension ControlState.Verification {
+    /// What a session of these terms does about certificates.
+    fileprivate static func between(_ side: SessionSide, _ terms: HandshakeTerms) -> Self {
+        switch (terms.tls, side) {
+        case (0, _): .none
+        case (2, .client) where terms.extensions.isEmpty: .byAuthority
+        default: .mutual
+        }
+    }
+}
+
+extension SignalCodec {
+    /// The strongest protection that the terms allow.
+    fileprivate init(_ terms: HandshakeTerms, _ secret: SessionSecret?, tunnelKey: String, writer: SessionSide) {
+        if let secret, terms.extensions.contains(.sealedSignals) {
+            self.init(secret: secret, writer: writer)
+        } else {
+            self.init(tunnelKey: tunnelKey)
+        }
+    }
 }

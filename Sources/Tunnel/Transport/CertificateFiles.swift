@@ -21,7 +21,7 @@ struct CertificateFiles: Sendable {
         self.init(certificatePath: certificate, keyPath: key)
     }
 
-    /// What tells one state of the pair from another, without reading it.
+    /// By what one state of the pair differs from another, without reading it.
     struct State: Sendable, Hashable {
         let certificate: FileState?
         let key: FileState?
@@ -33,8 +33,8 @@ struct CertificateFiles: Sendable {
 
     /// Reads the pair and checks that a server can use it; throws `CertificateInvalid`.
     ///
-    /// A certificate that is not valid yet passes: on a machine that starts with its clock behind it will be, and clients
-    /// judge by their own clock anyway.
+    /// A certificate that is not valid yet passes: on a machine that starts with its clock behind
+    /// it will be, and clients judge by their own clock anyway.
     func load(for use: ServerCredentials.Use = .links) throws(TunnelError) -> ServerCredentials.Loaded {
         let (chain, summary) = try readChain()
         let key = try readKey()
@@ -46,7 +46,7 @@ struct CertificateFiles: Sendable {
                     + "give the key it was made for, and put the server's own certificate first in the chain"
             )
         } catch {
-            throw Self.invalid("certificate \(certificatePath) can not be used for TLS: \(error)")
+            throw Self.invalid("certificate \(certificatePath) cannot be used for TLS: \(error)")
         }
     }
 
@@ -88,7 +88,7 @@ struct CertificateFiles: Sendable {
         do {
             return try TextFile.read(path, limitBytes: limitBytes)
         } catch {
-            throw invalid("\(kind) \(path) can not be read: \(error.problem); check \(parameter) and the permissions")
+            throw invalid("\(kind) \(path) cannot be read: \(error.problem); check \(parameter) and the permissions")
         }
     }
 

@@ -5,10 +5,10 @@ package import NIOSSL
 import SwiftASN1
 import X509
 
-/// What people and peers get to know of a certificate we present: whose it is, until when, and its fingerprint.
+/// What is shown of a certificate that we present: its subject, its dates and its fingerprint.
 package struct CertificateSummary: Sendable, Hashable {
-    /// How close to its end a certificate is worth a warning: renewal by machine is overdue by then (ACME clients
-    /// renew 30 days ahead), and there is time to renew by hand.
+    /// How close to its end a certificate is worth a warning: renewal by machine is overdue by then
+    /// (ACME clients renew 30 days ahead), and there is time to renew by hand.
     static let expiryNotice = Duration.seconds(14 * 86_400)
 
     package let subject: String
@@ -40,7 +40,8 @@ package struct CertificateSummary: Sendable, Hashable {
 
     package var isSelfMade: Bool { path == nil }
 
-    /// `sha256:` and the digest of a certificate's DER form as upper-case hex pairs, as both ends send it.
+    /// `sha256:` and the digest of a certificate's DER form as upper-case hex pairs, as both ends
+    /// send it.
     package static func fingerprint(ofDER der: [UInt8]) -> String {
         let pairs = SHA256.hash(data: der).map { Hex.uppercaseText(CollectionOfOne($0)) }
         return "sha256:" + pairs.joined(separator: ":")
@@ -50,8 +51,8 @@ package struct CertificateSummary: Sendable, Hashable {
         fingerprint(ofDER: try certificate.toDERBytes())
     }
 
-    /// A sentence for the log when the certificate has expired or is about to; never for one made in memory, whose
-    /// dates nobody checks.
+    /// A sentence for the log when the certificate has expired or is about to; never for one made
+    /// in memory, whose dates no client checks.
     package func expiryWarning(now: Date) -> String? {
         guard let path else { return nil }
         let left = Duration.seconds(notAfter.timeIntervalSince(now))

@@ -9,7 +9,8 @@ package final class ClientTrust: Sendable {
         case anyCertificate
         /// `tls=2`: one signed by an authority we trust, for the name we asked for.
         case verified
-        /// As `verified`, with TLS 1.2 too: the HTTP handshake on port 443, which some proxy or CDN answers.
+        /// As `verified`, with TLS 1.2 too: the HTTP handshake on port 443, which some proxy or CDN
+        /// answers.
         case web
     }
 
@@ -21,18 +22,20 @@ package final class ClientTrust: Sendable {
         authoritiesPath = authorities
     }
 
-    /// The name to ask a server for: `sni` if given, else the host unless that is an address; nil when there is none.
+    /// The name to ask a server for: `sni` if given, else the host unless that is an address; nil
+    /// when there is none.
     ///
     /// `none` is how NodePass writes "not given".
     package static func serverName(sni: String?, host: String) -> String? {
         if let sni, !sni.isEmpty, sni != "none" { return sni }
-        // A colon is an IPv6 address with its zone, which is no address to the parser.
+        // A host with a colon is an IPv6 address with its zone, which the parser does not accept.
         return host.isEmpty || host.contains(":") || IPAddress(host) != nil ? nil : host
     }
 
-    /// The context for `policy`; the first call for one reads every trusted authority, so make it off the event loops.
+    /// The context for `policy`; the first call for one reads every trusted authority, so make it
+    /// off the event loops.
     ///
-    /// Throws `CertificateInvalid` when the authorities can not be loaded.
+    /// Throws `CertificateInvalid` when the authorities cannot be loaded.
     package func context(_ policy: Policy) throws(TunnelError) -> NIOSSLContext {
         try contexts.withLock { contexts throws(TunnelError) in
             if let context = contexts[policy] { return context }
@@ -42,10 +45,12 @@ package final class ClientTrust: Sendable {
         }
     }
 
-    /// A handler for one connection that asks for `serverName` (SNI) and, where `policy` verifies, insists on it.
+    /// A handler for one connection that asks for `serverName` (SNI) and, where `policy` verifies,
+    /// insists on it.
     ///
-    /// Without a name nothing is asked for, as `tls=1` wants on TCP links, and a verified certificate must name the
-    /// address connected to. Throws `InvalidSpec` for a name that can not be one, and what ``context(_:)`` throws.
+    /// Without a name nothing is asked for, as `tls=1` wants on TCP links, and a verified
+    /// certificate must name the address connected to. Throws `InvalidSpec` for a name that cannot
+    /// be one, and what ``context(_:)`` throws.
     package func handler(_ policy: Policy, serverName: String?) throws(TunnelError) -> NIOSSLClientHandler {
         let context = try context(policy)
         let name = try serverName.map { name throws(TunnelError) in try Self.checked(name) }
@@ -69,7 +74,7 @@ package final class ClientTrust: Sendable {
         guard isName else {
             throw TunnelError(
                 .invalidSpec,
-                "'\(name)' can not be a certificate's name; give one of letters, digits, '-' and '.' as sni"
+                "'\(name)' cannot be a certificate's name; give one of letters, digits, '-' and '.' as sni"
             )
         }
         return bare
@@ -86,7 +91,7 @@ package final class ClientTrust: Sendable {
             let hint =
                 authoritiesPath.map { "file \($0) holds no readable ones; correct SSL_CERT_FILE" }
                 ?? "install ca-certificates or set SSL_CERT_FILE to a PEM file of them"
-            throw TunnelError(.certificateInvalid, "can not load the authorities to trust: \(hint)")
+            throw TunnelError(.certificateInvalid, "cannot load the authorities to trust: \(hint)")
         }
     }
 }

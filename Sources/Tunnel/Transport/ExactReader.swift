@@ -1,6 +1,7 @@
 import NIOCore
 
-/// Reads exactly so many bytes off a channel that reads by itself, hands them over with whatever came behind, and leaves.
+/// Reads exactly so many bytes off a channel that reads by itself, hands them over with whatever
+/// came behind, and leaves.
 final class ExactReader: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
@@ -10,7 +11,8 @@ final class ExactReader: ChannelInboundHandler, RemovableChannelHandler {
     private var deadline: Scheduled<Void>?
     private var done: ((Result<(bytes: [UInt8], rest: ByteBuffer), any Error>) -> Void)?
 
-    /// `done` is called once, with an error when the channel ended or `patience` ran out first; the channel is closed then.
+    /// `done` is called once, with an error when the channel ended or `patience` ran out first; the
+    /// channel is closed then.
     init(
         length: Int,
         within patience: TimeAmount,

@@ -3,7 +3,7 @@ import FoundationEssentials
 import SwiftASN1
 import X509
 
-/// A certificate signed by nobody, told apart by its fingerprint alone.
+/// A certificate without a signer, recognized by its fingerprint alone.
 enum SelfSignedCertificate {
     /// The version whose certificate that of tunnels looks like.
     private static let organization = "v1.14.0"
@@ -11,7 +11,8 @@ enum SelfSignedCertificate {
     /// It starts in the past for peers whose clock is behind.
     private static let clockSkew: TimeInterval = 3600
 
-    /// The one every tunnel with `tls=1` of this process presents, as the reference does; made when first asked for.
+    /// The one every tunnel with `tls=1` of this process presents, as the reference does; made when
+    /// first asked for.
     static let ofThisProcess = Result {
         let name = try DistinguishedName { OrganizationName(organization) }
         return try make(name, names: [], validity: validity, now: Date()).load(for: .links)
@@ -22,7 +23,7 @@ enum SelfSignedCertificate {
         names: [GeneralName],
         validity: TimeInterval,
         now: Date
-    ) throws -> KeptCertificate {
+    ) throws -> StoredCertificate {
         let key = P256.Signing.PrivateKey()
         let start = now.addingTimeInterval(-clockSkew)
         let certificate = try certificate(
@@ -33,7 +34,7 @@ enum SelfSignedCertificate {
         )
         var serializer = DER.Serializer()
         try serializer.serialize(certificate)
-        return KeptCertificate(certificate: serializer.serializedBytes, key: Array(key.derRepresentation))
+        return StoredCertificate(certificate: serializer.serializedBytes, key: Array(key.derRepresentation))
     }
 
     private static func certificate(

@@ -3,11 +3,13 @@ package import NIOPosix
 package import NIOSSL
 import Synchronization
 
-/// What a server presents to its clients: the certificate of this process, or a pair of files that may change under it.
+/// What a server presents to its clients: the certificate of this process, or a pair of files that
+/// may change under it.
 package final class ServerCredentials: Sendable {
     /// A certificate with its key, ready for handshakes.
     ///
-    /// A link keeps the value it was accepted with: the fingerprint its client saw is that one's, whatever came after.
+    /// A link keeps the value it was accepted with: the fingerprint its client saw is that one's,
+    /// whatever came after.
     package struct Loaded: Sendable {
         package let context: NIOSSLContext
         package let certificate: CertificateSummary
@@ -29,7 +31,7 @@ package final class ServerCredentials: Sendable {
         }
     }
 
-    /// Who shakes hands with us.
+    /// Who connects to us.
     package enum Use: Sendable {
         /// The other ends of tunnels.
         case links
@@ -55,12 +57,14 @@ package final class ServerCredentials: Sendable {
     package enum ReloadOutcome: Sendable {
         /// They are what new links are accepted with from now on.
         case replaced(CertificateSummary)
-        /// They can not be used; what was loaded before stays.
-        case kept(TunnelError)
+        /// They cannot be used; what was loaded before stays.
+        case rejected(TunnelError)
     }
 
-    /// How often the files are looked at, unless `NP_RELOAD_INTERVAL` says: soon enough for whoever renews by hand and
-    /// then tries, and nothing against the cost of a handshake.
+    /// How often the files are looked at, unless `NP_RELOAD_INTERVAL` says.
+    ///
+    /// Soon enough for a person who renews by hand and then tries; the cost is small beside that of
+    /// a handshake.
     static let lookInterval = Duration.seconds(1)
 
     private struct State {
@@ -77,14 +81,15 @@ package final class ServerCredentials: Sendable {
     private let uptime: @Sendable () -> Duration
     private let state: Mutex<State>
 
-    /// Loads what `mode` asks for, which reads files; nil for `.off`, where there is nothing to present.
+    /// Loads what `mode` asks for, which reads files; nil for `.off`, where there is nothing to
+    /// present.
     ///
-    /// `kept` is what self-signed means instead of the certificate of this process. Throws `CertificateInvalid` with the
-    /// path and what to try.
+    /// `stored` is what self-signed means instead of the certificate of this process. Throws
+    /// `CertificateInvalid` with the path and what to try.
     package init?(
         _ mode: TLSMode,
         for use: Use = .links,
-        kept: KeptCertificate? = nil,
+        stored: StoredCertificate? = nil,
         reloadInterval: Duration? = nil,
         clock: some Clock<Duration> = ContinuousClock()
     ) throws(TunnelError) {
@@ -100,7 +105,7 @@ package final class ServerCredentials: Sendable {
         interval = reloadInterval ?? Self.lookInterval
         // Looked at before it is read: a change in between is found by the next look.
         let seen = files?.state
-        state = Mutex(State(loaded: try Self.load(files, kept, for: use), seen: seen, nextLook: interval))
+        state = Mutex(State(loaded: try Self.load(files, stored, for: use), seen: seen, nextLook: interval))
     }
 
     /// What to accept a link with now.
@@ -108,7 +113,8 @@ package final class ServerCredentials: Sendable {
         state.withLock { $0.loaded }
     }
 
-    /// Has the files looked at on `pool` unless that was done within the interval; to be called for each link accepted.
+    /// Has the files looked at on `pool` unless that was done within the interval; to be called for
+    /// each link accepted.
     ///
     /// `report` is called there, and only when the files have changed.
     package func refreshIfDue(
@@ -133,7 +139,8 @@ package final class ServerCredentials: Sendable {
         }
     }
 
-    /// Loads the files if they are not those of the last look; each state of them is tried, and reported, once.
+    /// Loads the files if they are not those of the last look; each state of them is tried, and
+    /// reported, once.
     private func look(at files: CertificateFiles) -> ReloadOutcome? {
         let found = files.state
         let isKnown = state.withLock { state in
@@ -146,21 +153,21 @@ package final class ServerCredentials: Sendable {
             state.withLock { $0.loaded = fresh }
             return .replaced(fresh.certificate)
         } catch {
-            return .kept(error)
+            return .rejected(error)
         }
     }
 
     private static func load(
         _ files: CertificateFiles?,
-        _ kept: KeptCertificate?,
+        _ stored: StoredCertificate?,
         for use: Use
     ) throws(TunnelError) -> Loaded {
         if let files { return try files.load(for: use) }
         do {
-            if let kept { return try kept.load(for: use) }
+            if let stored { return try stored.load(for: use) }
             return try SelfSignedCertificate.ofThisProcess.get()
         } catch {
-            throw TunnelError(.internalError, "can not make a certificate: \(error)")
+            throw TunnelError(.internalError, "cannot make a certificate: \(error)")
         }
     }
 }

@@ -11,7 +11,7 @@ struct StreamLinkAcceptor: LinkAcceptor {
 
     var clientSpeaksFirst: Bool { credentials != nil }
 
-    func recognises(_ first: UInt8) -> Bool {
+    func recognizes(_ first: UInt8) -> Bool {
         // A TLS handshake record (RFC 8446 §5.1), or what a client of ours begins a bare link with.
         first == (credentials == nil ? LinkProof.version : 0x16)
     }

@@ -62,7 +62,8 @@ struct StreamLinkDialer: LinkDialer {
         return promise.futureResult.flatMapErrorThrowing { throw Self.refusal($0) ?? $0 }
     }
 
-    /// Whether the server's certificate was not accepted, which no other attempt with the same can mend.
+    /// The error when the server's certificate was not accepted: another attempt would end the same
+    /// way.
     private static func refusal(_ error: any Error) -> TunnelError? {
         let text = "\(error)"
         let isRefusal = error is NIOSSLExtraError || text.contains("CERTIFICATE_VERIFY_FAILED")

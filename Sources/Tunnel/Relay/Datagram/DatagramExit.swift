@@ -1,9 +1,11 @@
 import Config
 import NIOCore
 
-/// One UDP session of an exit: the link that carries a user's datagrams, and a socket connected to a target.
+/// One UDP session of an exit: the link that carries a user's datagrams, and a socket connected to
+/// a target.
 ///
-/// A user who comes again before the session is forgotten gets the same socket, so that the target sees the same peer.
+/// A user who comes again before the session is forgotten gets the same socket, so that the target
+/// sees the same peer.
 final class DatagramExit {
     private(set) var lastActivity = NIODeadline.now()
     private let plan: ForwardingPlan

@@ -2,8 +2,9 @@ import NIOCore
 
 /// Carries datagrams over a link's byte stream.
 ///
-/// Between two of ours each has its length before it, two bytes, big-endian. NodePass v1.14 has no framing: one write is
-/// one datagram and one read is one, which a stream keeps only as long as it is not busy.
+/// Between two of ours each has its length before it, two bytes, big-endian. NodePass v1.14 has no
+/// framing: one write is one datagram and one read is one, which a stream keeps only as long as it
+/// is not busy.
 final class DatagramLinkCodec: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -62,7 +63,8 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
             }
             return context.writeAndFlush(data, promise: promise)
         }
-        // Whoever waits learns that it is on its way or dropped, which for a datagram is all the same.
+        // The caller learns that the datagram has been sent or dropped, between which UDP makes no
+        // difference.
         promise?.succeed()
         guard let length = UInt16(exactly: datagram.readableBytes) else { return }
         if unsent == nil { unsent = context.channel.allocator.buffer(capacity: datagram.readableBytes + 2) }
@@ -85,7 +87,8 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
     }
 }
 
-/// Before the TLS handler: one read for each TLS record (RFC 8446 §5.1), because NodePass puts a datagram into each.
+/// Before the TLS handler: one read for each TLS record (RFC 8446 §5.1), because NodePass puts a
+/// datagram into each.
 final class TLSRecordSplitter: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

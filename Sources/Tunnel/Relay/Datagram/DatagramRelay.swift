@@ -2,10 +2,11 @@ import Config
 import NIOCore
 import NIOPosix
 
-/// A UDP listener: one session for each user address, each with a socket connected to a target, or with a link.
+/// A UDP listener: one session for each user address, each with a socket connected to a target, or
+/// with a link.
 ///
-/// Listener and sessions live on one event loop. Datagrams are passed on whole or dropped, never queued beyond the named
-/// limits: UDP's users expect loss, not delay.
+/// Listener and sessions live on one event loop. Datagrams are passed on whole or dropped, never
+/// queued beyond the named limits: UDP's users expect loss, not delay.
 final class DatagramListenerHandler: ChannelDuplexHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
     typealias OutboundIn = AddressedEnvelope<ByteBuffer>
@@ -35,12 +36,16 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
             guard let new = open(envelope.remoteAddress, context) else { return }
             session = new
         }
+        // Counted before it is known whether the target takes it: a limit must see what was read,
+        // or a flood to a slow target would be read at full speed.
         gate.bytes += envelope.data.readableBytes
         tunnel.counters.countUDP(envelope.data.readableBytes, .fromUser)
         if session.send(envelope.data) { toFlush.append(session) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        // One flush for each session and read cycle, so that NIO sends its datagrams in one system
+        // call.
         for session in toFlush { session.flush() }
         toFlush.removeAll(keepingCapacity: true)
         gate.account(tunnel.admission().plan.rates?.fromUser, context)
@@ -71,6 +76,8 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     }
 
     fileprivate func ended(_ session: DatagramSession) {
+        // A session closes more than once (its channel, the sweep, the listener), and by then the
+        // same user may have a new one.
         guard sessions[session.user] === session else { return }
         sessions[session.user] = nil
         tunnel.counters.close(.udp)
@@ -88,7 +95,7 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // An ICMP error about some user's address; the listener serves the others.
+        // An ICMP error about some user's address, which is no concern of the other users.
         tunnel.log.write(.debug, "UDP listener: \(error)")
     }
 }
@@ -170,6 +177,7 @@ final class DatagramSession {
     }
 
     private func connected(_ channel: any Channel, _ group: ConnectionGroup) {
+        // The user may have timed out, or the run been cut, while the target was being reached.
         guard !isClosed, group.add(channel) else {
             channel.close(promise: nil)
             return close()
@@ -181,7 +189,8 @@ final class DatagramSession {
         flush()
     }
 
-    /// Writes the datagram, or keeps it while the target is being reached; true when the caller has to flush later.
+    /// Writes the datagram, or keeps it while the target is being reached; true when the caller has
+    /// to flush later.
     func send(_ datagram: ByteBuffer) -> Bool {
         lastActivity = .now()
         if let channel { return write(datagram, to: channel) }
@@ -190,6 +199,8 @@ final class DatagramSession {
     }
 
     private func write(_ datagram: ByteBuffer, to channel: any Channel) -> Bool {
+        // A target that takes nothing loses datagrams here; a queue would only make the later ones
+        // late.
         guard channel.isWritable else { return false }
         channel.write(datagram, promise: nil)
         defer { needsFlush = true }
@@ -265,7 +276,8 @@ private final class DatagramReplyHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Mostly "connection refused" by ICMP: the next datagram of this user starts over, with the next target.
+        // Mostly "connection refused" by ICMP: the next datagram of this user starts over, with the
+        // next target.
         session.close()
     }
 
@@ -275,7 +287,8 @@ private final class DatagramReplyHandler: ChannelDuplexHandler {
     }
 }
 
-/// Holds a datagram channel's reads back while its rate limit has to catch up; the kernel's buffer queues, then drops.
+/// Holds a datagram channel's reads back while its rate limit has to catch up; the kernel's buffer
+/// queues, then drops.
 final class RateGate {
     var bytes = 0
     private var isPaused = false

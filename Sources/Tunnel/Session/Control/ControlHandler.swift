@@ -8,7 +8,7 @@ final class ControlHandler: ChannelInboundHandler {
     enum Event {
         case signal(Signal)
         case badLine(SignalCodec.BadLine)
-        /// The link can not be used any more: it was closed, or the peer broke its rules.
+        /// The link cannot be used any more: it was closed, or the peer broke its rules.
         case ended(String)
     }
 
@@ -43,7 +43,7 @@ final class ControlHandler: ChannelInboundHandler {
         context.writeAndFlush(Self.wrapOutboundOut(codec.encode(signal)), promise: written)
     }
 
-    /// Stops telling and closes.
+    /// Closes; no event comes any more.
     func close() {
         onEvent = nil
         context?.channel.closeAtOnce()

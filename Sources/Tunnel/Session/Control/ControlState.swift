@@ -8,13 +8,13 @@ package struct ControlState: Sendable {
     package enum Effect: Sendable, Hashable {
         case send(Signal)
         /// The peer took this link for a user: dial the target for it.
-        case serve(TransportProtocol, id: LinkID, user: String)
+        case dialTarget(TransportProtocol, id: LinkID, user: String)
         /// Compare this with the certificate on link `id`, then call `verified`.
         case compare(id: LinkID, fingerprint: String)
         /// Users may come in.
         case openGate
         case closeIdleLinks
-        /// The peer can not serve this link.
+        /// The peer could not connect this link to a target.
         case refused(id: LinkID, why: String)
         case trim(count: Int)
         case roundTrip(TimeAmount)
@@ -25,9 +25,10 @@ package struct ControlState: Sendable {
     package enum Verification: Sendable, Hashable {
         /// No TLS.
         case none
-        /// Each tells the other what it has seen; users wait until that is known.
+        /// Each sends the other what it has seen; users wait until that has been compared.
         case mutual
-        /// A v1.14 server with certificate files: it can not compare, and dies of a `verify`; the CA has vouched for it.
+        /// A v1.14 server with certificate files, which the CA has vouched for. It cannot compare,
+        /// and dies of a `verify`.
         case byAuthority
     }
 
@@ -67,6 +68,9 @@ package struct ControlState: Sendable {
             let text = (silence * 10).rounded() / 10
             return [.fail(TunnelError(.peerUnreachable, "the peer has been silent for \(text) s"))]
         }
+        // The ends disagree about which links there are, mostly because a middlebox has dropped
+        // some without a word. Starting over with an empty pool costs less than users that wait in
+        // vain.
         guard unknownLinks <= idle / 2 else {
             unknownLinks = 0
             return [.send(.flush), .closeIdleLinks]
@@ -75,6 +79,7 @@ package struct ControlState: Sendable {
     }
 
     private mutating func ping(_ now: NIODeadline) -> [Effect] {
+        // A ping that was never answered is forgotten: its time would be that of the outage.
         pingSent = now
         return [.send(.ping)]
     }
@@ -85,6 +90,7 @@ package struct ControlState: Sendable {
         switch signal {
         case .ping: return [.send(.pong)]
         case .pong:
+            // Probes send pings of their own, so there may be more pongs than beats.
             guard let sent = pingSent else { return [] }
             pingSent = nil
             return [.roundTrip(now - sent)]
@@ -92,7 +98,7 @@ package struct ControlState: Sendable {
             unknownLinks = 0
             return [.closeIdleLinks]
         case .open(let transport, let id, let user):
-            return isEntry ? [] : [.serve(transport, id: id, user: user)]
+            return isEntry ? [] : [.dialTarget(transport, id: id, user: user)]
         case .verify(let id, let fingerprint): return verify(id, fingerprint)
         case .refuse(let id, let why): return isEntry ? [.refused(id: id, why: why)] : []
         case .trim(let count): return isEntry && count > 0 ? [.trim(count: count)] : []
@@ -114,20 +120,23 @@ package struct ControlState: Sendable {
         }
     }
 
-    /// A v1.14 server with certificate files takes a link for a `verify` while users are served already; it dies when it
-    /// finds none.
+    /// A v1.14 server with certificate files takes a link for a `verify` while users are served
+    /// already; it dies when it finds none.
     package var awaitsPeersPick: Bool { verification == .byAuthority && !hasSeenVerify }
 
     /// The answer to `compare`: what link `id` really has, nil when it was never seen.
     package mutating func verified(_ fingerprint: String, against own: String?) -> [Effect] {
         guard let own else {
+            // Its CA has vouched for this server, and v1.14 names links that it took for itself.
             if verification == .byAuthority { return [] }
             return [.fail(TunnelError(.tlsFingerprintMismatch, "the peer verified a link that was never seen here"))]
         }
         guard fingerprint == own else {
-            let message = "the peer sees certificate \(fingerprint), this end \(own); something stands between them"
+            let message =
+                "the peer sees certificate \(fingerprint), this end \(own); the connection is intercepted between them"
             return [.fail(TunnelError(.tlsFingerprintMismatch, message))]
         }
+        // An exit has no gate: the entry's users wait for the entry's own comparison.
         guard !isGateOpen else { return [] }
         isGateOpen = true
         return isEntry ? [.openGate] : []
@@ -141,7 +150,7 @@ package struct ControlState: Sendable {
         return true
     }
 
-    /// A line that is no signal: skipped, as NodePass does, but not for ever.
+    /// A line that is not a signal is skipped, as NodePass does, but only so often in a row.
     package mutating func receivedGarbage(now: NIODeadline) -> [Effect] {
         lastHeard = now
         badLines += 1

@@ -2,17 +2,19 @@ package import Config
 
 /// One message on the control link.
 ///
-/// Source: NodePass v1.14 for the first six; `refuse` and `trim` are ours and only sent to a peer that named them.
+/// Source: NodePass v1.14 for the first six; `refuse` and `trim` are ours and only sent to a peer
+/// that named them.
 package enum Signal: Sendable, Hashable {
     case ping
     case pong
     /// Close every idle link.
     case flush
-    /// The entry took link `id` for this user (`ip:port`, IPv6 in brackets): the exit dials the target for it.
+    /// The entry took link `id` for this user (`ip:port`, IPv6 in brackets): the exit dials the
+    /// target for it.
     case open(TransportProtocol, id: LinkID, user: String)
     /// The sender saw (client) or has (server) the certificate with this fingerprint on link `id`.
     case verify(id: LinkID, fingerprint: String?)
-    /// The exit can not serve link `id`.
+    /// The exit could not connect link `id` to a target.
     case refuse(id: LinkID, why: String)
     /// The exit asks the entry to close this many idle links that are more than it wants to keep.
     case trim(count: Int)
@@ -21,7 +23,7 @@ package enum Signal: Sendable, Hashable {
 }
 
 extension Signal {
-    /// The JSON object that stands for it, members in NodePass's order.
+    /// Its JSON object, members in NodePass's order.
     package var json: String {
         var members = [JSONValue.Member("action", .string(action))]
         func add(_ name: String, _ value: String?) {
@@ -57,7 +59,7 @@ extension Signal {
         }
     }
 
-    /// What `fields` say; nil when a member that the action needs is missing or is no id.
+    /// What `fields` say; nil when a member that the action needs is missing or is not an id.
     init?(_ fields: SignalFields) {
         let id = fields.id.flatMap { LinkID($0) }
         switch fields.action {

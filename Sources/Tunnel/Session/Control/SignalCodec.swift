@@ -2,10 +2,12 @@ import Crypto
 import FoundationEssentials
 package import NIOCore
 
-/// Writes and reads the lines of the control link: JSON, hidden or sealed, then base64 and a line feed.
+/// Writes and reads the lines of the control link: JSON, hidden or sealed, then base64 and a line
+/// feed.
 ///
-/// NodePass v1.14 hides with XOR under the tunnel key, which keeps nobody out; two of ours seal with ChaCha20-Poly1305
-/// (RFC 8439) under a key of the session, each line numbered, so that none can be read, changed, repeated or left out.
+/// NodePass v1.14 hides with XOR under the tunnel key, which keeps nobody out; two of ours seal
+/// with ChaCha20-Poly1305 (RFC 8439) under a key of the session, each line numbered, so that none
+/// can be read, changed, repeated or left out.
 package struct SignalCodec: Sendable {
     private var protection: Protection
 
@@ -18,7 +20,8 @@ package struct SignalCodec: Sendable {
     package enum BadLine: Error, Hashable {
         case notBase64
         case notASignal
-        /// Sealed lines only: changed, repeated or out of order; the control link is not to be trusted any more.
+        /// Sealed lines only: changed, repeated or out of order; the control link is not to be
+        /// trusted any more.
         case forged
     }
 
@@ -68,7 +71,8 @@ package struct SignalCodec: Sendable {
     }
 }
 
-/// One direction of sealed lines: the nonce is the line's number, so each line opens once and in its turn.
+/// One direction of sealed lines: the nonce is the line's number, so each line opens once and in
+/// its turn.
 private struct SealedDirection: Sendable {
     private let key: SymmetricKey
     private var number: UInt64 = 0

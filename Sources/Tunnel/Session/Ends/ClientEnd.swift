@@ -3,18 +3,16 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// The client's end: one attempt at a time to meet the server, and the session that comes of it.
+/// The client's end: one attempt at a time to reach the server, and the session that comes of it.
 ///
 /// Lives on the tunnel's loop; when to try again is its tunnel's business.
 final class ClientEnd {
     private let spec: TunnelSpec
     private let tunnel: TunnelContext
     private let trust: ClientTrust
-    private let entrance: LinkEntrance
-    private let exit: LinkExit
     private let report: (EndReport) -> Void
     private let token: HandshakeToken
-    /// Tells the server that it is the same client that comes back.
+    /// By this the server knows that it is the same client that comes back.
     private let clientID: String
     private var session: Session?
     private var isConnecting = false
@@ -24,15 +22,11 @@ final class ClientEnd {
         spec: TunnelSpec,
         trust: ClientTrust,
         tunnel: TunnelContext,
-        entrance: LinkEntrance,
-        exit: LinkExit,
         report: @escaping (EndReport) -> Void
     ) {
         self.spec = spec
         self.trust = trust
         self.tunnel = tunnel
-        self.entrance = entrance
-        self.exit = exit
         self.report = report
         token = HandshakeToken(tunnelKey: spec.effectiveKey)
         clientID = Hex.text(SessionSecret.makeNonce())
@@ -45,7 +39,7 @@ final class ClientEnd {
 
     /// Tries once; the outcome is reported, also when a session that came of it ends later.
     ///
-    /// `isRepeated` says that the last attempt has just been told of, and this one need not be.
+    /// `isRepeated` says that the last attempt ended the same way, so that this one is not logged.
     func connect(isRepeated: Bool = false) {
         guard !isStopped, !isConnecting, session == nil else { return }
         isConnecting = true
@@ -57,7 +51,8 @@ final class ClientEnd {
         tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
             .flatMap { client.terms(from: $0[...], on: loop) }
             .flatMap { outcome in
-                // Reading every trusted authority takes a while, so it is done before the loop needs it.
+                // Reading every trusted authority takes a while, so it is done before the loop
+                // needs it.
                 guard outcome.terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
                 return NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
                     _ = try trust.context(.verified)
@@ -105,7 +100,8 @@ final class ClientEnd {
             .info,
             "Loading tunnel config: FLOW=\(terms.flow.rawValue)|MAX=\(terms.max)|TLS=\(terms.tls)|TYPE=\(terms.transport.codeText)"
         )
-        // NodePass ignores a client's own `tls`, and there are URLs that say any; so it is told, not refused.
+        // NodePass ignores a client's own `tls`, and there are URLs with any value of it: so a
+        // difference is logged, not refused.
         if let wanted = spec.tls, wanted.code > terms.tls {
             tunnel.log.write(.warn, "The server offers tls=\(terms.tls) only, this client's URL says \(wanted.code)")
         }
@@ -115,15 +111,13 @@ final class ClientEnd {
             peer: Endpoint(server).host,
             tunnelKey: spec.effectiveKey,
             tunnel: tunnel,
-            entrance: entrance,
-            exit: exit,
             dialer: try dialer(terms, server),
             began: began
         ) { event in
             self.sessionEvent(event, terms.flow)
         }
         self.session = session
-        entrance.session = session
+        tunnel.entrance.session = session
         session.start()
     }
 
@@ -156,7 +150,7 @@ final class ClientEnd {
         case .established: report(.established(flow))
         case .ended(let error):
             session = nil
-            entrance.session = nil
+            tunnel.entrance.session = nil
             if !isStopped { report(.lost(error)) }
         case .strayBytes: break
         }

@@ -2,8 +2,8 @@ import Config
 import DequeModule
 import NIOCore
 
-/// Where users of an entry wait for links, across sessions: a burst above the pool's size or a reconnect delays them
-/// instead of turning them away.
+/// Where users of an entry wait for links, across sessions: a burst above the pool's size or a
+/// reconnect delays them instead of turning them away.
 ///
 /// Lives on the tunnel's loop.
 final class LinkEntrance {
@@ -41,7 +41,9 @@ final class LinkEntrance {
 
     var waiting: Int { waiters.count }
 
-    /// A link for one user, who is passed over once it is not wanted any more; fails with `TunnelError` (`PeerUnreachable`) when none comes in time or too many wait.
+    /// A link for one user, who is passed over once the link is not wanted any more.
+    ///
+    /// Fails with `TunnelError` (`PeerUnreachable`) when none comes in time or too many wait.
     func link(
         _ transport: TransportProtocol,
         user: SocketAddress?,
@@ -71,7 +73,7 @@ final class LinkEntrance {
     }
 
     /// Gives waiting users what links there are; called whenever one becomes idle.
-    func serve() {
+    func supplyUsers() {
         while let ticket = order.first {
             guard let waiter = waiters[ticket] else {
                 order.removeFirst()
@@ -92,15 +94,15 @@ final class LinkEntrance {
     }
 
     private func take(_ transport: TransportProtocol, _ user: String) -> Taken? {
-        guard let session, let link = session.open(transport, user: user) else { return nil }
+        guard let session, let link = session.takeLink(transport, user: user) else { return nil }
         return Taken(link: link, areDatagramsFramed: session.terms.extensions.contains(.datagramFrames))
     }
 
     private func giveUp(_ ticket: Int) {
         guard let waiter = waiters.removeValue(forKey: ticket) else { return }
-        // All wait equally long, so those that gave up stand at the front.
+        // All wait equally long, so those that gave up are at the front.
         while let first = order.first, waiters[first] == nil { order.removeFirst() }
-        let why = session?.serves == true ? "no idle link" : "the other end is not connected"
+        let why = session?.isEstablished == true ? "no idle link" : "the other end is not connected"
         waiter.promise.fail(refusal("\(why), after \(patience.nanoseconds / 1_000_000) ms of waiting"))
     }
 

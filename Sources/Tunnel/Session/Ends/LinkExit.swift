@@ -14,14 +14,14 @@ final class LinkExit {
         sweep = IdleSweep(limit: tunnel.environment.udpIdleTimeout)
     }
 
-    /// Serves one user over `link`; `refuse` is called with a reason when it can not.
-    func serve(_ link: Link, _ claim: Session.Claim, framed: Bool, refuse: @escaping (String) -> Void) {
+    /// Connects the user of `link` to a target; `refuse` is called with a reason when it cannot.
+    func connect(_ link: Link, _ claim: LinkClaim, framed: Bool, refuse: @escaping (String) -> Void) {
         guard tunnel.admission().plan.protocols.contains(claim.transport) else {
             return turnAway(link, "\(claim.transport.rawValue) is switched off", refuse)
         }
         switch claim.transport {
-        case .tcp: serveTCP(link, claim.user, refuse)
-        case .udp: serveUDP(link, claim.user, framed: framed, refuse)
+        case .tcp: connectTCP(link, claim.user, refuse)
+        case .udp: connectUDP(link, claim.user, framed: framed, refuse)
         }
     }
 
@@ -33,7 +33,7 @@ final class LinkExit {
 
     // MARK: TCP
 
-    private func serveTCP(_ link: Link, _ user: String, _ refuse: @escaping (String) -> Void) {
+    private func connectTCP(_ link: Link, _ user: String, _ refuse: @escaping (String) -> Void) {
         let (plan, group) = tunnel.admission()
         guard tunnel.counters.open(.tcp, limit: plan.connectionLimit) else {
             return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
@@ -55,7 +55,8 @@ final class LinkExit {
         }
     }
 
-    /// Traffic is counted and limited at the target's socket: from the target is `rx`, as in NodePass.
+    /// Traffic is counted and limited at the target's socket: from the target is `rx`, as in
+    /// NodePass.
     private func relay(_ link: Link, _ target: TargetDialer.Connection, _ user: String, _ plan: ForwardingPlan) {
         guard link.channel.isActive else { return target.channel.close(promise: nil) }
         sendProxyHeader(to: target, user, plan)
@@ -92,7 +93,7 @@ final class LinkExit {
 
     // MARK: UDP
 
-    private func serveUDP(_ link: Link, _ user: String, framed: Bool, _ refuse: @escaping (String) -> Void) {
+    private func connectUDP(_ link: Link, _ user: String, framed: Bool, _ refuse: @escaping (String) -> Void) {
         if let known = datagrams[user] { return known.attach(link, framed: framed) }
         let (plan, group) = tunnel.admission()
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {

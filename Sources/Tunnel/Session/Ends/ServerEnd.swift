@@ -2,19 +2,11 @@ import Config
 import FoundationEssentials
 import NIOCore
 
-/// What a two-ended tunnel's end tells its tunnel.
-enum EndReport: Sendable {
-    /// A session serves users; where they come in was agreed.
-    case established(TunnelFlow)
-    case lost(TunnelError)
-    /// Server: somebody was turned away while nobody is connected.
-    case rejected(TunnelError)
-}
-
-/// The server's end: judges handshakes on the tunnel's port and feeds links to the session, one client at a time.
+/// The server's end: judges handshakes on the tunnel's port and feeds links to the session, one
+/// client at a time.
 ///
-/// Lives on the tunnel's loop. The port stays open through it all: which of a handshake and a link a connection is, its
-/// first byte says, or, where the client says nothing first, a short silence.
+/// Lives on the tunnel's loop. The port stays open through it all: which of a handshake and a link
+/// a connection is, its first byte says, or, where the client says nothing first, a short silence.
 final class ServerEnd {
     let acceptor: any LinkAcceptor
     private let tunnel: TunnelContext
@@ -23,8 +15,6 @@ final class ServerEnd {
     private let flow: TunnelFlow
     private let tlsCode: Int
     private let transport: PoolTransport
-    private let entrance: LinkEntrance
-    private let exit: LinkExit
     private let report: (EndReport) -> Void
     private var throttle = HandshakeThrottle()
     private var seat = ServerSeat()
@@ -48,14 +38,10 @@ final class ServerEnd {
         flow: TunnelFlow,
         acceptor: any LinkAcceptor,
         tunnel: TunnelContext,
-        entrance: LinkEntrance,
-        exit: LinkExit,
         report: @escaping (EndReport) -> Void
     ) {
         self.tunnel = tunnel
         self.flow = flow
-        self.entrance = entrance
-        self.exit = exit
         self.report = report
         tunnelKey = spec.effectiveKey
         token = HandshakeToken(tunnelKey: tunnelKey)
@@ -65,7 +51,7 @@ final class ServerEnd {
         tunnel.log.write(.info, "Pending tunnel handshake...")
     }
 
-    /// Ends the session; nobody can come back in.
+    /// Ends the session; no client gets another.
     func stop() {
         isStopped = true
         current?.session.end(TunnelError(.peerUnreachable, "stopped"))
@@ -77,7 +63,7 @@ final class ServerEnd {
     enum Expectation {
         /// Only a handshake.
         case handshake
-        /// A handshake or a link; the first byte tells.
+        /// A handshake or a link; the first byte shows which.
         case firstByte
         /// The same, but a link's client says nothing before it has its id.
         case silence
@@ -86,13 +72,14 @@ final class ServerEnd {
     func expectation(of address: String) -> Expectation {
         guard let session = current?.session, !isStopped else { return .handshake }
         let proves = session.terms.extensions.contains(.linkProof)
-        // A client of ours proves itself on every link, wherever it comes from; NodePass's is known by its address alone.
+        // A client of ours proves itself on every link, wherever it comes from. NodePass's is known
+        // by its address alone.
         guard proves || address == session.peer else { return .handshake }
         return proves || acceptor.clientSpeaksFirst ? .firstByte : .silence
     }
 
-    /// Makes a link, or several, of an accepted connection, which keeps its place until it is proven and has as long as a
-    /// handshake to become one.
+    /// Makes a link, or several, of an accepted connection, which keeps its place until it is
+    /// proven and has as long as a handshake to become one.
     func admit(_ channel: any Channel, _ place: UnprovenPlace, first: ByteBuffer) {
         guard let session = current?.session, !isStopped else {
             place.leave()
@@ -115,7 +102,7 @@ final class ServerEnd {
         if acceptor.clientSpeaksFirst { place.grow(by: TunnelLimits.unprovenTLSBytes) }
         acceptor.accept(channel, first: first) { carrier in
             deadline.cancel()
-            session.handshake(carrier) { place.leave() }
+            session.accept(carrier) { place.leave() }
         }
     }
 
@@ -127,7 +114,8 @@ final class ServerEnd {
 
     // MARK: Handshake
 
-    /// Judges a request; the answer's bytes come at once, or when a present client has been asked whether it is alive.
+    /// Judges a request; the answer's bytes come at once, or when a present client has been asked
+    /// whether it is alive.
     ///
     /// Returns a number for `withdraw` when it waits.
     func answer(_ request: HandshakeRequest, from address: String, then reply: @escaping (String) -> Void) -> Int? {
@@ -204,7 +192,7 @@ final class ServerEnd {
         HandshakeReply.text(refusing: refusal, date: HTTPDate.text(Date()))
     }
 
-    /// Starts a session for this client and says its terms.
+    /// Starts a session for this client and sends its terms.
     private func begin(_ number: Int, _ contender: Contender?) {
         guard let contender, !isStopped else {
             contender?.reply(refusal(.unavailable))
@@ -230,15 +218,13 @@ final class ServerEnd {
             peer: contender.address,
             tunnelKey: tunnelKey,
             tunnel: tunnel,
-            entrance: entrance,
-            exit: exit,
             dialer: nil,
             began: .now()
         ) { event in
             self.sessionEvent(event, of: number)
         }
         current = (number, session)
-        entrance.session = session
+        tunnel.entrance.session = session
         session.start()
         contender.reply(HandshakeReply.text(terms: terms, date: HTTPDate.text(Date())))
     }
@@ -249,12 +235,13 @@ final class ServerEnd {
         case .ended(let error):
             if current?.number == number {
                 current = nil
-                entrance.session = nil
+                tunnel.entrance.session = nil
             }
             report(.lost(error))
             perform(seat.ended(number))
         case .strayBytes(let bytes):
-            // A NodePass client that came back was taken for a link: now that we know, it finds the door open next time.
+            // A NodePass client that came back was taken for a link. Once the session has ended,
+            // its next attempt is taken for a handshake.
             guard case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
                 request.problem(token: token) == nil
             else { return }

@@ -1,9 +1,9 @@
-/// Decides which client has a server's tunnel: at most one session at a time, whatever arrives while
-/// the present client is being asked whether it is alive.
+/// Decides which client has a server's tunnel: at most one session at a time, whatever arrives
+/// while the present client is being asked whether it is alive.
 ///
 /// A client that arrives while another has the tunnel is a contender. The present client is probed
-/// once for all contenders; the first of them takes over when it is gone, and the others are refused.
-/// A client that comes back under its own name takes its place again at once.
+/// once for all contenders; the first of them takes over when it is gone, and the others are
+/// refused. A client that comes back under its own name takes its place again at once.
 package struct ServerSeat: Sendable {
     /// A request that passed its checks, numbered by its caller.
     package struct Contender: Sendable, Hashable {

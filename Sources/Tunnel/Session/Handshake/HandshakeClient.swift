@@ -3,14 +3,16 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// Asks a server for its terms: one connection, one request, one reply, within the handshake timeout.
+/// Asks a server for its terms: one connection, one request, one reply, within the handshake
+/// timeout.
 struct HandshakeClient: Sendable {
     /// The value of the Host header.
     let host: String
     let token: HandshakeToken
     let clientID: String
     let timeout: TimeAmount
-    /// Makes the TLS handler where the server is behind one that speaks it (port 443); nil for plain HTTP.
+    /// Makes the TLS handler where the server is behind one that speaks it (port 443); nil for
+    /// plain HTTP.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
 
     /// What a server said, and at which of its addresses.

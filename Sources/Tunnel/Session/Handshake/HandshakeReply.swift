@@ -9,7 +9,8 @@ package struct HandshakeReply: Sendable, Hashable {
         case malformed(String)
     }
 
-    /// Reads a reply from all its bytes, of which `isEnded` says that the peer has sent all it will.
+    /// Reads a reply from all its bytes, of which `isEnded` says that the peer has sent all it
+    /// will.
     ///
     /// Malformed past `limitBytes` of head or body.
     package static func parse(
@@ -22,7 +23,8 @@ package struct HandshakeReply: Sendable, Hashable {
         return parsed == .incomplete && isEnded ? reader.end() : parsed
     }
 
-    /// The bytes of a server's reply, headers as NodePass's server writes them; `date` is an HTTP date (RFC 9110 §5.6.7).
+    /// The bytes of a server's reply, headers as NodePass's server writes them; `date` is an HTTP
+    /// date (RFC 9110 §5.6.7).
     package static func text(terms: HandshakeTerms, date: String) -> String {
         text(200, "OK", type: "application/json", extra: "", body: terms.body, date: date)
     }
@@ -93,7 +95,8 @@ struct HandshakeReplyReader {
     }
 }
 
-/// A reply's body, delimited (RFC 9112 §6) by a length, in chunks (a CDN may do that), or by the end.
+/// A reply's body, delimited (RFC 9112 §6) by a length, in chunks (a CDN may do that), or by the
+/// end.
 private struct ReplyBody {
     private enum Framing {
         case length(Int)

@@ -1,13 +1,15 @@
 /// The HTTP/1.1 request that opens a session, read from bytes as they come.
 ///
-/// NodePass's own form is `GET / HTTP/1.1` with `Authorization: Bearer TOKEN`; the two `NodePass-` headers are ours.
+/// NodePass's own form is `GET / HTTP/1.1` with `Authorization: Bearer TOKEN`; the two `NodePass-`
+/// headers are ours.
 package struct HandshakeRequest: Sendable, Hashable {
     package var method: String
     /// Without its query string.
     package var path: String
     package var token: String?
     package var extensions: Set<SessionExtension>
-    /// Names one client for as long as it lives, so that its return is told from a second client; nil for NodePass's.
+    /// Names one client for as long as it lives, so that its return is not taken for a second
+    /// client; nil for NodePass's.
     package var clientID: String?
 
     package enum Parsed: Sendable, Hashable {
@@ -53,7 +55,8 @@ package struct HandshakeRequest: Sendable, Hashable {
         )
     }
 
-    /// The bytes of our own client's request; `host` is the server name, without a port as NodePass sends it.
+    /// The bytes of our own client's request; `host` is the server name, without a port as NodePass
+    /// sends it.
     package static func text(host: String, token: HandshakeToken, clientID: String) -> String {
         let names = SessionExtension.allCases.map(\.rawValue).joined(separator: ", ")
         return """
@@ -80,7 +83,7 @@ struct HTTPHead {
         case malformed(String)
     }
 
-    /// What `malformed` says of bytes that are no text or begin otherwise.
+    /// What `malformed` says of bytes that are not text or begin otherwise.
     static let notHTTP = "not HTTP"
     private static let blankLine: [UInt8] = [13, 10, 13, 10]
 
@@ -121,7 +124,8 @@ struct HTTPHead {
         byte == 13 || byte == 10 || byte == 9 || (32...126).contains(byte) || byte >= 128
     }
 
-    /// A peer's text for a log: short, and with nothing that begins a line of its own or steers a terminal.
+    /// A peer's text for a log: short, and with nothing that begins a line of its own or steers a
+    /// terminal.
     static func quoted(_ text: Substring, limit: Int = 60) -> String {
         let harmless = text.unicodeScalars.filter { $0.properties.generalCategory != .control }
         return String(String.UnicodeScalarView(harmless).prefix(limit))

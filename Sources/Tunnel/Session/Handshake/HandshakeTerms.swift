@@ -1,19 +1,7 @@
 package import Config
 import FoundationEssentials
 
-/// Which way users come: the side they connect to is the entry, the side that dials the target the exit.
-package enum TunnelFlow: String, Sendable, Hashable {
-    /// The server is the entry.
-    case reverse = "-"
-    /// The client is the entry.
-    case forward = "+"
-
-    package func isEntry(_ side: SessionSide) -> Bool {
-        (self == .reverse) == (side == .server)
-    }
-}
-
-/// What the server tells the client: the JSON body of its 200 reply.
+/// What the server answers the client: the JSON body of its 200 reply.
 ///
 /// Source: NodePass v1.14 for `flow`, `max`, `tls` and `type`; `ext` and `session` are ours.
 package struct HandshakeTerms: Sendable, Hashable {
@@ -83,10 +71,4 @@ package struct HandshakeTerms: Sendable, Hashable {
         var ext: [String]?
         var session: String?
     }
-}
-
-/// Why a handshake did not come to terms.
-package enum HandshakeProblem: Error, Sendable, Hashable {
-    case malformed(String)
-    case refused(status: Int, String)
 }

@@ -1,8 +1,9 @@
 package import NIOCore
 
-/// Counts failed handshakes by address, so that nobody guesses keys at leisure.
+/// Counts failed handshakes by address, so that keys cannot be guessed at speed.
 ///
-/// An address that failed too often is refused for the rest of its window, right key or wrong; others are not touched.
+/// An address that failed too often is refused for the rest of its window, right key or wrong;
+/// others are not touched.
 package struct HandshakeThrottle: Sendable {
     private struct Record {
         var failures: Int

@@ -1,7 +1,8 @@
 import Config
 import Crypto
 
-/// What a client shows to be let in: HMAC-SHA256 of the empty message under the tunnel key, in lower-case hex (NodePass).
+/// What a client shows to be let in: HMAC-SHA256 of the empty message under the tunnel key, in
+/// lower-case hex (NodePass).
 package struct HandshakeToken: Sendable {
     package let text: String
 

@@ -1,4 +1,6 @@
-/// What two of ours agree on beyond NodePass v1.14, by name in the handshake; a peer that names none gets none.
+/// What two of ours agree on beyond NodePass v1.14, by name in the handshake.
+///
+/// A peer that names none gets none.
 ///
 /// Each is described in docs/protocol.md.
 package enum SessionExtension: String, Sendable, Hashable, CaseIterable {
@@ -8,7 +10,7 @@ package enum SessionExtension: String, Sendable, Hashable, CaseIterable {
     case sealedSignals = "sealed-signals"
     /// Datagrams carry their length, so that they arrive as they were sent.
     case datagramFrames = "udp-frames"
-    /// The exit says when it can not serve a link.
+    /// The exit says when it could not connect a link to a target.
     case refuse
     /// The exit may ask the entry to close idle links.
     case trim

@@ -4,9 +4,10 @@ import NIOSSL
 import SwiftASN1
 import X509
 
-/// A self-signed certificate with its key, in a form to be kept: clients that have seen its fingerprint know it again.
-package struct KeptCertificate: Sendable, Hashable {
-    /// Nobody renews it, and whoever trusts it does so by its fingerprint.
+/// A self-signed certificate with its key, in a form that can be stored: clients that have seen its
+/// fingerprint recognize it after a restart.
+package struct StoredCertificate: Sendable, Hashable {
+    /// It is never renewed, and clients trust it by its fingerprint.
     private static let validity: TimeInterval = 10 * 365 * 86_400
 
     /// Both in DER form; the key is a secret.
@@ -18,9 +19,8 @@ package struct KeptCertificate: Sendable, Hashable {
         self.key = key
     }
 
-    /// One for a server that is reached under these names and addresses, valid for ten
-    /// years.
-    package static func make(names: [String], addresses: [IPAddress], now: Date) throws -> KeptCertificate {
+    /// One for a server that is reached under these names and addresses, valid for ten years.
+    package static func make(names: [String], addresses: [IPAddress], now: Date) throws -> StoredCertificate {
         try SelfSignedCertificate.make(
             DistinguishedName { CommonName("nodepass") },
             names: names.map(GeneralName.dnsName)
@@ -30,7 +30,7 @@ package struct KeptCertificate: Sendable, Hashable {
         )
     }
 
-    /// When it ends; nil where it can not be read.
+    /// When it ends; nil where it cannot be read.
     package var notAfter: Date? { try? CertificateSummary(der: certificate, path: nil).notAfter }
 
     func load(for use: ServerCredentials.Use) throws -> ServerCredentials.Loaded {

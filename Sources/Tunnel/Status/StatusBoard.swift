@@ -2,16 +2,19 @@ import Config
 import FoundationEssentials
 import Synchronization
 
-/// Where one tunnel's task writes what it is doing, and everybody else reads it without waiting.
+/// Where one tunnel's task writes what it is doing, and every other thread reads it without
+/// waiting.
 final class StatusBoard: Sendable {
     private let status: Mutex<TunnelStatus>
-    /// Connections of former runs that may still finish: counted when somebody looks.
+    /// Connections of former runs that may still finish: counted when the status is read.
     private let draining = Mutex<[ConnectionGroup]>([])
     private let changed: AsyncStream<Void>.Continuation
 
-    init(spec: TunnelSpec, generation: Int, changed: AsyncStream<Void>.Continuation) {
+    init(spec: Shared<TunnelSpec>, generation: Int, changed: AsyncStream<Void>.Continuation) {
         let first = PhaseTransition(sequence: 0, phase: .stopped, reason: nil, message: "", time: Date())
-        status = Mutex(TunnelStatus(spec: spec, generation: generation, transitions: [first]))
+        var status = TunnelStatus(spec: spec.wrappedValue, generation: generation, transitions: [first])
+        status.take(spec, generation: generation)
+        self.status = Mutex(status)
         self.changed = changed
     }
 
@@ -33,16 +36,23 @@ final class StatusBoard: Sendable {
     }
 
     /// Notes a step of the tunnel's life; the same step twice in a row is one.
-    func move(to phase: TunnelPhase, _ reason: TunnelReason? = nil, _ message: String = "") {
+    func move(to step: TunnelStep) {
         update { status in
-            let text = status.spec.secretTexts.masked(in: message)
-            guard status.phase != phase || status.reason != reason || status.message != text else { return }
-            let sequence = (status.transitions.last?.sequence ?? 0) + 1
-            let step = PhaseTransition(sequence: sequence, phase: phase, reason: reason, message: text, time: Date())
-            status.transitions.append(step)
+            let text = status.spec.secretTexts.masked(in: step.message)
+            guard status.phase != step.phase || status.reason != step.reason || status.message != text else { return }
+            let now = Date()
+            status.transitions.append(
+                PhaseTransition(
+                    sequence: (status.transitions.last?.sequence ?? 0) + 1,
+                    phase: step.phase,
+                    reason: step.reason,
+                    message: text,
+                    time: now
+                )
+            )
             if status.transitions.count > TunnelStatus.transitionLimit { status.transitions.removeFirst() }
-            if phase == .ready { status.starts += 1 }
-            status.readySince = phase == .ready ? step.time : nil
+            if step.phase == .ready { status.starts += 1 }
+            status.readySince = step.phase == .ready ? now : nil
         }
     }
 }

@@ -2,22 +2,23 @@ import Config
 import Glibc
 package import NIOCore
 
-/// Why a tunnel can not run, in a word for programs and a sentence for people.
+/// Why a tunnel cannot run: a word for programs and a sentence for people.
 package struct TunnelError: Error, Sendable, Hashable {
     package let reason: TunnelReason
     package let message: String
 
-    /// Whether trying the same thing again can not help.
+    /// Whether trying the same thing again cannot help.
     package let isTerminal: Bool
 
-    /// `isTerminal` where it differs from what the reason mostly means: a peer's mistake can be mended there.
+    /// `isTerminal` where it differs from what the reason mostly means: a peer's mistake can be
+    /// fixed at the peer.
     package init(_ reason: TunnelReason, _ message: String, isTerminal: Bool? = nil) {
         self.reason = reason
         self.message = message
         self.isTerminal = isTerminal ?? reason.isMostlyTerminal
     }
 
-    /// What to tell people of any error.
+    /// The message of any error.
     static func text(of error: any Error) -> String {
         (error as? TunnelError)?.message ?? "\(error)"
     }
@@ -27,7 +28,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         let place = "\(transport.rawValue) \(endpoint)"
         guard let code = (error as? IOError)?.errnoCode else {
             if let known = error as? TunnelError { return known }
-            return TunnelError(.internalError, "can not listen on \(place): \(error)")
+            return TunnelError(.internalError, "cannot listen on \(place): \(error)")
         }
         switch code {
         case EADDRINUSE:
@@ -43,7 +44,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         case EMFILE, ENFILE:
             return TunnelError(.tooManyOpenFiles, "too many open files for \(place); raise the limit (ulimit -n)")
         default:
-            return TunnelError(.internalError, "can not listen on \(place): \(String(cString: strerror(code)))")
+            return TunnelError(.internalError, "cannot listen on \(place): \(String(cString: strerror(code)))")
         }
     }
 }
@@ -58,6 +59,6 @@ extension TunnelReason {
 }
 
 extension IOError {
-    /// The system's word for it, as programs tell it: `Connection refused`.
+    /// The system's text for it: `Connection refused`.
     package var problem: String { String(cString: strerror(errnoCode)) }
 }

@@ -46,7 +46,8 @@ final class TunnelLog: Sendable {
         rule.withLock { $0 = Rule(spec) }
     }
 
-    /// What a peer sent may be part of it: nothing in it begins a line of its own or steers a terminal.
+    /// Removes control characters: what a peer sent may be part of the text, and must not begin a
+    /// line of its own or control a terminal.
     private static func oneLine(_ message: String) -> String {
         guard message.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else { return message }
         return String(
@@ -54,7 +55,7 @@ final class TunnelLog: Sendable {
         )
     }
 
-    /// Writes a line, whose text is only built when somebody will see it, and which must not hold a key.
+    /// Writes a line; its text is built only when the level shows it, and must not hold a key.
     func write(_ level: LogLevel, _ message: @autoclosure () -> String) {
         let rule = rule.withLock { $0 }
         guard rule.level.shows(level) else { return }
@@ -64,7 +65,8 @@ final class TunnelLog: Sendable {
 }
 
 extension LogLevel {
-    /// Whether a log at this level shows a line of `other`: itself and everything graver; `none` shows nothing.
+    /// Whether a log at this level shows a line of `other`: itself and everything graver; `none`
+    /// shows nothing.
     package func shows(_ other: LogLevel) -> Bool {
         guard self != .none, let own = LogLevel.allCases.firstIndex(of: self),
             let line = LogLevel.allCases.firstIndex(of: other)

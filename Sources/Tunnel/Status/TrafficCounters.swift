@@ -1,9 +1,10 @@
 import Config
 import Synchronization
 
-/// One tunnel's counters, written from event loops and read by anybody.
+/// One tunnel's counters, written from event loops and read from any thread.
 ///
-/// Each is exact on its own; a reading of several is not a snapshot of one instant, which nothing here needs.
+/// Each is exact on its own; a reading of several is not a snapshot of one instant, which nothing
+/// here needs.
 final class TrafficCounters: Sendable {
     private let tcpRx = Atomic<UInt64>(0)
     private let tcpTx = Atomic<UInt64>(0)
@@ -66,7 +67,7 @@ final class TrafficCounters: Sendable {
         idleLinks.store(links, ordering: .relaxed)
     }
 
-    /// Counts something that came to a tunnel's port or links and was none of its peer's.
+    /// Counts something that came to a tunnel's port or links and was not its peer's.
     func countRejected() {
         rejected.wrappingAdd(1, ordering: .relaxed)
     }

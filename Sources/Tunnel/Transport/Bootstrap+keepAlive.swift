@@ -2,7 +2,8 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// Link sockets let the kernel find out that a silent peer has gone, at NodePass's pace: one probe each report interval.
+/// Link sockets let the kernel find out that a silent peer has gone, at NodePass's pace: one probe
+/// each report interval.
 extension ClientBootstrap {
     func keepingAlive(every interval: Duration) -> ClientBootstrap {
         channelOption(.socketOption(.so_keepalive), value: 1)
@@ -13,7 +14,8 @@ extension ClientBootstrap {
 }
 
 extension ServerBootstrap {
-    /// Set on the listener: an accepted socket has its listener's options (`tcp(7)`), which saves calls for each.
+    /// Set on the listener: an accepted socket has its listener's options (`tcp(7)`), which saves
+    /// calls for each.
     func keepingAlive(every interval: Duration) -> ServerBootstrap {
         serverChannelOption(.socketOption(.so_keepalive), value: 1)
             .serverChannelOption(.tcpOption(.keepIdle), value: interval.wholeSeconds)

@@ -1,4 +1,5 @@
-/// Counts what a flood may bring, and says when to log: the first and then each doubling.
+/// Counts events that a stranger may cause in any number, and says which to log: the first, and
+/// then each doubling.
 struct ThinnedCount {
     private var count = 0
 

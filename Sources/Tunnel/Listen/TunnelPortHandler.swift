@@ -1,9 +1,9 @@
 import Config
 import NIOCore
 
-/// The first handler of every connection to a server's tunnel port: finds out whether it is a handshake or a link, within
-/// limits of bytes and time.
-final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
+/// The first handler of every connection to a server's tunnel port: tells a handshake from a link,
+/// within limits of bytes and time.
+final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -21,7 +21,8 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
         case listening(ServerEnd.Expectation)
         /// It is a request, and its head is still arriving.
         case reading(HTTPHead)
-        /// The answer to the contender of this number is being decided; what else it sends is discarded.
+        /// The answer to the contender of this number is being decided; what else it sends is
+        /// discarded.
         case answering(Int?)
         /// The answer is sent; what else it sends is discarded until it closes.
         case answered
@@ -43,7 +44,7 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func begin(_ context: ChannelHandlerContext) {
         guard case .waiting = state else { return }
-        guard let end = tunnel.serverEnd else { return context.close(promise: nil) }
+        guard let end = tunnel.serverEnd?.value else { return context.close(promise: nil) }
         self.end = end
         address = context.remoteAddress.map { Endpoint($0).host } ?? ""
         let expectation = end.expectation(of: address)
@@ -79,7 +80,7 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func judge(_ expectation: ServerEnd.Expectation, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         guard let first = bytes.readableBytesView.first, let end else { return }
         switch expectation {
-        case .firstByte where end.acceptor.recognises(first): becomeLink(context, first: bytes)
+        case .firstByte where end.acceptor.recognizes(first): becomeLink(context, first: bytes)
         case .firstByte, .silence, .handshake: read(HTTPHead(), bytes, context)
         }
     }
@@ -93,7 +94,7 @@ final class MeetingHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .incomplete: state = .reading(head)
         case .malformed(let why):
             end.rejected(address, why)
-            // Who speaks HTTP gets an answer; anything else is closed without a word.
+            // A client that speaks HTTP gets an answer; anything else is closed without one.
             guard why != HTTPHead.notHTTP else { return context.close(promise: nil) }
             write(end.refusal(.malformed), context)
         case .request(let request):

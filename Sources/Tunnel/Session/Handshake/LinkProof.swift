@@ -1,0 +1,35 @@
+import Crypto
+
+/// The bytes a client of ours sends first on each link: a version, the link's number, and a code
+/// that only the key can make.
+struct LinkProof: Sendable, Hashable {
+    /// Neither a TLS record's type nor a letter of an HTTP method, so that the first byte is enough
+    /// to recognize a proof.
+    static let version: UInt8 = 2
+    static let codeLengthBytes = 16
+    static let lengthBytes = 1 + 8 + codeLengthBytes
+
+    let number: UInt64
+    let code: [UInt8]
+
+    init(number: UInt64, secret: SessionSecret) {
+        self.number = number
+        code = secret.proof(ofLink: number)
+    }
+
+    /// Reads exactly `lengthBytes`; nil when they are not a proof.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count == Self.lengthBytes, bytes[0] == Self.version else { return nil }
+        number = bytes[1..<9].reduce(0) { $0 << 8 | UInt64($1) }
+        code = Array(bytes[9...])
+    }
+
+    /// Whether the key made it; takes a time that does not depend on where the codes differ.
+    func isMade(with secret: SessionSecret) -> Bool {
+        SHA256.hash(data: code) == SHA256.hash(data: secret.proof(ofLink: number))
+    }
+
+    var bytes: [UInt8] {
+        [Self.version] + withUnsafeBytes(of: number.bigEndian) { Array($0) } + code
+    }
+}

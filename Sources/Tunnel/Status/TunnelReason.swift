@@ -1,0 +1,19 @@
+/// Why a tunnel is in its phase: a closed set of words, so that scripts and dashboards can match
+/// them.
+package enum TunnelReason: String, Sendable, Hashable, CaseIterable {
+    case portInUse = "PortInUse"
+    case addressNotAvailable = "AddressNotAvailable"
+    case noPermission = "NoPermission"
+    case authFailed = "AuthFailed"
+    case peerUnreachable = "PeerUnreachable"
+    /// Another client has the tunnel; this one takes over when that one is gone.
+    case standby = "Standby"
+    case tlsFingerprintMismatch = "TLSFingerprintMismatch"
+    case certificateInvalid = "CertificateInvalid"
+    case targetUnreachable = "TargetUnreachable"
+    case nameNotResolved = "NameNotResolved"
+    case invalidSpec = "InvalidSpec"
+    case notSupportedYet = "NotSupportedYet"
+    case tooManyOpenFiles = "TooManyOpenFiles"
+    case internalError = "InternalError"
+}
