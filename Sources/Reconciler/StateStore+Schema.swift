@@ -21,6 +21,13 @@ extension StateStore {
                     """
             )
         }
+        migrator.registerMigration("5: no replaced keys in events") { database in
+            let ids = try String.fetchAll(
+                database,
+                sql: "SELECT DISTINCT instance_id FROM event WHERE instance_id IS NOT NULL"
+            )
+            _ = try maskReplacedKeys(of: ids, in: database)
+        }
         return migrator
     }()
 

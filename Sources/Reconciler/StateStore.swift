@@ -1,4 +1,5 @@
 import GRDB
+import Synchronization
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials
@@ -12,7 +13,7 @@ package import Foundation
 /// request survives a power cut; a database that does not work this way is not opened. Open it with `sqlite3` to look
 /// around: every column is meant to be read by people.
 ///
-/// `StateStore+Schema` is the migrations, `+Instances`, `+Settings` and `+Events` the statements.
+/// `StateStore+Schema` is the migrations, `+Instances`, `+Settings`, `+Events` and `+Secrets` the statements.
 package final class StateStore: Sendable {
     /// Events kept of each log for clients that resume; older ones are pruned.
     package static let eventLimit = 10_000
@@ -24,6 +25,8 @@ package final class StateStore: Sendable {
     package let directory: String
     let path: String
     let database: DatabaseQueue
+    /// Text that was replaced is still in the log.
+    let owesScrub = Atomic(false)
     private let lock: DirectoryLock
 
     private init(directory: StateDirectory, database: DatabaseQueue, lock: DirectoryLock) {
@@ -99,7 +102,7 @@ package final class StateStore: Sendable {
         configuration.busyMode = .timeout(busyTimeoutSeconds)
         configuration.prepareDatabase { database in
             // The log is not asked of GRDB (`journalMode`): it would set `synchronous` to NORMAL after this.
-            try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL")
+            try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON")
         }
         return configuration
     }
