@@ -108,6 +108,39 @@ struct HistoryTests {
         #expect(try await store.history(of: "00000001", after: 0, in: .minutes).map(\.traffic.tcpRx) == [0])
     }
 
+    @Test("a clock that jumps a year ahead costs a few steps a minute; put right, it goes on where it was")
+    func jump() async throws {
+        let recorder = recorder()
+        let start = seconds
+        let year = 365.0 * 86_400
+        await run("00000001")
+        for _ in 1...60 {
+            count(tcpRx: 10, for: "00000001")
+            await sample(recorder, after: 60)
+        }
+        await sample(recorder, after: year)
+        // By the clock all of them are too old; ten minutes go at most, and as many with each minute that it is wrong.
+        #expect(try await history(.minutes, from: start, through: start + 3_600).count == 50)
+        #expect(try await history(.fine, from: start, through: start + 3_600).count == 60 - 24)
+        await sample(recorder, after: 60)
+        #expect(try await history(.minutes, from: start, through: start + 3_600).count == 40)
+
+        count(tcpRx: 7, for: "00000001")
+        await sample(recorder, after: -year)
+        let samples = try await history(.minutes, from: start, through: .max)
+        #expect(samples.last?.time == start + 3_720 - 60)
+        #expect(samples.last?.traffic.tcpRx == 7)
+        #expect(samples.count == 41)
+    }
+
+    private func history(
+        _ resolution: HistoryResolution,
+        from start: Int64,
+        through end: Int64
+    ) async throws -> [HistorySample] {
+        try await store.history(of: "00000001", after: start, in: resolution).filter { $0.time <= end }
+    }
+
     @Test("a store that refuses loses no bytes: they are in the next step that is stored")
     func refused() async throws {
         let recorder = recorder()

@@ -45,10 +45,16 @@ package enum TunnelURL {
     ///
     /// Masks too much rather than too little: a key may hold unescaped `/` or `?`.
     package static func masked(_ urlText: String) -> String {
+        guard let key = keyText(of: urlText) else { return urlText }
+        return urlText[..<key.startIndex] + Secret.mask + urlText[key.endIndex...]
+    }
+
+    /// What ``masked(_:)`` hides, escaped as it stands there; nil where there is nothing to hide.
+    package static func keyText(of urlText: String) -> Substring? {
         let start = urlText.firstRange(of: "://")?.upperBound ?? urlText.startIndex
         let authority = urlText[start...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        guard let at = authority.lastIndex(of: "@") ?? urlText[start...].lastIndex(of: "@") else { return urlText }
-        return urlText[..<start] + Secret.mask + urlText[at...]
+        guard let at = authority.lastIndex(of: "@") ?? urlText[start...].lastIndex(of: "@") else { return nil }
+        return urlText[start..<at]
     }
 
     /// What `config` fills in (rest-api Part A §5); a server has no `tls` unless it is given.

@@ -61,7 +61,8 @@ package actor HistoryRecorder: Service {
     private func fold(upTo time: Int64) async throws(StateStoreError) {
         let minute = HistoryResolution.minutes.stepSeconds
         let whole = time / minute * minute
-        guard whole > foldedUpTo ?? 0 else { return }
+        // The clock may have been put back.
+        guard whole != foldedUpTo else { return }
         try await store.foldHistory(upTo: whole)
         foldedUpTo = whole
     }

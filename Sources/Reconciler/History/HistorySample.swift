@@ -48,6 +48,18 @@ package enum HistoryResolution: Sendable, CaseIterable {
         }
     }
 
+    /// Steps that are forgotten at most each minute: about twice as many as come, or more, so that what is too old goes,
+    /// and a clock that jumps a year costs little until somebody puts it right.
+    package var pruneSteps: Int {
+        switch self {
+        case .fine: 24
+        case .minutes: 10
+        }
+    }
+
+    /// Steps further ahead than this were stored by a clock that was wrong.
+    static let aheadSeconds: Int64 = 3_600
+
     /// The finest that reaches back so far.
     package init(windowSeconds: Int64) {
         self = windowSeconds <= HistoryResolution.fine.keepSeconds ? .fine : .minutes

@@ -55,7 +55,12 @@ extension StateStore {
     /// much.
     func foldHistory(upTo time: Int64) async throws(StateStoreError) {
         try await writeAsync { database in
-            let last = try Int64.fetchOne(database, sql: "SELECT max(time) FROM history_minute") ?? 0
+            // Not one of a clock that was ahead: until then nothing would be put together.
+            let last = try Int64.fetchOne(
+                database,
+                sql: "SELECT max(time) FROM history_minute WHERE time <= ?",
+                arguments: [time]
+            )
             try database.execute(
                 sql: """
                     INSERT OR REPLACE INTO history_minute
@@ -64,20 +69,34 @@ extension StateStore {
                     FROM history_sample WHERE time > ? AND time <= ? GROUP BY instance, minute
                     """,
                 // The last one may have got more since: from a daemon that was started again before it was over.
-                arguments: [last - HistoryResolution.minutes.stepSeconds, time]
+                arguments: [(last ?? 0) - HistoryResolution.minutes.stepSeconds, time]
             )
             for resolution in HistoryResolution.allCases {
                 try StateStore.prune(resolution, now: time, in: database)
             }
         }
+        scrubIfOwed()
     }
 
     private static func prune(_ resolution: HistoryResolution, now: Int64, in database: Database) throws {
         let table = resolution.table
-        try database.execute(
-            sql: "DELETE FROM \(table) WHERE time <= ?",
-            arguments: [now - resolution.keepSeconds]
-        )
+        // What is too old by the clock, or ahead of it, is so because the clock is wrong, perhaps: some of it at a time.
+        let ends = [
+            ("<=", "max", "ASC", now - resolution.keepSeconds),
+            (">=", "min", "DESC", now + HistoryResolution.aheadSeconds),
+        ]
+        for (side, last, order, limit) in ends {
+            try database.execute(
+                sql: """
+                    DELETE FROM \(table) WHERE time \(side) (
+                        SELECT \(last)(time) FROM (
+                            SELECT time FROM \(table) WHERE instance = ? AND time \(side) ? ORDER BY time \(order) LIMIT ?
+                        )
+                    )
+                    """,
+                arguments: [sumID, limit, resolution.pruneSteps]
+            )
+        }
         let count = try Int.fetchOne(database, sql: "SELECT count(*) FROM \(table)") ?? 0
         guard count > resolution.rowLimit else { return }
         try database.execute(

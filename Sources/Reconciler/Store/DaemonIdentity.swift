@@ -21,6 +21,9 @@ package final class DaemonIdentity: Sendable {
     /// True when this start made the key: the one time it is shown.
     package let wasKeyCreated: Bool
     private let store: StateStore
+    /// Held while a change goes to the disk: one after the other.
+    private let changes = Mutex(())
+    /// Never held for long: each request asks for the key.
     private let values: Mutex<Values>
 
     package init(store: StateStore) throws(StateStoreError) {
@@ -44,17 +47,17 @@ package final class DaemonIdentity: Sendable {
     @discardableResult
     package func rotateKey() throws(StateStoreError) -> String {
         let key = DaemonIdentity.randomHex(bytes: 16)
-        return try values.withLock { (values) throws(StateStoreError) in
+        return try changes.withLock { (_) throws(StateStoreError) in
             try store.setSettings([Name.apiKey: key])
-            values.apiKey = key
+            values.withLock { $0.apiKey = key }
             return key
         }
     }
 
     package func setMasterAlias(_ alias: String) throws(StateStoreError) {
-        try values.withLock { (values) throws(StateStoreError) in
+        try changes.withLock { (_) throws(StateStoreError) in
             try store.setSettings([Name.masterAlias: alias])
-            values.masterAlias = alias
+            values.withLock { $0.masterAlias = alias }
         }
     }
 

@@ -2,9 +2,25 @@ import Config
 import FoundationEssentials
 import Glibc
 
-/// The directory of one daemon: its mode, its lock, and what happens to a database that cannot be read.
+/// The directory of one daemon: its owner and mode, its lock, and what happens to a database that cannot be read.
+///
+/// What is made, moved or marked here is on the disk when the call returns, as what the database acknowledges.
 struct StateDirectory: Sendable {
     let path: String
+    /// Who has to own it: anybody else could read every key and put other files there.
+    private let user: uid_t
+    /// The system call that puts a file, or the names in a directory, on the disk.
+    private let fsync: @Sendable (Int32) -> Int32
+
+    init(
+        path: String,
+        user: uid_t = geteuid(),
+        fsync: @escaping @Sendable (Int32) -> Int32 = { systemFsync($0) }
+    ) {
+        self.path = path
+        self.user = user
+        self.fsync = fsync
+    }
 
     var database: String { "\(path)/state.db" }
     private var lockFile: String { "\(path)/state.lock" }
@@ -13,6 +29,7 @@ struct StateDirectory: Sendable {
 
     /// Creates the directory (and its parents) for its owner alone; a present one is closed to everybody else.
     func prepare() throws(StateStoreError) {
+        let made = missingDirectories
         do {
             try FileManager.default.createDirectory(
                 atPath: path,
@@ -22,9 +39,40 @@ struct StateDirectory: Sendable {
         } catch {
             throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
         }
+        // Before the mode is changed: root may do that to anybody's directory, and would have taken it over.
+        try checkOwner(of: path)
         guard chmod(path, 0o700) == 0 else {
             throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
         }
+        for directory in made { try syncNames(in: StateDirectory.parent(of: directory)) }
+    }
+
+    /// Throws for what another user owns.
+    private func checkOwner(of path: String) throws(StateStoreError) {
+        guard let state = FileState(path: path) else {
+            throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
+        }
+        guard state.owner == user else { throw .foreign(path: path, owner: state.owner, user: user) }
+    }
+
+    /// Those on the way to the directory that have to be made, and itself if it has.
+    private var missingDirectories: [String] {
+        var missing: [String] = []
+        var place = path
+        while access(place, F_OK) != 0 {
+            missing.append(place)
+            let parent = StateDirectory.parent(of: place)
+            guard parent != place else { break }
+            place = parent
+        }
+        return missing
+    }
+
+    private static func parent(of path: String) -> String {
+        var trimmed = path[...]
+        while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
     /// Takes the lock that lets one daemon alone use the directory; the kernel gives it back when the process ends.
@@ -47,9 +95,37 @@ struct StateDirectory: Sendable {
             throw .notWritable(path: database, problem: StateDirectory.words(for: errno))
         }
         defer { close(descriptor) }
+        try checkOwner(of: database)
         guard fchmod(descriptor, 0o600) == 0 else {
             throw .notWritable(path: database, problem: StateDirectory.words(for: errno))
         }
+        // SQLite does not do it for its main file. Each time, as the one who made the file may have been killed.
+        try syncNames(in: path)
+    }
+
+    /// Remembers on the disk whether a database has been made here.
+    func mark(_ lock: DirectoryLock, made: Bool) throws(StateStoreError) {
+        guard lock.isMarked != made else { return }
+        guard lock.mark(made), sync(lock.descriptor) else {
+            throw .notWritable(path: lockFile, problem: StateDirectory.words(for: errno))
+        }
+    }
+
+    /// Puts on the disk which files are in a directory.
+    private func syncNames(in directory: String) throws(StateStoreError) {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw .notWritable(path: directory, problem: StateDirectory.words(for: errno))
+        }
+        defer { close(descriptor) }
+        guard sync(descriptor) else {
+            throw .notWritable(path: directory, problem: StateDirectory.words(for: errno))
+        }
+    }
+
+    /// A file system without this call for directories (EINVAL) has no way to do better.
+    private func sync(_ descriptor: Int32) -> Bool {
+        fsync(descriptor) == 0 || errno == EINVAL
     }
 
     var hasDatabase: Bool { access(database, F_OK) == 0 }
@@ -77,12 +153,23 @@ struct StateDirectory: Sendable {
             attempt += 1
             target = "\(base).\(attempt)"
         }
+        try move(to: target)
+        return target
+    }
+
+    /// The database first: as long as it stands, what its log holds belongs to it.
+    ///
+    /// Called again for what a crash has left between two renames: a log that stays behind would be taken for that of
+    /// the backup that is put in its place.
+    func move(to target: String) throws(StateStoreError) {
         for suffix in StateDirectory.suffixes where access(database + suffix, F_OK) == 0 {
+            // What stands there belongs to the database that was moved.
+            guard access(target + suffix, F_OK) != 0 else { continue }
             guard rename(database + suffix, target + suffix) == 0 else {
                 throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
             }
         }
-        return target
+        try syncNames(in: path)
     }
 
     static func words(for code: Int32) -> String {
@@ -92,17 +179,17 @@ struct StateDirectory: Sendable {
 
 /// Holds the directory's lock for as long as it lives.
 final class DirectoryLock: Sendable {
-    private let descriptor: Int32
+    fileprivate let descriptor: Int32
 
     init(descriptor: Int32) {
         self.descriptor = descriptor
     }
 
-    /// Remembers that a database has been made here, so that one cut to nothing is not taken for a first start.
-    func mark(_ made: Bool) {
-        _ = ftruncate(descriptor, made ? 1 : 0)
+    fileprivate func mark(_ made: Bool) -> Bool {
+        ftruncate(descriptor, made ? 1 : 0) == 0
     }
 
+    /// Whether a database has been made here, so that one cut to nothing is not taken for a first start.
     var isMarked: Bool {
         lseek(descriptor, 0, SEEK_END) > 0
     }
@@ -112,4 +199,9 @@ final class DirectoryLock: Sendable {
         flock(descriptor, LOCK_UN)
         close(descriptor)
     }
+}
+
+/// The system's call, by a name that ``StateDirectory`` does not use itself.
+private func systemFsync(_ descriptor: Int32) -> Int32 {
+    fsync(descriptor)
 }

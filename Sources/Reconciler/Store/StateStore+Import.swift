@@ -6,5 +6,7 @@ extension StateStore {
             for record in imported.records { try StateStore.upsert(record, into: database) }
             try StateStore.set(settings, in: database)
         }
+        // The key that was made here before is not left in the file.
+        if !settings.isEmpty { scrub() }
     }
 }

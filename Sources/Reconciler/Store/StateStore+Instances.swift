@@ -14,6 +14,8 @@ package struct StoredInstances: Sendable {
 
 extension StateStore {
     /// Writes changed records, removes ended ones and appends events in one transaction, and returns the numbered events.
+    ///
+    /// Keys that are replaced or removed with it are masked in the stored events, the new ones too.
     @discardableResult
     package func save(
         _ records: [InstanceRecord] = [],
@@ -21,15 +23,22 @@ extension StateStore {
         events: [RecordedEvent] = []
     ) throws(StateStoreError) -> [RecordedEvent] {
         guard !(records.isEmpty && removed.isEmpty && events.isEmpty) else { return [] }
-        return try write { database in
+        let (numbered, hasMasked) = try write { database in
+            var losing = Set(removed)
             for id in removed {
                 try database.execute(sql: "DELETE FROM instance WHERE id = ?", arguments: [id])
             }
             for record in records {
+                let before = try StateStore.keys(of: record.id, in: database)
                 try StateStore.upsert(record, into: database)
+                guard !before.isEmpty else { continue }
+                if !before.isSubset(of: try StateStore.keys(of: record.id, in: database)) { losing.insert(record.id) }
             }
-            return try StateStore.insert(events, into: database)
+            let numbered = try StateStore.insert(events, into: database)
+            return (numbered, try StateStore.maskReplacedKeys(of: losing, in: database))
         }
+        if hasMasked { scrub() }
+        return numbered
     }
 
     package func saveTraffic(_ totals: [InstanceID: Traffic]) throws(StateStoreError) {

@@ -7,8 +7,10 @@ extension StateStore {
         }
     }
 
+    /// What they were before, the API key among them, is not left in the file.
     package func setSettings(_ values: [String: String]) throws(StateStoreError) {
         try write { try StateStore.set(values, in: $0) }
+        scrub()
     }
 
     static func set(_ values: [String: String], in database: Database) throws {

@@ -1,12 +1,14 @@
 package import FoundationEssentials
 import GRDB
+import Synchronization
 
 /// Everything the daemon must not forget, in one SQLite file: instances, overrides, settings and events.
 ///
 /// Writes are synchronous and durable when they return (`synchronous=FULL` on a write-ahead log), so that an answered
-/// request survives a power cut. Open it with `sqlite3` to look around: every column is meant to be read by people.
+/// request survives a power cut; a database that does not work this way is not opened. Open it with `sqlite3` to look
+/// around: every column is meant to be read by people.
 ///
-/// `StateStore+Schema` is the migrations, `+Instances`, `+Settings` and `+Events` the statements.
+/// `StateStore+Schema` is the migrations, `+Instances`, `+Settings`, `+Events` and `+Secrets` the statements.
 package final class StateStore: Sendable {
     /// Events kept of each log for clients that resume; older ones are pruned.
     package static let eventLimit = 10_000
@@ -18,6 +20,8 @@ package final class StateStore: Sendable {
     package let directory: String
     let path: String
     let database: DatabaseQueue
+    /// Text that was replaced is still in the log.
+    let owesScrub = Atomic(false)
     private let lock: DirectoryLock
 
     private init(directory: StateDirectory, database: DatabaseQueue, lock: DirectoryLock) {
@@ -36,11 +40,15 @@ package final class StateStore: Sendable {
         reset: Bool = false,
         now: Date = Date()
     ) throws(StateStoreError) -> StateStore {
-        let directory = StateDirectory(path: path)
+        try open(StateDirectory(path: path), reset: reset, now: now)
+    }
+
+    static func open(_ directory: StateDirectory, reset: Bool, now: Date) throws(StateStoreError) -> StateStore {
         try directory.prepare()
         let lock = try directory.lock()
-        if !directory.hasDatabase, !reset, let unreadable = directory.unreadable {
-            throw .refused(unreadable: unreadable)
+        if !directory.hasDatabase, let unreadable = directory.unreadable {
+            try directory.move(to: unreadable)
+            guard reset else { throw .refused(unreadable: unreadable) }
         }
         let queue: DatabaseQueue
         do throws(StateStoreError) {
@@ -49,7 +57,7 @@ package final class StateStore: Sendable {
             guard case .failed(_, let problem) = error else { throw error }
             let moved = try directory.moveAside(now: now)
             guard reset else { throw .unreadable(movedTo: moved, problem: problem) }
-            lock.mark(false)
+            try directory.mark(lock, made: false)
             queue = try connect(directory, lock)
         }
         return StateStore(directory: directory, database: queue, lock: lock)
@@ -75,7 +83,8 @@ package final class StateStore: Sendable {
                 throw DatabaseError(message: "written by a later version of nodepass")
             }
             try migrator.migrate(queue)
-            lock.mark(true)
+            try queue.inDatabase { try checkDurability(of: $0, path: directory.database) }
+            try directory.mark(lock, made: true)
             return queue
         } catch {
             throw translate(error, path: directory.database)
@@ -85,13 +94,25 @@ package final class StateStore: Sendable {
     private static var configuration: Configuration {
         var configuration = Configuration()
         configuration.label = "nodepass.state"
-        configuration.journalMode = .wal
         configuration.busyMode = .timeout(busyTimeoutSeconds)
         configuration.prepareDatabase { database in
-            try database.execute(sql: "PRAGMA synchronous = FULL")
+            // The log is not asked of GRDB (`journalMode`): it would set `synchronous` to NORMAL after this.
+            try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON")
         }
         return configuration
     }
+
+    /// Throws for a connection on which a commit can return before it is on the disk.
+    static func checkDurability(of database: Database, path: String) throws {
+        let journalMode = try String.fetchOne(database, sql: "PRAGMA journal_mode") ?? "unknown"
+        let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? 0
+        guard journalMode == "wal", synchronous >= fullSynchronous else {
+            throw StateStoreError.notDurable(path: path, journalMode: journalMode, synchronous: synchronous)
+        }
+    }
+
+    /// What SQLite answers for FULL; NORMAL is 1, OFF is 0.
+    private static let fullSynchronous = 2
 
     /// Runs one transaction: all of it is on disk when this returns, or nothing of it is.
     func write<Value>(_ body: (Database) throws -> Value) throws(StateStoreError) -> Value {
@@ -131,6 +152,7 @@ package final class StateStore: Sendable {
     }
 
     private static func translate(_ error: any Error, path: String) -> StateStoreError {
+        if let error = error as? StateStoreError { return error }
         guard let error = error as? DatabaseError else {
             return .failed(path: path, problem: String(describing: error))
         }

@@ -6,6 +6,10 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
     case refused(unreadable: String)
     /// Another daemon holds this state directory.
     case locked(directory: String)
+    /// The directory or a file in it belongs to another user, who could read every key and replace the state.
+    case foreign(path: String, owner: UInt32, user: UInt32)
+    /// Commits on this database would not be on the disk when they return.
+    case notDurable(path: String, journalMode: String, synchronous: Int)
     case full(path: String)
     case notWritable(path: String, problem: String)
     case failed(path: String, problem: String)
@@ -20,6 +24,13 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
                 + "restore a backup, or start with --reset-state to begin fresh"
         case .locked(let directory):
             "another nodepass uses the state directory \(directory); stop it, or choose another with --state-dir"
+        case .foreign(let path, let owner, let user):
+            "\(path) belongs to another user (\(owner)), who could read every key and replace the state; run as that user, "
+                + "give it to this one (chown -R \(user)), or choose another directory with --state-dir"
+        case .notDurable(let path, let journalMode, let synchronous):
+            "the state database \(path) would lose answered requests in a power cut: SQLite runs it with "
+                + "journal_mode=\(journalMode) and synchronous=\(synchronous), not with wal and 2 (FULL); "
+                + "keep it on a local disk, or choose another with --state-dir"
         case .full(let path):
             "no space left to write \(path); free some and try again"
         case .notWritable(let path, let problem):
