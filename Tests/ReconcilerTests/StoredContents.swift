@@ -27,12 +27,9 @@ struct StoredContents: Hashable {
             }
             let rows = try Row.fetchAll(database, sql: "SELECT name, value FROM setting")
             var events: [EventLog: [RecordedEvent]] = [:]
-            for (log, table) in [(EventLog.instances, "event"), (.reconciler, "reconcile_event")] {
-                events[log] = try Row.fetchAll(database, sql: "SELECT * FROM \(table) ORDER BY id").compactMap { row in
-                    StreamEvent.Kind(rawValue: row["kind"]).map {
-                        StreamEvent(id: row["id"], kind: $0, instanceID: row["instance_id"], payload: row["payload"])
-                    }
-                }
+            for log in EventLog.allCases {
+                let rows = try Row.fetchAll(database, sql: "SELECT * FROM \(log.table) ORDER BY id")
+                events[log] = rows.compactMap { StateStore.event($0, in: log) }
             }
             return (Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["value"]) }), events)
         }

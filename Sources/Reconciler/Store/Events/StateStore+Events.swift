@@ -92,7 +92,7 @@ extension StateStore {
     }
 
     /// Nil for a kind that only a later version knows.
-    private static func event(_ row: Row, in log: EventLog) -> RecordedEvent? {
+    static func event(_ row: Row, in log: EventLog) -> RecordedEvent? {
         let content: RecordedEvent.Content? =
             switch log {
             case .instances:
