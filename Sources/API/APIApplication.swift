@@ -3,6 +3,7 @@ package import Hummingbird
 import HummingbirdCore
 package import NIOCore
 package import Reconciler
+package import Tunnel
 
 /// The API: one router, served on TCP and on the daemon's Unix socket.
 ///
@@ -20,6 +21,7 @@ package struct APIApplication: Sendable {
         package let watcher: ManifestWatcher?
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
+        package let descriptors: DescriptorBudget
 
         package init(
             reconciler: TunnelReconciler,
@@ -28,7 +30,8 @@ package struct APIApplication: Sendable {
             manifestReader: ManifestReader,
             watcher: ManifestWatcher? = nil,
             facts: DaemonFacts,
-            group: any EventLoopGroup
+            group: any EventLoopGroup,
+            descriptors: DescriptorBudget
         ) {
             self.reconciler = reconciler
             self.identity = identity
@@ -37,6 +40,7 @@ package struct APIApplication: Sendable {
             self.watcher = watcher
             self.facts = facts
             self.group = group
+            self.descriptors = descriptors
         }
     }
 
@@ -76,7 +80,11 @@ package struct APIApplication: Sendable {
         let auth = APIKeyAuth(identity: parts.identity, guesses: guesses)
         let probes =
             ProbeRoutes(reconciler: parts.reconciler).resources
-            + MetricsRoutes(reconciler: parts.reconciler, facts: parts.facts).resources
+            + MetricsRoutes(
+                reconciler: parts.reconciler,
+                facts: parts.facts,
+                descriptors: parts.descriptors
+            ).resources
             + [PageRoutes(base: prefix + "/v1").dashboard]
         router.register(probes + PageRoutes.assets, below: "", auth: auth)
         for prefix in prefixes {
@@ -95,7 +103,12 @@ package struct APIApplication: Sendable {
                 identity: parts.identity,
                 manifestReader: parts.manifestReader
             ).resources
-            + InfoRoutes(facts: parts.facts, identity: parts.identity, system: system).resources
+            + InfoRoutes(
+                facts: parts.facts,
+                identity: parts.identity,
+                system: system,
+                descriptors: parts.descriptors
+            ).resources
             + PingRoutes(prober: ConnectProber(group: parts.group)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
             + ReconcileRoutes(reconciler: parts.reconciler, watcher: parts.watcher).resources

@@ -2,6 +2,7 @@ import Config
 import HTTPTypes
 import Hummingbird
 import Reconciler
+import Tunnel
 
 /// What `/info` says about how the daemon was started.
 package struct DaemonFacts: Sendable {
@@ -35,6 +36,7 @@ struct InfoRoutes: Sendable {
     let facts: DaemonFacts
     let identity: DaemonIdentity
     let system: SystemReadings
+    let descriptors: DescriptorBudget
 
     var resources: [Resource] {
         let info = Operation.Answer(status: 200, text: "The daemon and its machine", schema: Schema.reference("Info"))
@@ -82,6 +84,7 @@ struct InfoRoutes: Sendable {
     /// NodePass's keys, which are in alphabetical order, then ours.
     private func view() async throws -> JSONValue {
         let now = try await system.read()
+        let (plan, figures) = (descriptors.plan, descriptors.figures)
         return .object([
             "alias": .string(identity.masterAlias),
             "arch": .string(SystemReadings.architecture),
@@ -107,6 +110,11 @@ struct InfoRoutes: Sendable {
             "noc": .int(Int64(SystemReadings.coreCount)),
             "impl": .string(Version.implementation),
             "build": .string(Version.build),
+            "fd_limit": .int(Int64(plan.limit)),
+            "fd_tunnels": .int(Int64(plan.tunnels)),
+            "fd_users": .int(Int64(plan.users)),
+            "fd_taken": .int(Int64(figures.taken)),
+            "refused": .int(Int64(figures.refused)),
         ])
     }
 }

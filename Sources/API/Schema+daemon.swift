@@ -30,6 +30,11 @@ extension Schema {
                 "uptime": count("Seconds the daemon is up"),
                 "ver": text("NodePass's version whose API this is", example: "1.14.0"),
                 "noc": count("Processor cores"), "impl": text("This program"), "build": text("Its version"),
+                "fd_limit": count("File descriptors that the process may open"),
+                "fd_tunnels": count("How many of them tunnels may hold; the rest is for the API, the store and files"),
+                "fd_users": count("How many of those users may fill, with their targets and links"),
+                "fd_taken": count("Descriptors that tunnels hold"),
+                "refused": count("Users refused for want of a descriptor since the daemon started"),
             ]
         )
     }

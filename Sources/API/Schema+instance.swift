@@ -135,6 +135,7 @@ extension Schema {
             "udp_in": count("`udprx`"), "udp_out": count("`udptx`"),
             "draining": nullable(reference("Draining")),
             "rejected": count("Handshakes, links and lines of others that were turned away since the daemon started"),
+            "refused": count("Users turned away for want of a file descriptor since the daemon started"),
             "certificate": nullable(reference("Certificate")),
         ]
     }

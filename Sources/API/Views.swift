@@ -86,6 +86,7 @@ package enum InstanceView {
             "udp_out": JSONValue.bytes(instance.traffic.udpTx),
             "draining": status.flatMap(draining) ?? .null,
             "rejected": number(status?.rejected),
+            "refused": number(status?.refused),
             "certificate": status?.certificate.map { certificate($0, now: now) } ?? .null,
         ]
         return pairs.map { JSONValue.Member($0.key, $0.value) }

@@ -11,6 +11,7 @@ final class TunnelContext: Sendable {
     /// Where everything of a two-ended tunnel lives; single-end connections are spread over all loops.
     let home: any EventLoop
     let counters = TrafficCounters()
+    let descriptors: TunnelDescriptors
     let dialer: TargetDialer
     let log: TunnelLog
 
@@ -29,11 +30,13 @@ final class TunnelContext: Sendable {
         spec: TunnelSpec,
         home: any EventLoop,
         dialer: TargetDialer,
+        descriptors: TunnelDescriptors,
         log: TunnelLog
     ) {
         self.id = id
         self.home = home
         self.dialer = dialer
+        self.descriptors = descriptors
         self.log = log
         boundEntrance = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
@@ -60,6 +63,20 @@ final class TunnelContext: Sendable {
     /// Has connections on the tunnel's port judged by this end from now on.
     func meet(at end: NIOLoopBound<ServerEnd>?) {
         current.withLock { $0.serverEnd = end }
+    }
+
+    /// Counts a user for whom there is no descriptor.
+    func refuseUser() {
+        counters.countRefused()
+        descriptors.budget.countRefused()
+        guard descriptors.budget.isLineDue() else { return }
+        log.write(.warn, "User refused: \(descriptors.budget.shortage)")
+    }
+
+    /// Notes that no target was reached for a user, who is refused where it was for want of a descriptor.
+    func unreachable(_ error: any Error) {
+        if (error as? TunnelError)?.reason == .tooManyOpenFiles { return refuseUser() }
+        log.write(.error, "Target unreachable: \(TunnelError.text(of: error))")
     }
 
     /// Treats connections from now on by `spec`; those that exist are left alone.

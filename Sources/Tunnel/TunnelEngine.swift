@@ -14,6 +14,7 @@ package final class TunnelEngine: Sendable {
     struct Parts: Sendable {
         let group: any EventLoopGroup
         let dialer: TargetDialer
+        let descriptors: DescriptorBudget
         let trust: ClientTrust
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -36,7 +37,7 @@ package final class TunnelEngine: Sendable {
         var isClosing = false
     }
 
-    package init(group: any EventLoopGroup, environment: TunnelEnvironment) {
+    package init(group: any EventLoopGroup, environment: TunnelEnvironment, descriptors: DescriptorBudget) {
         let changed: AsyncStream<Void>.Continuation
         (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -50,6 +51,7 @@ package final class TunnelEngine: Sendable {
         parts = Parts(
             group: group,
             dialer: dialer,
+            descriptors: descriptors,
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             changed: changed,
             logSink: logSink,

@@ -25,6 +25,11 @@ package struct TunnelError: Error, Sendable, Hashable {
         (error as? TunnelError)?.message ?? "\(error)"
     }
 
+    /// What a tunnel cannot do before descriptors are free.
+    static func noDescriptor(for what: String) -> TunnelError {
+        TunnelError(.tooManyOpenFiles, "too many open files for \(what); raise the limit (LimitNOFILE, ulimit -n)")
+    }
+
     /// What went wrong while binding `endpoint`.
     static func binding(_ endpoint: Endpoint, _ transport: TransportProtocol, _ error: any Error) -> TunnelError {
         let place = "\(transport.rawValue) \(endpoint)"
@@ -44,7 +49,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         case EADDRNOTAVAIL, EAFNOSUPPORT:
             return TunnelError(.addressNotAvailable, "\(endpoint.host) is not an address of this machine (\(place))")
         case EMFILE, ENFILE:
-            return TunnelError(.tooManyOpenFiles, "too many open files for \(place); raise the limit (ulimit -n)")
+            return noDescriptor(for: place)
         default:
             return TunnelError(.internalError, "can not listen on \(place): \(String(cString: strerror(code)))")
         }
@@ -63,4 +68,7 @@ extension TunnelReason {
 extension IOError {
     /// The system's word for it, as programs tell it: `Connection refused`.
     package var problem: String { String(cString: strerror(errnoCode)) }
+
+    /// The process, or the machine, may open no more files now.
+    package var isOutOfDescriptors: Bool { errnoCode == EMFILE || errnoCode == ENFILE }
 }

@@ -85,6 +85,7 @@ actor TunnelInstance {
             spec: spec,
             home: home,
             dialer: engine.dialer,
+            descriptors: TunnelDescriptors(engine.descriptors),
             log: TunnelLog(id: id, spec: spec, sink: engine.logSink)
         )
         boundExit = .makeEmptyBox(eventLoop: home)

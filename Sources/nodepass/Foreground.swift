@@ -1,4 +1,5 @@
 import Config
+import NIOCore
 import NIOPosix
 import Reconciler
 import ServiceLifecycle
@@ -18,9 +19,13 @@ enum Foreground {
     /// Runs until a signal ends it; throws when the tunnel has failed in a way that trying again can not mend, because
     /// nobody could mend it while the process lives.
     static func run(_ spec: TunnelSpec) async throws(CommandFailure) {
-        ProcessLimits.raiseOpenFiles()
+        let plan = DescriptorPlan(limit: ProcessLimits.raiseOpenFiles(), cores: System.coreCount, api: 0)
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
-        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
+        let engine = TunnelEngine(
+            group: MultiThreadedEventLoopGroup.singleton,
+            environment: environment,
+            descriptors: DescriptorBudget(plan)
+        )
         var spec = spec
         spec.drain = min(spec.drain, environment.shutdownTimeout)
         let signals = await SignalService(onReload: {}, onStop: { await engine.shutdown() })

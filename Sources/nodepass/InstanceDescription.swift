@@ -104,6 +104,12 @@ enum InstanceDescription {
             Line("Traffic", "TCP \(size(row, "tcp_in")) in, \(size(row, "tcp_out")) out"),
             Line("", "UDP \(size(row, "udp_in")) in, \(size(row, "udp_out")) out"),
         ]
+        let refused = number(row, "refused")
+        if refused > 0 {
+            lines.append(
+                Line("Refused", "\(refused) users: the daemon is short of file descriptors, see `fd_limit` of /info")
+            )
+        }
         let hasTwoEnds = word(row, "type") == "server" || number(row, "mode") == 2
         guard hasTwoEnds else { return lines }
         lines += [

@@ -7,11 +7,15 @@ import Musl
 /// What the process asks of the system before it opens anything.
 enum ProcessLimits {
     /// Raises the number of open files to what the system lets us have: each connection needs two.
-    static func raiseOpenFiles() {
+    ///
+    /// Returns what may be open from now on; where the system does not say, the least that Linux gives.
+    static func raiseOpenFiles() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        let before = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: setrlimit(resource, &limit) == 0 ? limit.rlim_max : before)
     }
 
     /// Gives memory that reading a manifest has left free back to the system.

@@ -68,7 +68,8 @@ struct TestDaemon: Sendable {
                 events: hub,
                 manifestReader: reader,
                 facts: DaemonFacts(name: "127.0.0.1"),
-                group: MultiThreadedEventLoopGroup.singleton
+                group: MultiThreadedEventLoopGroup.singleton,
+                descriptors: .ample
             )
         )
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -10,6 +10,7 @@ struct HandshakeClient: Sendable {
     let token: HandshakeToken
     let clientID: String
     let timeout: TimeAmount
+    let place: DescriptorPlace
     /// Makes the TLS handler where the server is behind one that speaks it (port 443); nil for plain HTTP.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
 
@@ -50,7 +51,9 @@ struct HandshakeClient: Sendable {
             .connect(to: server)
             .whenComplete { result in
                 switch result {
-                case .success(let channel): reply.futureResult.whenComplete { _ in channel.close(promise: nil) }
+                case .success(let channel):
+                    place.keep(for: channel)
+                    reply.futureResult.whenComplete { _ in channel.close(promise: nil) }
                 case .failure(let error): reply.fail(error)
                 }
             }

@@ -41,6 +41,12 @@ final class LinkEntrance {
 
     var waiting: Int { waiters.count }
 
+    /// Whether the next user gets a link without waiting for one.
+    var hasLink: Bool {
+        guard let session, session.serves else { return false }
+        return waiters.isEmpty && session.pool.idle > session.spared
+    }
+
     /// A link for one user, who is passed over once it is not wanted any more; fails with `TunnelError` (`PeerUnreachable`) when none comes in time or too many wait.
     func link(
         _ transport: TransportProtocol,

@@ -8,8 +8,10 @@ extension Session {
         guard let dialer, !hasEnded, redial == nil else { return }
         pool.resize(PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max))
         let waiting = isEntry ? entrance.waiting + spared : 0
-        for _ in 0..<pool.dials(waiting: waiting) {
-            dialer.dial(on: loop).assumeIsolated().whenComplete { result in
+        for number in 0..<pool.dials(waiting: waiting) {
+            // One of the first becomes the control link, without which there is no tunnel.
+            let purpose: DescriptorPlan.Purpose = hasControl || number > 0 ? .link : .tunnel
+            dialer.dial(on: loop, for: purpose).assumeIsolated().whenComplete { result in
                 switch result {
                 case .success(let carrier):
                     guard !self.hasEnded else { return carrier.value.channel.closeAtOnce() }
