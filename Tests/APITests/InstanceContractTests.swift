@@ -14,7 +14,7 @@ struct InstanceContractTests {
     ]
     static let ourKeys = [
         "name", "origin", "source", "phase", "reason", "message", "revision", "override", "connections", "pool_size",
-        "uptime", "tcp_in", "tcp_out", "udp_in", "udp_out", "draining", "rejected", "certificate",
+        "uptime", "tcp_in", "tcp_out", "udp_in", "udp_out", "draining", "rejected", "refused", "certificate",
     ]
     /// Only in answers about one instance.
     static let details = ["listening", "history"]

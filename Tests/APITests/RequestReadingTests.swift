@@ -1,4 +1,6 @@
 import Config
+import HTTPTypes
+import Reconciler
 import Synchronization
 import Testing
 

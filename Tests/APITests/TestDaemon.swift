@@ -65,6 +65,7 @@ struct TestDaemon: Sendable {
                 manifestReader: reader,
                 facts: DaemonFacts(name: "127.0.0.1"),
                 group: MultiThreadedEventLoopGroup.singleton,
+                descriptors: .ample,
                 readURL: readURL
             )
         )

@@ -24,25 +24,36 @@ final class Daemon: Sendable {
         manifest: String,
         listen: String = "127.0.0.1:0",
         arguments: [String] = [],
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        openFiles: Int? = nil
     ) async throws -> Daemon {
         let directory = try TemporaryDirectory()
         try manifest.write(toFile: directory.path + "/tunnels.yaml", atomically: true, encoding: .utf8)
-        return try await start(in: directory, listen: listen, arguments: arguments, environment: environment)
+        return try await start(
+            in: directory,
+            listen: listen,
+            arguments: arguments,
+            environment: environment,
+            openFiles: openFiles
+        )
     }
 
     /// Starts the daemon on what is in the directory already.
+    ///
+    /// `openFiles` limits how many files it may have open.
     static func start(
         in directory: TemporaryDirectory,
         listen: String = "127.0.0.1:0",
         arguments: [String] = [],
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        openFiles: Int? = nil
     ) async throws -> Daemon {
         let notifications = try NotifySocket.bind(directory.path + "/notify.sock")
         let process = try RunningProcess(
             ["run", "-f", directory.path + "/tunnels.yaml", "--listen", listen]
                 + ["--state-dir", directory.path + "/state"] + arguments,
-            environment: environment.merging(["NOTIFY_SOCKET": directory.path + "/notify.sock"]) { $1 }
+            environment: environment.merging(["NOTIFY_SOCKET": directory.path + "/notify.sock"]) { $1 },
+            openFiles: openFiles
         )
         let daemon = Daemon(directory: directory, process: process)
         try await notifications.waitForReady(or: process)

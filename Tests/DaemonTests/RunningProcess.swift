@@ -33,17 +33,26 @@ final class RunningProcess: Sendable {
         let code: Int32
     }
 
-    /// `output` is a path for its standard output instead of a file that is read at the end.
+    /// `output` is a path for its standard output instead of a file that is read at the end; `openFiles` limits how many
+    /// files it may have open.
     init(
         _ arguments: [String],
         environment: [String: String] = [:],
         executable: String = binary,
-        output: String? = nil
+        output: String? = nil,
+        openFiles: Int? = nil
     ) throws {
         directory = try TemporaryDirectory()
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
         let paths = (output ?? directory.path + "/output", directory.path + "/errors")
-        let pid = try Self.spawn(executable, arguments, variables, paths)
+        let pid: pid_t
+        if let openFiles {
+            // The shell becomes the program: the process is the same, and so is the limit.
+            let script = "ulimit -n \(openFiles); exec \"$0\" \"$@\""
+            pid = try Self.spawn("/bin/sh", ["-c", script, executable] + arguments, variables, paths)
+        } else {
+            pid = try Self.spawn(executable, arguments, variables, paths)
+        }
         id = pid
         let exit = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: Int32.self)
         self.exit = exit.futureResult

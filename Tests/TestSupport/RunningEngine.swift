@@ -5,9 +5,14 @@ package import Tunnel
 /// Runs a real engine for the length of a closure, then shuts it down and waits for its last task.
 package func withEngine<Result: Sendable>(
     environment: TunnelEnvironment = TunnelEnvironment(),
+    descriptors: DescriptorBudget = .ample,
     _ body: (TunnelEngine) async throws -> Result
 ) async throws -> Result {
-    let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
+    let engine = TunnelEngine(
+        group: MultiThreadedEventLoopGroup.singleton,
+        environment: environment,
+        descriptors: descriptors
+    )
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { await engine.run() }
         do {
@@ -19,6 +24,13 @@ package func withEngine<Result: Sendable>(
             await engine.shutdown()
             throw error
         }
+    }
+}
+
+extension DescriptorBudget {
+    /// More than any test takes.
+    package static var ample: DescriptorBudget {
+        DescriptorBudget(DescriptorPlan(limit: 1_000_000, cores: 1, api: 0))
     }
 }
 

@@ -187,7 +187,11 @@ struct LifeTests {
     @Test("a removed tunnel keeps the engine until its last connection has finished")
     func removedWhileDraining() async throws {
         let server = try await EchoServer.start()
-        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: TunnelEnvironment())
+        let engine = TunnelEngine(
+            group: MultiThreadedEventLoopGroup.singleton,
+            environment: TunnelEnvironment(),
+            descriptors: .ample
+        )
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await engine.run() }
             var spec = try TunnelSpec.singleEnd(to: server.port)
@@ -208,7 +212,11 @@ struct LifeTests {
     func afterShutdown() async throws {
         let server = try await EchoServer.start()
         let spec = try TunnelSpec.singleEnd(to: server.port)
-        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: TunnelEnvironment())
+        let engine = TunnelEngine(
+            group: MultiThreadedEventLoopGroup.singleton,
+            environment: TunnelEnvironment(),
+            descriptors: .ample
+        )
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await engine.run() }
             _ = await engine.start(spec)

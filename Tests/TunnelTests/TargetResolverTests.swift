@@ -85,12 +85,16 @@ struct TargetResolverTests {
         var spec = try TunnelSpec.singleEnd(to: target.port)
         spec.targets = [Endpoint(host: "db.test", port: UInt16(target.port))]
         let plan = ForwardingPlan(spec, following: nil)
-        await #expect(throws: (any Error).self) { try await dialer.connect(plan, on: loop).get() }
+        let descriptors = TunnelDescriptors(.ample)
+        func connect() async throws -> TargetDialer.Connection {
+            try await dialer.connect(plan, try #require(descriptors.place(for: .target)), on: loop).get()
+        }
+        await #expect(throws: (any Error).self) { try await connect() }
         names.withLock { $0 = ["127.0.0.1"] }
         // A name is looked up once a second: users who come before are still refused.
         let start = ContinuousClock.now
         while ContinuousClock.now - start < .seconds(10) {
-            if let reached = try? await dialer.connect(plan, on: loop).get() {
+            if let reached = try? await connect() {
                 #expect(reached.address.ipAddress == "127.0.0.1")
                 try await reached.channel.close()
                 break

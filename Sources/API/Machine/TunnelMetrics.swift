@@ -41,6 +41,13 @@ enum TunnelMetrics {
             ) {
                 Double($0.status?.rejected ?? 0)
             },
+            figure(
+                "nodepass_tunnel_refused_total",
+                "counter",
+                "Users refused for want of a file descriptor, since the start."
+            ) {
+                Double($0.status?.refused ?? 0)
+            },
             figure("nodepass_tunnel_starts_total", "counter", "Times it has become ready, since the start.") {
                 Double($0.status?.starts ?? 0)
             },

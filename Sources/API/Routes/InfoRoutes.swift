@@ -2,12 +2,14 @@ import Config
 import HTTPTypes
 import Hummingbird
 import Reconciler
+import Tunnel
 
 /// `GET` and `POST /info`: the machine, the daemon and its alias.
 struct InfoRoutes: Sendable {
     let facts: DaemonFacts
     let identity: DaemonIdentity
     let system: SystemReadings
+    let descriptors: DescriptorBudget
 
     var resources: [Resource] {
         let info = Operation.Answer(
@@ -67,7 +69,9 @@ struct InfoRoutes: Sendable {
                 masterID: identity.masterID,
                 facts: facts,
                 machine: try await system.read(),
-                uptimeSeconds: (ContinuousClock.now - facts.started).components.seconds
+                uptimeSeconds: (ContinuousClock.now - facts.started).components.seconds,
+                plan: descriptors.plan,
+                descriptors: descriptors.figures
             )
         )
     }

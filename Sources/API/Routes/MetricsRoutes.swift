@@ -9,6 +9,7 @@ import Tunnel
 struct MetricsRoutes: Sendable {
     let reconciler: TunnelReconciler
     let facts: DaemonFacts
+    let descriptors: DescriptorBudget
 
     static let type = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,8 +37,8 @@ struct MetricsRoutes: Sendable {
         let streams = reconciler.hub.subscriberCount + reconciler.notices.subscriberCount
         let overridden = await reconciler.overriddenCount
         return
-            (TunnelMetrics.families(instances) + reconcile(status, instances, overridden, streams: streams) + process())
-            .map(\.text).joined()
+            (TunnelMetrics.families(instances) + reconcile(status, instances, overridden, streams: streams)
+            + process() + budget()).map(\.text).joined()
     }
 
     private func reconcile(
@@ -80,6 +81,25 @@ struct MetricsRoutes: Sendable {
         ]
     }
 
+    private func budget() -> [MetricFamily] {
+        let (plan, figures) = (descriptors.plan, descriptors.figures)
+        let uses = [("tunnels", plan.tunnels), ("users", plan.users), ("api", plan.api)]
+        return [
+            MetricFamily(
+                "nodepass_descriptors_budget",
+                "gauge",
+                "File descriptors that all tunnels may hold, how far users may fill that, and the API's connections.",
+                uses.map { .init(labels: [("use", $0)], value: Double($1)) }
+            ),
+            .gauge("nodepass_descriptors_taken", "File descriptors that tunnels hold.", Double(figures.taken)),
+            .counter(
+                "nodepass_users_refused_total",
+                "Users refused for want of a file descriptor, since the start.",
+                figures.refused
+            ),
+        ]
+    }
+
     private func process() -> [MetricFamily] {
         let process = ProcessReadings.now
         let uptime = (ContinuousClock.now - facts.started) / .seconds(1)
@@ -103,6 +123,7 @@ struct MetricsRoutes: Sendable {
             ),
             .gauge("process_resident_memory_bytes", "Resident memory.", Double(process.residentBytes)),
             .gauge("process_open_fds", "Open file descriptors.", Double(process.openFiles)),
+            .gauge("process_max_fds", "File descriptors that may be open.", Double(descriptors.plan.limit)),
         ]
     }
 }

@@ -3,6 +3,7 @@ package import Hummingbird
 import HummingbirdCore
 package import NIOCore
 package import Reconciler
+package import Tunnel
 
 /// The API: one router, served on TCP and on the daemon's Unix socket.
 ///
@@ -20,6 +21,7 @@ package struct APIApplication: Sendable {
         package let watcher: ManifestWatcher?
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
+        package let descriptors: DescriptorBudget
         /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
         /// its tunnels.
         let readURL: URLReader?
@@ -34,6 +36,7 @@ package struct APIApplication: Sendable {
             watcher: ManifestWatcher? = nil,
             facts: DaemonFacts,
             group: any EventLoopGroup,
+            descriptors: DescriptorBudget,
             readURL: URLReader? = nil
         ) {
             self.reconciler = reconciler
@@ -43,6 +46,7 @@ package struct APIApplication: Sendable {
             self.watcher = watcher
             self.facts = facts
             self.group = group
+            self.descriptors = descriptors
             self.readURL = readURL
         }
     }
@@ -84,7 +88,11 @@ package struct APIApplication: Sendable {
         let auth = APIKeyAuth(identity: parts.identity, guesses: guesses)
         let probes =
             ProbeRoutes(reconciler: parts.reconciler).resources
-            + MetricsRoutes(reconciler: parts.reconciler, facts: parts.facts).resources
+            + MetricsRoutes(
+                reconciler: parts.reconciler,
+                facts: parts.facts,
+                descriptors: parts.descriptors
+            ).resources
             + [PageRoutes(base: prefix + "/v1").dashboard]
         router.register(probes + PageRoutes.assets, below: "", auth: auth)
         for prefix in prefixes {
@@ -104,7 +112,12 @@ package struct APIApplication: Sendable {
                 manifestReader: parts.manifestReader,
                 readURL: parts.readURL
             ).resources
-            + InfoRoutes(facts: parts.facts, identity: parts.identity, system: system).resources
+            + InfoRoutes(
+                facts: parts.facts,
+                identity: parts.identity,
+                system: system,
+                descriptors: parts.descriptors
+            ).resources
             + PingRoutes(prober: ConnectProber(group: parts.group)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
             + ReconcileRoutes(reconciler: parts.reconciler, watcher: parts.watcher).resources

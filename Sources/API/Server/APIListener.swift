@@ -102,7 +102,10 @@ package struct APIListener: Service {
                 address: bindAddress,
                 availableConnectionsDelegate: MaximumAvailableConnections(limits.connections)
             ),
-            onServerRunning: { running(on: $0.localAddress) },
+            onServerRunning: { channel in
+                try? await pauseAccepting(on: channel)
+                running(on: channel.localAddress)
+            },
             eventLoopGroupProvider: .shared(group),
             logger: logger
         )
@@ -151,6 +154,20 @@ package struct APIListener: Service {
             .hostname(endpoint.host.isEmpty ? "0.0.0.0" : endpoint.host, port: Int(endpoint.port))
         case .socket(let path): .unixDomainSocket(path: path)
         }
+    }
+
+    /// An accept that the system refuses would end Hummingbird's loop, and the daemon with it.
+    private func pauseAccepting(on channel: any Channel) async throws {
+        try await channel.eventLoop.submit { [logger] in
+            var pace = LinePace()
+            let gate = AcceptGate { _ in
+                true
+            } failed: { error in
+                guard pace.isDue(now: .now()) else { return }
+                logger.error("The API accepts nothing for a moment", metadata: ["reason": "\(error.problem)"])
+            }
+            try channel.pipeline.syncOperations.addHandler(gate, position: .first)
+        }.get()
     }
 
     private func running(on bound: SocketAddress?) {

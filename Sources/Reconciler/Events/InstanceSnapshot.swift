@@ -20,6 +20,8 @@ package struct InstanceSnapshot: Sendable, Hashable {
         package var drainingConnections = 0
         package var drainDeadline: Date?
         package var rejected = 0
+        /// Not stored: it is of the moment.
+        package var refused = 0
         package var certificate: CertificateSummary?
 
         package init() {}
@@ -104,6 +106,7 @@ extension InstanceSnapshot.Status {
         drainingConnections = status.drainingConnections
         drainDeadline = status.drainDeadline
         rejected = status.rejected
+        refused = status.refused
         certificate = status.certificate
     }
 }

@@ -22,18 +22,29 @@ final class TargetDialer: Sendable {
         let milliseconds: Int
     }
 
-    /// Fails with `TunnelError` (`TargetUnreachable`, `NameNotResolved`) that names every target
-    /// tried.
-    func connect(_ plan: ForwardingPlan, on loop: any EventLoop) -> EventLoopFuture<Connection> {
+    /// Takes `place` for the connection's life; it is given back when none is made.
+    ///
+    /// Fails with `TunnelError` (`TargetUnreachable`, `NameNotResolved`) that names every target tried, or with
+    /// `TooManyOpenFiles`.
+    func connect(
+        _ plan: ForwardingPlan,
+        _ place: DescriptorPlace,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<Connection> {
         tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
             self.connectTCP(address, plan, on: loop)
+        }.map { connection in
+            place.keep(for: connection.channel)
+            return connection
         }
     }
 
-    /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on
-    /// to the next target.
+    /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on to the next target.
+    ///
+    /// The place is treated as in `connect`.
     func connectDatagram(
         _ plan: ForwardingPlan,
+        _ place: DescriptorPlace,
         on loop: any EventLoop,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<any Channel> {
@@ -44,6 +55,9 @@ final class TargetDialer: Sendable {
                 .channelInitializer(initializer)
             guard let source = plan.source(for: address) else { return bootstrap.connect(to: address) }
             return bootstrap.bind(to: source).flatMap { channel in channel.connect(to: address).map { channel } }
+        }.map { channel in
+            place.keep(for: channel)
+            return channel
         }
     }
 
@@ -64,6 +78,10 @@ final class TargetDialer: Sendable {
                 return reached
             }
             .flatMapError { error in
+                // No other target would be reached without a descriptor either, and this one is not at fault.
+                if (error as? IOError)?.isOutOfDescriptors == true {
+                    return loop.makeFailedFuture(TunnelError.noDescriptor(for: "\(target)"))
+                }
                 plan.rotation.failed(index)
                 let problem = "\(target): \(Self.problem(of: error))"
                 return self.tryTargets(order.dropFirst(), plan, on: loop, problems: problems + [problem], reach: reach)

@@ -13,6 +13,7 @@ final class TunnelContext: Sendable {
     /// loops.
     let home: any EventLoop
     let counters = TrafficCounters()
+    let descriptors: TunnelDescriptors
     let dialer: TargetDialer
     let log: TunnelLog
     /// Shared by all tunnels.
@@ -34,12 +35,14 @@ final class TunnelContext: Sendable {
         spec: TunnelSpec,
         home: any EventLoop,
         dialer: TargetDialer,
+        descriptors: TunnelDescriptors,
         log: TunnelLog,
         unproven: UnprovenRoom
     ) {
         self.id = id
         self.home = home
         self.dialer = dialer
+        self.descriptors = descriptors
         self.log = log
         self.unproven = unproven
         boundEntrance = .makeEmptyBox(eventLoop: home)
@@ -80,6 +83,20 @@ final class TunnelContext: Sendable {
         await withCheckedContinuation { done in
             home.execute { done.resume(returning: work()) }
         }
+    }
+
+    /// Counts a user for whom there is no descriptor.
+    func refuseUser() {
+        counters.countRefused()
+        descriptors.budget.countRefused()
+        guard descriptors.budget.isLineDue() else { return }
+        log.write(.warn, "User refused: \(descriptors.budget.shortage)")
+    }
+
+    /// Notes that no target was reached for a user, who is refused where it was for want of a descriptor.
+    func unreachable(_ error: any Error) {
+        if (error as? TunnelError)?.reason == .tooManyOpenFiles { return refuseUser() }
+        log.write(.error, "Target unreachable: \(TunnelError.text(of: error))")
     }
 
     /// Treats connections from now on by `spec`; those that exist are left alone.

@@ -15,6 +15,7 @@ package final class TunnelEngine: Sendable {
     struct Parts: Sendable {
         let group: any EventLoopGroup
         let dialer: TargetDialer
+        let descriptors: DescriptorBudget
         let trust: ClientTrust
         let unproven: UnprovenRoom
         let changed: AsyncStream<Void>.Continuation
@@ -38,7 +39,7 @@ package final class TunnelEngine: Sendable {
         var isClosing = false
     }
 
-    package init(group: any EventLoopGroup, environment: TunnelEnvironment) {
+    package init(group: any EventLoopGroup, environment: TunnelEnvironment, descriptors: DescriptorBudget) {
         let changed: AsyncStream<Void>.Continuation
         (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -52,6 +53,7 @@ package final class TunnelEngine: Sendable {
         parts = Parts(
             group: group,
             dialer: dialer,
+            descriptors: descriptors,
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             unproven: UnprovenRoom(),
             changed: changed,

@@ -58,6 +58,7 @@ actor TunnelInstance {
             spec: spec.wrappedValue,
             home: engine.group.next(),
             dialer: engine.dialer,
+            descriptors: TunnelDescriptors(engine.descriptors),
             log: TunnelLog(id: id, spec: spec.wrappedValue, sink: engine.logSink),
             unproven: engine.unproven
         )

@@ -8,8 +8,11 @@ package enum TunnelLimits {
     /// How often the system is asked for a port that is free for TCP and UDP alike, where any will
     /// do.
     static let portChoices = 8
-    /// Wait after an accept that failed for want of file descriptors; retrying at once would spin.
-    static let acceptBackoff = Duration.milliseconds(100)
+    /// A listener that refused a user, or could not accept one, for want of descriptors accepts
+    /// nothing for this long; trying at once would spin.
+    static let acceptPause = Duration.milliseconds(100)
+    /// Most connections that a listener accepts in a row before others get their turn.
+    static let acceptBatch = 16
     /// How long a connection's first bytes are awaited before the target is dialled anyway, where
     /// `block` is set: servers that speak first must not wait for a client that waits for them.
     static let sniffWait = Duration.milliseconds(150)

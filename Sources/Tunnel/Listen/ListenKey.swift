@@ -9,6 +9,10 @@ extension ListenSocket {
         self != other && address == other.address
     }
 
+    /// How many it takes: its own, and where connections are closed on other loops, that of one
+    /// accepted only to be refused.
+    var descriptors: Int { transport == .tcp && purpose == .single ? 2 : 1 }
+
     /// The TCP socket whose port a UDP socket takes over where the system chooses it.
     var tcpSibling: ListenSocket { ListenSocket(ListenAddress(endpoint, .tcp), purpose) }
 

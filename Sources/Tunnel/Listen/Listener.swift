@@ -23,6 +23,9 @@ struct Listener: Sendable {
     ) async throws(TunnelError) -> Listener {
         let endpoint = Endpoint(host: key.endpoint.host, port: port ?? key.endpoint.port)
         let group: any EventLoopGroup = key.purpose == .single ? group : tunnel.home
+        guard let place = tunnel.descriptors.place(for: .tunnel, count: key.descriptors) else {
+            throw .noDescriptor(for: "\(key.transport.rawValue) \(endpoint)")
+        }
         do {
             let address = try await socketAddress(of: endpoint, tunnel, on: group.any())
             let channel: any Channel
@@ -30,6 +33,7 @@ struct Listener: Sendable {
             case .tcp: channel = try await bindTCP(address, key.purpose, for: tunnel, on: group).get()
             case .udp: channel = try await bindUDP(address, key.purpose, for: tunnel, on: group).get()
             }
+            place.keep(for: channel)
             let bound = UInt16(channel.localAddress?.port ?? Int(endpoint.port))
             return Listener(key: key, address: Endpoint(host: endpoint.host, port: bound), channel: channel)
         } catch {
@@ -41,6 +45,8 @@ struct Listener: Sendable {
     /// live on.
     func close() async {
         try? await channel.close().get()
+        // Its descriptor is free for the next one, too.
+        try? await channel.closeFuture.get()
     }
 
     private static func socketAddress(
@@ -70,42 +76,82 @@ struct Listener: Sendable {
         for tunnel: TunnelContext,
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
+        let batch = tunnel.descriptors.budget.acceptBatch()
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: TunnelLimits.acceptBacklog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .serverChannelOption(.maxMessagesPerRead, value: 16)
+            .serverChannelOption(.maxMessagesPerRead, value: UInt(batch.count))
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { error in
-                            tunnel.log.write(.error, "Accepting is paused: \(error.description)")
-                            return TimeAmount(TunnelLimits.acceptBackoff)
-                        }
-                    )
+                    channel.closeFuture.whenComplete { _ in withExtendedLifetime(batch) {} }
+                    try channel.pipeline.syncOperations.addHandler(acceptGate(purpose, for: tunnel))
                 }
             }
         return
             (purpose == .links ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    // Here rather than as options of the bootstrap, of which each listener would
-                    // keep a list.
-                    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-                    try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
-                    switch purpose {
-                    case .links: try prepareTunnelPort(channel, for: tunnel)
-                    case .entry: try prepareUser(channel, entrance: tunnel.entrance, for: tunnel)
-                    case .single: try prepareUser(channel, entrance: nil, for: tunnel)
-                    }
-                }
-            }
             .bind(to: address)
+    }
+
+    /// Takes the descriptors of a connection before anything is done for it.
+    private static func acceptGate(_ purpose: ListenKey.Purpose, for tunnel: TunnelContext) -> AcceptGate {
+        AcceptGate { connection in
+            let isAdmitted = admit(connection, purpose, for: tunnel)
+            if !isAdmitted { tunnel.refuseUser() }
+            return isAdmitted
+        } failed: { error in
+            guard tunnel.descriptors.budget.isLineDue() else { return }
+            tunnel.log.write(.error, "Accepting is paused: \(error.problem)")
+        }
+    }
+
+    /// False where there is no descriptor for the connection or, where a target is dialled for it, for that.
+    private static func admit(
+        _ connection: any Channel,
+        _ purpose: ListenKey.Purpose,
+        for tunnel: TunnelContext
+    ) -> Bool {
+        switch purpose {
+        case .single:
+            guard let places = tunnel.descriptors.userAndTarget() else { return false }
+            prepare(connection, places.user) {
+                try prepareUser(connection, .target(places.target), for: tunnel)
+            }
+        case .entry:
+            // Idle links must not keep those out whom they are there for.
+            let purpose: DescriptorPlan.Purpose = tunnel.entrance.hasLink ? .target : .entry
+            guard let place = tunnel.descriptors.place(for: purpose) else { return false }
+            prepare(connection, place) { try prepareUser(connection, .link(tunnel.entrance), for: tunnel) }
+        case .links:
+            guard let place = tunnel.descriptors.place(for: .link) else { return false }
+            prepare(connection, place) { try prepareTunnelPort(connection, for: tunnel) }
+        }
+        return true
+    }
+
+    /// Sets an accepted connection up on its own loop, ahead of NIO, which hears of it next and registers it there.
+    private static func prepare(
+        _ channel: any Channel,
+        _ place: DescriptorPlace,
+        _ addHandlers: @escaping @Sendable () throws -> Void
+    ) {
+        let work: @Sendable () -> Void = {
+            place.keep(for: channel)
+            do {
+                // Here rather than as options of the bootstrap, of which each listener would keep a list.
+                try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .relay)
+                try addHandlers()
+            } catch {
+                channel.close(promise: nil)
+            }
+        }
+        if channel.eventLoop.inEventLoop { work() } else { channel.eventLoop.execute(work) }
     }
 
     private static func prepareUser(
         _ channel: any Channel,
-        entrance: LinkEntrance?,
+        _ way: TCPAcceptHandler.Way,
         for tunnel: TunnelContext
     ) throws {
         let plan = tunnel.admission().plan
@@ -117,7 +163,7 @@ struct Listener: Sendable {
         if let sniffer = plan.sniffer {
             try channel.pipeline.syncOperations.addHandler(ProtocolGuardHandler(sniffer: sniffer, log: tunnel.log))
         }
-        try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, entrance: entrance))
+        try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, way: way))
     }
 
     private static func prepareTunnelPort(_ channel: any Channel, for tunnel: TunnelContext) throws {

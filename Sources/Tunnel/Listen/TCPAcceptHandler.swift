@@ -9,9 +9,17 @@ import NIOCore
 final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
+    /// How a user gets to the target.
+    enum Way {
+        /// Over a link of this entrance.
+        case link(LinkEntrance)
+        /// Over a connection of its own, for which there is this descriptor.
+        case target(DescriptorPlace)
+    }
+
     private let tunnel: TunnelContext
-    /// Where this user gets a link; nil where the target is dialled.
-    private let entrance: LinkEntrance?
+    /// Nil when it has been taken.
+    private var way: Way?
     private let plan: ForwardingPlan
     private let group: ConnectionGroup
     private var early = EarlyBytes()
@@ -28,9 +36,9 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         case done
     }
 
-    init(tunnel: TunnelContext, entrance: LinkEntrance?) {
+    init(tunnel: TunnelContext, way: Way) {
         self.tunnel = tunnel
-        self.entrance = entrance
+        self.way = way
         (plan, group) = tunnel.admission()
     }
 
@@ -96,6 +104,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         state = .done
+        way = nil
         sniffDeadline?.cancel()
         context.fireChannelInactive()
     }
@@ -109,8 +118,16 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func dial(_ context: ChannelHandlerContext) {
         state = .dialling
         sniffDeadline?.cancel()
-        if let entrance { return takeLink(entrance, context) }
-        tunnel.dialer.connect(plan, on: context.eventLoop).assumeIsolated().whenComplete { result in
+        defer { way = nil }
+        switch way {
+        case .link(let entrance): takeLink(entrance, context)
+        case .target(let place): dialTarget(place, context)
+        case nil: break
+        }
+    }
+
+    private func dialTarget(_ place: DescriptorPlace, _ context: ChannelHandlerContext) {
+        tunnel.dialer.connect(plan, place, on: context.eventLoop).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let target): self.connected(target, context)
             case .failure(let error): self.failed(error, context)
@@ -121,7 +138,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func failed(_ error: any Error, _ context: ChannelHandlerContext) {
         guard case .dialling = state else { return }
         state = .done
-        tunnel.log.write(.error, "Target unreachable: \(TunnelError.text(of: error))")
+        tunnel.unreachable(error)
         context.close(promise: nil)
     }
 

@@ -46,7 +46,9 @@ final class LinkFiller {
 
     /// Dials one link; an event comes of it.
     func dial() {
-        dialer.dial(on: tunnel.home).assumeIsolated().whenComplete { result in
+        // One of the first becomes the control link, without which there is no tunnel.
+        let purpose: DescriptorPlan.Purpose = isServerStarting ? .tunnel : .link
+        dialer.dial(on: tunnel.home, for: purpose).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let carrier): self.readID(of: carrier.value)
             case .failure(let error): self.failed(error)

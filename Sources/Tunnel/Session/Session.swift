@@ -103,6 +103,9 @@ final class Session {
     /// True while users can be given links.
     var isEstablished: Bool { phase == .established }
 
+    /// Whether a user would be given a link now.
+    var hasSpareLink: Bool { isEstablished && table.pool.idle > spared }
+
     /// Asks whether the peer still answers, within a time limit; one that has no control link yet
     /// has as long to get it.
     func probe(_ answer: @escaping (Bool) -> Void) {

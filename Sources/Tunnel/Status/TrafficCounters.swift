@@ -17,6 +17,7 @@ final class TrafficCounters: Sendable {
     private let ping = Atomic<Int>(0)
     private let idleLinks = Atomic<Int>(0)
     private let rejected = Atomic<Int>(0)
+    private let refused = Atomic<Int>(0)
 
     enum Direction {
         case fromUser
@@ -72,6 +73,11 @@ final class TrafficCounters: Sendable {
         rejected.wrappingAdd(1, ordering: .relaxed)
     }
 
+    /// Counts a user for whom there was no descriptor.
+    func countRefused() {
+        refused.wrappingAdd(1, ordering: .relaxed)
+    }
+
     /// Copies the current values into a status.
     func fill(_ status: inout TunnelStatus) {
         status.tcpConnections = tcpOpen.load(ordering: .relaxed)
@@ -79,6 +85,7 @@ final class TrafficCounters: Sendable {
         status.pingMilliseconds = ping.load(ordering: .relaxed)
         status.poolIdle = idleLinks.load(ordering: .relaxed)
         status.rejected = rejected.load(ordering: .relaxed)
+        status.refused = refused.load(ordering: .relaxed)
         status.traffic = Traffic(
             tcpRx: tcpRx.load(ordering: .relaxed),
             tcpTx: tcpTx.load(ordering: .relaxed),

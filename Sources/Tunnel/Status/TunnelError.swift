@@ -23,6 +23,11 @@ package struct TunnelError: Error, Sendable, Hashable {
         (error as? TunnelError)?.message ?? "\(error)"
     }
 
+    /// What a tunnel cannot do before descriptors are free.
+    static func noDescriptor(for what: String) -> TunnelError {
+        TunnelError(.tooManyOpenFiles, "too many open files for \(what); raise the limit (LimitNOFILE, ulimit -n)")
+    }
+
     /// What went wrong while binding `endpoint`.
     static func binding(_ endpoint: Endpoint, _ transport: TransportProtocol, _ error: any Error) -> TunnelError {
         let place = "\(transport.rawValue) \(endpoint)"
@@ -42,7 +47,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         case EADDRNOTAVAIL, EAFNOSUPPORT:
             return TunnelError(.addressNotAvailable, "\(endpoint.host) is not an address of this machine (\(place))")
         case EMFILE, ENFILE:
-            return TunnelError(.tooManyOpenFiles, "too many open files for \(place); raise the limit (ulimit -n)")
+            return noDescriptor(for: place)
         default:
             return TunnelError(.internalError, "cannot listen on \(place): \(String(cString: strerror(code)))")
         }
@@ -61,4 +66,7 @@ extension TunnelReason {
 extension IOError {
     /// The system's text for it: `Connection refused`.
     package var problem: String { String(cString: strerror(errnoCode)) }
+
+    /// The process, or the machine, may open no more files now.
+    package var isOutOfDescriptors: Bool { errnoCode == EMFILE || errnoCode == ENFILE }
 }

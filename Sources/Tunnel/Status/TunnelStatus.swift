@@ -17,6 +17,8 @@ package struct TunnelStatus: Sendable, Hashable {
     /// Handshakes, links and lines turned away because they were not this tunnel's peer's
     /// (two-ended only).
     package var rejected = 0
+    /// Users turned away because the process had no descriptor for them.
+    package var refused = 0
     /// The certificate this end shows (a server with TLS).
     package var certificate: CertificateSummary?
     package var tcpConnections = 0

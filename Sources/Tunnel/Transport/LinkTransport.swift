@@ -17,7 +17,12 @@ struct LinkChannel {
 /// The client's side of a pool transport.
 protocol LinkDialer {
     /// One more channel to the server; fails with what went wrong, within the dial timeout.
-    func dial(on loop: any EventLoop) -> EventLoopFuture<NIOLoopBound<LinkChannel>>
+    ///
+    /// `purpose` is what its descriptor is for; without one it fails with `NoDescriptor`.
+    func dial(
+        on loop: any EventLoop,
+        for purpose: DescriptorPlan.Purpose
+    ) -> EventLoopFuture<NIOLoopBound<LinkChannel>>
 }
 
 /// The server's side of a pool transport: makes link channels of what is accepted on the tunnel's

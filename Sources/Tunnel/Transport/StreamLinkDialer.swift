@@ -10,11 +10,16 @@ struct StreamLinkDialer: LinkDialer {
     let timeout: TimeAmount
     let keepAlive: Duration
     let readBufferMaxBytes: Int
+    let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
 
-    func dial(on loop: any EventLoop) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
-        ClientBootstrap(group: loop)
+    func dial(
+        on loop: any EventLoop,
+        for purpose: DescriptorPlan.Purpose
+    ) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
+        guard let place = descriptors.place(for: purpose) else { return loop.makeFailedFuture(NoDescriptor()) }
+        return ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -23,6 +28,7 @@ struct StreamLinkDialer: LinkDialer {
             .keepingAlive(every: keepAlive)
             .connect(to: server)
             .flatMap { channel in
+                place.keep(for: channel)
                 guard let security else {
                     return loop.makeSucceededFuture(
                         NIOLoopBound(LinkChannel(channel: channel, fingerprint: nil), eventLoop: loop)

@@ -31,11 +31,15 @@ struct Daemon {
 
     /// Runs until a signal stops it.
     static func run(_ options: DaemonOptions) async throws {
-        ProcessLimits.raiseOpenFiles()
+        let openFiles = ProcessLimits.raiseOpenFiles()
         LoggingSystem.bootstrap { _ in NodePassLogHandler(level: options.log) }
         let daemon: Daemon
         do {
-            daemon = try await Daemon(options, environment: ProcessInfo.processInfo.environment)
+            daemon = try await Daemon(
+                options,
+                environment: ProcessInfo.processInfo.environment,
+                openFiles: openFiles
+            )
         } catch let error as StateStoreError {
             throw CommandFailure(message: error.description)
         }
@@ -48,7 +52,9 @@ struct Daemon {
 
     /// Reads the manifest before anything listens, so that an invalid one stops a strict daemon
     /// early.
-    private init(_ options: DaemonOptions, environment: [String: String]) async throws {
+    ///
+    /// `openFiles` is how many the system lets the process have open.
+    private init(_ options: DaemonOptions, environment: [String: String], openFiles: Int) async throws {
         let logger = Logger(label: "nodepass")
         let reader = ManifestReader(
             environment: environment,
@@ -62,7 +68,17 @@ struct Daemon {
         let streams = try EventStreams(store: store, renderer: EventView.payload)
         let group = MultiThreadedEventLoopGroup.singleton
         let tunnelEnvironment = TunnelEnvironment(variables: environment)
-        engine = TunnelEngine(group: group, environment: tunnelEnvironment)
+        let addresses: [APIListener.Address] = [
+            .tcp(options.listen), .socket(DaemonOptions.socket(in: options.stateDirectory)),
+        ]
+        let descriptors = DescriptorBudget(
+            DescriptorPlan(
+                limit: openFiles,
+                cores: System.coreCount,
+                api: addresses.count * APILimits.connections
+            )
+        )
+        engine = TunnelEngine(group: group, environment: tunnelEnvironment, descriptors: descriptors)
         reconciler = try TunnelReconciler(
             store: store,
             host: engine,
@@ -91,16 +107,20 @@ struct Daemon {
                 manifestReader: reader,
                 watcher: watcher,
                 facts: Self.facts(options),
-                group: group
+                group: group,
+                descriptors: descriptors
             )
         )
         let reconciler = reconciler
         let (opened, opening) = AsyncStream.makeStream(of: APIListener.Address.self)
-        listeners = [.tcp(options.listen), .socket(DaemonOptions.socket(in: options.stateDirectory))].map { address in
+        var limits = APIListener.Limits()
+        limits.connections = descriptors.plan.api / addresses.count
+        listeners = addresses.map { [limits] address in
             APIListener(
                 address,
                 application: application,
                 credentials: credentials,
+                limits: limits,
                 group: group,
                 logger: logger,
                 onRunning: { opening.yield($0) },

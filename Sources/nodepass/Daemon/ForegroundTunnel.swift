@@ -1,5 +1,6 @@
 import Config
 import FoundationEssentials
+import NIOCore
 import NIOPosix
 import Reconciler
 import ServiceLifecycle
@@ -13,9 +14,13 @@ enum ForegroundTunnel {
     /// Runs until a signal stops it; throws when the tunnel has failed for good, since nothing can
     /// change its configuration while the process lives.
     static func run(_ spec: TunnelSpec) async throws(CommandFailure) {
-        ProcessLimits.raiseOpenFiles()
+        let plan = DescriptorPlan(limit: ProcessLimits.raiseOpenFiles(), cores: System.coreCount, api: 0)
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
-        let engine = TunnelEngine(group: MultiThreadedEventLoopGroup.singleton, environment: environment)
+        let engine = TunnelEngine(
+            group: MultiThreadedEventLoopGroup.singleton,
+            environment: environment,
+            descriptors: DescriptorBudget(plan)
+        )
         var spec = spec
         spec.drain = min(spec.drain, environment.shutdownTimeout)
         let signals = await SignalService(onReload: {}, onStop: { await engine.shutdown() })

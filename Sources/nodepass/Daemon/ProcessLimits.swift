@@ -3,11 +3,15 @@ import Glibc
 /// What the process asks of the system before it opens anything.
 enum ProcessLimits {
     /// Raises the limit of open files to the hard limit: each connection needs two.
-    static func raiseOpenFiles() {
+    ///
+    /// Returns what may be open from now on; where the system does not say, the least that Linux gives.
+    static func raiseOpenFiles() -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        let before = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: setrlimit(resource, &limit) == 0 ? limit.rlim_max : before)
     }
 
     /// Returns the memory that reading a manifest left free to the system.

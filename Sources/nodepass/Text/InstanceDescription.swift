@@ -96,11 +96,15 @@ enum InstanceDescription {
 
     private static func figures(_ row: InstanceRow) -> [Line] {
         let connections = "\(row.connections) (\(row.tcps) TCP, \(row.udps) UDP)"
-        let lines = [
+        var lines = [
             Line("Connections", connections + (row.draining.map(draining) ?? "")),
             Line("Traffic", "TCP \(size(row.tcpIn)) in, \(size(row.tcpOut)) out"),
             Line("", "UDP \(size(row.udpIn)) in, \(size(row.udpOut)) out"),
         ]
+        if row.refused > 0 {
+            let why = "the daemon is short of file descriptors, see `fd_limit` of /info"
+            lines.append(Line("Refused", "\(row.refused) users: \(why)"))
+        }
         let hasTwoEnds = row.type == "server" || row.mode == 2
         guard hasTwoEnds else { return lines }
         return lines + [

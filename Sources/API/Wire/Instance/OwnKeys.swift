@@ -50,6 +50,10 @@ package struct OwnKeys: WireView {
         "rejected",
         .count("Handshakes, links and lines of strangers that were refused since the daemon started")
     ) { $0.run.rejected }
+    package let refused = Field(
+        "refused",
+        .count("Users refused for want of a file descriptor since the daemon started")
+    ) { $0.run.refused }
     package let certificate = Field("certificate", .nullable(.object(Certificate.self))) { source in
         source.run.certificate.map { Certificate.Source(certificate: $0, now: source.now) }
     }

@@ -1,4 +1,5 @@
 import Config
+import Tunnel
 
 /// The daemon and its machine: NodePass's keys, which are in alphabetical order, then ours.
 package struct InfoView: WireView {
@@ -8,6 +9,8 @@ package struct InfoView: WireView {
         let facts: DaemonFacts
         let machine: SystemReadings.Snapshot
         let uptimeSeconds: Int64
+        let plan: DescriptorPlan
+        let descriptors: DescriptorBudget.Figures
     }
 
     package static let name = "Info"
@@ -42,6 +45,20 @@ package struct InfoView: WireView {
     package let noc = Field("noc", .count("Processor cores")) { _ in SystemReadings.coreCount }
     package let impl = Field("impl", .text("This program")) { _ in Version.implementation }
     package let build = Field("build", .text("Its version")) { _ in Version.build }
+    package let descriptorLimit = Field("fd_limit", .count("File descriptors that the process may open")) { $0.plan.limit }
+    package let tunnelDescriptors = Field(
+        "fd_tunnels",
+        .count("How many of them tunnels may hold; the rest is for the API, the store and files")
+    ) { $0.plan.tunnels }
+    package let userDescriptors = Field(
+        "fd_users",
+        .count("How many of those users may fill, with their targets and links")
+    ) { $0.plan.users }
+    package let takenDescriptors = Field("fd_taken", .count("Descriptors that tunnels hold")) { $0.descriptors.taken }
+    package let refused = Field(
+        "refused",
+        .count("Users refused for want of a descriptor since the daemon started")
+    ) { $0.descriptors.refused }
 
     package init() {}
 }

@@ -22,7 +22,14 @@ final class DatagramExit {
         self.whenClosed = whenClosed
     }
 
-    func start(_ link: Link, framed: Bool, group: ConnectionGroup, refuse: @escaping (String) -> Void) {
+    /// Dials a target, whose socket has `place`.
+    func start(
+        _ link: Link,
+        framed: Bool,
+        group: ConnectionGroup,
+        place: DescriptorPlace,
+        refuse: @escaping (String) -> Void
+    ) {
         guard group.add(link.channel) else {
             link.close()
             return close()
@@ -30,7 +37,7 @@ final class DatagramExit {
         link.channel.closeFuture.whenComplete { [channel = link.channel] _ in group.remove(channel) }
         attach(link, framed: framed)
         let bound = NIOLoopBound(self, eventLoop: tunnel.home)
-        tunnel.dialer.connectDatagram(plan, on: tunnel.home) { channel in
+        tunnel.dialer.connectDatagram(plan, place, on: tunnel.home) { channel in
             channel.eventLoop.makeCompletedFuture {
                 let handler = DatagramExitHandler(session: bound.value, side: .target)
                 try channel.pipeline.syncOperations.addHandlers([DatagramUnwrapper(), handler])
@@ -39,9 +46,8 @@ final class DatagramExit {
             switch result {
             case .success(let channel): self.connected(channel)
             case .failure(let error):
-                let why = TunnelError.text(of: error)
-                self.tunnel.log.write(.error, "Target unreachable: \(why)")
-                refuse("target unreachable: \(why)")
+                self.tunnel.unreachable(error)
+                refuse("target unreachable: \(TunnelError.text(of: error))")
                 self.close()
             }
         }

@@ -58,12 +58,18 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     private func open(_ user: SocketAddress, _ context: ChannelHandlerContext) -> DatagramSession? {
         let (plan, group) = tunnel.admission()
         guard plan.admits(user) else { return refuse("access denied", user) }
+        // A user who gets a link needs no descriptor here.
+        let place = entrance == nil ? tunnel.descriptors.place(for: .target) : nil
+        guard entrance != nil || place != nil else {
+            tunnel.refuseUser()
+            return nil
+        }
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
             return refuse("connection limit \(plan.connectionLimit) reached", user)
         }
         let session = DatagramSession(user: user, plan: plan, tunnel: tunnel, listener: self, context: context)
         sessions[user] = session
-        session.connect(group)
+        session.connect(group, place)
         sweep.start(on: context.eventLoop) { self.closeIdle(since: $0) }
         return session
     }
@@ -128,18 +134,19 @@ final class DatagramSession {
         self.listenerContext = context
     }
 
-    func connect(_ group: ConnectionGroup) {
-        if let entrance = listener.entrance {
+    /// Reaches the target over a socket of its own where there is a `place` for one, else over a link.
+    func connect(_ group: ConnectionGroup, _ place: DescriptorPlace?) {
+        if let place {
+            dial(group, place)
+        } else if let entrance = listener.entrance {
             takeLink(entrance, group)
-        } else {
-            dial(group)
         }
     }
 
-    private func dial(_ group: ConnectionGroup) {
+    private func dial(_ group: ConnectionGroup, _ place: DescriptorPlace) {
         let loop = listenerContext.eventLoop
         let bound = NIOLoopBound(self, eventLoop: loop)
-        tunnel.dialer.connectDatagram(plan, on: loop) { channel in
+        tunnel.dialer.connectDatagram(plan, place, on: loop) { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandlers([
                     DatagramUnwrapper(), DatagramReplyHandler(session: bound.value),
@@ -148,7 +155,9 @@ final class DatagramSession {
         }.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let channel): self.connected(channel, group)
-            case .failure(let error): self.failed("Target unreachable", error)
+            case .failure(let error):
+                self.tunnel.unreachable(error)
+                self.close()
             }
         }
     }
@@ -164,16 +173,12 @@ final class DatagramSession {
                     self.connected(link.channel, group)
                 } catch {
                     link.close()
-                    self.failed("Link failed", error)
+                    self.tunnel.log.write(.error, "Link failed: \(TunnelError.text(of: error))")
+                    self.close()
                 }
             case .failure: self.close()
             }
         }
-    }
-
-    private func failed(_ what: String, _ error: any Error) {
-        tunnel.log.write(.error, "\(what): \(TunnelError.text(of: error))")
-        close()
     }
 
     private func connected(_ channel: any Channel, _ group: ConnectionGroup) {

@@ -42,11 +42,14 @@ final class ClientEnd {
     /// `isRepeated` says that the last attempt ended the same way, so that this one is not logged.
     func connect(isRepeated: Bool = false) {
         guard !isStopped, !isConnecting, session == nil else { return }
+        guard let place = tunnel.descriptors.place(for: .tunnel) else {
+            return report(.lost(.noDescriptor(for: "the connection to the server")))
+        }
         isConnecting = true
         tunnel.log.write(isRepeated ? .debug : .info, "Pending tunnel handshake...")
         let began = NIODeadline.now()
         let loop = tunnel.home
-        let client = handshakeClient()
+        let client = handshakeClient(place)
         let trust = trust
         tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
             .flatMap { client.terms(from: $0[...], on: loop) }
@@ -74,7 +77,7 @@ final class ClientEnd {
             }
     }
 
-    private func handshakeClient() -> HandshakeClient {
+    private func handshakeClient(_ place: DescriptorPlace) -> HandshakeClient {
         let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
         let isWeb = spec.tunnel.port == 443
         return HandshakeClient(
@@ -83,6 +86,7 @@ final class ClientEnd {
             token: token,
             clientID: clientID,
             timeout: TimeAmount(tunnel.environment.handshakeTimeout),
+            place: place,
             security: isWeb ? Self.security(trust, .web, name) : nil
         )
     }
@@ -141,6 +145,7 @@ final class ClientEnd {
             timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
             keepAlive: tunnel.environment.reportInterval,
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
+            descriptors: tunnel.descriptors,
             security: security
         )
     }

@@ -41,6 +41,11 @@ final class LinkEntrance {
 
     var waiting: Int { waiters.count }
 
+    /// Whether the next user gets a link without waiting for one.
+    var hasLink: Bool {
+        waiters.isEmpty && session?.hasSpareLink == true
+    }
+
     /// A link for one user, who is passed over once the link is not wanted any more.
     ///
     /// Fails with `TunnelError` (`PeerUnreachable`) when none comes in time or too many wait.

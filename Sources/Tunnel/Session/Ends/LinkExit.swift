@@ -31,10 +31,17 @@ final class LinkExit {
         link.close()
     }
 
+    private func turnAwayUser(_ link: Link, _ refuse: (String) -> Void) {
+        tunnel.refuseUser()
+        refuse("too many open files")
+        link.close()
+    }
+
     // MARK: TCP
 
     private func connectTCP(_ link: Link, _ user: String, _ refuse: @escaping (String) -> Void) {
         let (plan, group) = tunnel.admission()
+        guard let place = tunnel.descriptors.place(for: .target) else { return turnAwayUser(link, refuse) }
         guard tunnel.counters.open(.tcp, limit: plan.connectionLimit) else {
             return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
         }
@@ -43,13 +50,12 @@ final class LinkExit {
             group.remove(channel)
         }
         guard group.add(link.channel) else { return link.close() }
-        tunnel.dialer.connect(plan, on: tunnel.home).assumeIsolated().whenComplete { result in
+        tunnel.dialer.connect(plan, place, on: tunnel.home).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let target): self.relay(link, target, user, plan)
             case .failure(let error):
-                let why = TunnelError.text(of: error)
-                self.tunnel.log.write(.error, "Target unreachable: \(why)")
-                refuse("target unreachable: \(why)")
+                self.tunnel.unreachable(error)
+                refuse("target unreachable: \(TunnelError.text(of: error))")
                 link.close()
             }
         }
@@ -96,6 +102,7 @@ final class LinkExit {
     private func connectUDP(_ link: Link, _ user: String, framed: Bool, _ refuse: @escaping (String) -> Void) {
         if let known = datagrams[user] { return known.attach(link, framed: framed) }
         let (plan, group) = tunnel.admission()
+        guard let place = tunnel.descriptors.place(for: .target) else { return turnAwayUser(link, refuse) }
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
             return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
         }
@@ -105,7 +112,7 @@ final class LinkExit {
             tunnel.counters.close(.udp)
         }
         datagrams[user] = session
-        session.start(link, framed: framed, group: group, refuse: refuse)
+        session.start(link, framed: framed, group: group, place: place, refuse: refuse)
         sweep.start(on: tunnel.home) { self.closeIdle(since: $0) }
     }
 

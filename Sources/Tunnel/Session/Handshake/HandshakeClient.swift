@@ -11,6 +11,7 @@ struct HandshakeClient: Sendable {
     let token: HandshakeToken
     let clientID: String
     let timeout: TimeAmount
+    let place: DescriptorPlace
     /// Makes the TLS handler where the server is behind one that speaks it (port 443); nil for
     /// plain HTTP.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
@@ -53,6 +54,7 @@ struct HandshakeClient: Sendable {
             .whenComplete { result in
                 switch result {
                 case .success(let channel):
+                    place.keep(for: channel)
                     reply.futureResult.assumeIsolated().whenComplete { _ in channel.closeAtOnce() }
                 case .failure(let error): reply.fail(error)
                 }
