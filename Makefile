@@ -4,6 +4,8 @@ CONFIG ?= debug
 BIN = .build/$(CONFIG)/nodepass
 STATE ?= .nodepass
 EDITS ?= 2000
+# Tests at once. All of them at once would wait for one another longer than a test may take.
+TEST_WIDTH ?= 6
 EXAMPLES ?= 200
 SEED ?= 1
 # Libraries to build with, and the programs that `make run` and the tests call.
@@ -45,7 +47,8 @@ run: build ## start the daemon on examples/quickstart.yaml and print what to try
 
 test: test-deps ## build and run every test, and fuzz the API for a minute
 	swift build --build-tests
-	swift test --skip-build
+	"$$(swift build --show-bin-path)/nodepassPackageTests.xctest" --testing-library swift-testing \
+	  --experimental-maximum-parallelization-width $(TEST_WIDTH)
 	python3 Tests/FuzzTests/fuzz.py --examples 30
 
 soak: test-deps ## edit a daemon under traffic, EDITS times; takes a while

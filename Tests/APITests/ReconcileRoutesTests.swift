@@ -145,7 +145,7 @@ struct ReconcileRoutesTests {
             let names = answer.split(separator: "\n").filter { $0.hasPrefix("event: ") }.map { $0.dropFirst(7) }
             // The stream may have begun before the pass that made the tunnel was told.
             #expect(names.drop { $0 != "override" } == ["override", "plan", "apply", "shutdown"])
-            #expect(answer.contains(#""tunnel":"web","id":"\#(id)","override":{"state":"stopped","#))
+            #expect(answer.contains(#""tunnel":"web","id":"\#(id)","alias":null,"override":{"state":"stopped","#))
             let ids = answer.split(separator: "\n").filter { $0.hasPrefix("id: ") }.compactMap { Int($0.dropFirst(4)) }
             #expect(zip(ids, ids.dropFirst()).allSatisfy { $1 == $0 + 1 })
         }

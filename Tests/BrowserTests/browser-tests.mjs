@@ -467,8 +467,8 @@ setTimeout(() => {
   process.exit(1);
 }, runLimit).unref();
 
-browser = await Browser.launch();
-page = await browser.open(1440, 900);
+const browser = await Browser.launch();
+const page = await browser.open(1440, 900);
 await page.colors('light');
 let failures = 0;
 for (const [name, run] of tests) {

@@ -91,7 +91,13 @@ extension CrashLedger {
 
     private mutating func declare(_ name: String, _ declaration: ManifestEdit.Declaration) {
         let (port, facts) = (declaration.port, declaration.facts)
-        entries[.declared(name: name)] = Entry(declared: facts, port: port, known: facts)
+        let key = Key.declared(name: name)
+        var known = facts
+        if let former = entries[key], let mark = former.markThatStays(over: facts) {
+            known.mark = mark
+            known.expires = former.known.expires
+        }
+        entries[key] = Entry(declared: facts, port: port, known: known)
     }
 
     private mutating func declaration(

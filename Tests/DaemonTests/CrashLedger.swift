@@ -81,6 +81,12 @@ struct CrashLedger: Sendable {
         /// It has an override that ends within moments.
         var isBrief = false
 
+        /// The mark that a request set and that an edit leaves, because the edit sets no other one.
+        func markThatStays(over edited: TunnelFacts) -> String? {
+            guard let declared, known.mark != declared.mark, known.mark != edited.mark else { return nil }
+            return edited.mark.isEmpty || edited.mark == declared.mark ? known.mark : nil
+        }
+
         func after(_ mutation: TunnelMutation, expires: Bool) -> TunnelFacts {
             var facts = known
             facts.expires = false

@@ -140,10 +140,10 @@ struct StateSyncTests {
         try directory.write(String(repeating: "not a database ", count: 1000), to: "state/state.db")
         #expect(throws: StateStoreError.self) { try check() }
         try check(reset: true)
-        try DatabaseQueue(path: state + "/state.db").write { database in
-            try database.execute(sql: "DELETE FROM grdb_migrations WHERE identifier > '4'")
-            try database.execute(sql: "DROP INDEX event_instance; DROP INDEX reconcile_event_instance")
-        }
+        let former = try DatabaseQueue(path: state + "/state.db")
+        try former.erase()
+        try StateStore.migrator.migrate(former, upTo: "4: events by instance")
+        try former.close()
         try check()
     }
 }

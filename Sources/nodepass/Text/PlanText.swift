@@ -54,7 +54,8 @@ struct PlanText {
             let field = "\(change.path) \(change.old) → \(change.new)"
             return step.action == "adopt" ? "\(change.changeClass) \(field)" : field
         }
-        let route = step.action == "create" || changes.isEmpty ? step.route : ""
+        let showsRoute = step.action == "create" || (step.action == "adopt" && changes.isEmpty)
+        let route = showsRoute ? step.route : ""
         let detail = [Self.adopted(step), route, changes.joined(separator: ", ")].filter { !$0.isEmpty }
         return Line(
             symbol: form.symbol,
