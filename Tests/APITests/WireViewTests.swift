@@ -45,6 +45,20 @@ struct WireViewTests {
         #expect(read.optionalMembers.map(\.name) == ["state", "tags"])
     }
 
+    @Test("a diagnostic has one form, whether the API or `validate` writes it", arguments: [true, false])
+    func diagnostics(hasPlaces: Bool) {
+        let place = SourceLocation(file: "tunnels.yaml", line: 3, column: 4)
+        let diagnostic = Diagnostic(
+            .warning,
+            at: hasPlaces ? place : nil,
+            path: "tunnels.web.pool",
+            code: "pool-range",
+            "must be at most 16",
+            related: hasPlaces ? place : nil
+        )
+        #expect(DiagnosticView.object(diagnostic) == diagnostic.json)
+    }
+
     @Test("what another version does not send, or sends as another type, is read as empty")
     func lenient() throws {
         let read = WireObject<OutcomeView>(try JSONParser.parse(Array(#"{"behind":"3","invalid":null}"#.utf8)))

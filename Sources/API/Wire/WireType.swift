@@ -31,8 +31,6 @@ extension WireType where Written == String, Read == String {
 
     static var id: WireType { string(Schema.id) }
 
-    /// A time that is text already.
-
     static func revision(_ description: String) -> WireType { string(Schema.revision(description)) }
 
     static var phase: WireType { string(Schema.phase) }
