@@ -86,7 +86,7 @@ struct APITLSTests {
         let after = try await changed(daemon, from: before)
         #expect(try fingerprint(daemon) == after)
         _ = try directory.write("no certificate", to: "server.crt", atomically: true)
-        try await logged(daemon, "the one before stays")
+        try await logged(daemon, "the previous one stays in use")
         #expect(try await presented(daemon) == after)
         try await daemon.stop()
     }

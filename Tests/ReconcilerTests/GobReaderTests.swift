@@ -89,7 +89,7 @@ struct GobReaderTests {
             ([3, 12, 0, 200], 3, "an integer has more than 8 bytes"),
             ([4, 12, 0, 2, 65], 3, "a text is longer than what is left of the file"),
             ([4, 12, 0, 1, 0xff], 3, "a text is not UTF-8"),
-            ([4, 16, 0, 1, 65], 3, "holds a value of any type, which can not be read"),
+            ([4, 16, 0, 1, 65], 3, "holds a value of any type, which cannot be read"),
             // definitions: 127 is -64
             ([2, 1, 0], 1, "defines type 1, whose number is reserved"),
             ([2, 127, 0], 1, "does not describe type 64 as one"),

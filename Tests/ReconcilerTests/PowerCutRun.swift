@@ -1,8 +1,8 @@
+import FoundationEssentials
 import GRDB
 import TestSupport
 
 @testable import Reconciler
-import FoundationEssentials
 
 /// A store on a disk whose power is cut again and again, and what it has acknowledged until then.
 struct PowerCutRun {

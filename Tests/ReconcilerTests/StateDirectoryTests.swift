@@ -1,11 +1,11 @@
 import Config
+import FoundationEssentials
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
 
 @testable import Reconciler
-import Glibc
-import FoundationEssentials
 
 @Suite("State directory")
 struct StateDirectoryTests {

@@ -72,7 +72,10 @@ struct StateSecretsTests {
         try store.save([record], events: [update(record.id, record.url)])
         let last = try store.save(removing: [record.id], events: [update(record.id, record.url, .delete)])
         // Who listens now is told what NodePass tells.
-        guard case .instance(_, let shown)? = last.first?.content else { Issue.record("no event"); return }
+        guard case .instance(_, let shown)? = last.first?.content else {
+            Issue.record("no event")
+            return
+        }
         #expect(shown.url.contains("k3y-of-before"))
         #expect(try files(with: "k3y-of-before") == [])
         #expect(try await urls().count == 2)

@@ -52,14 +52,17 @@ struct StateSyncTests {
         var id = ""
         // No pass runs here that could sync for them.
         try await expectSync(of: "create") {
-            id = try await reconciler.create(CreateRequest(tunnel: try CheckedTunnel(url: clientURL(9001)), by: "test")).id
+            id = try await reconciler.create(CreateRequest(tunnel: try CheckedTunnel(url: clientURL(9001)), by: "test"))
+                .id
         }
         try await expectSync(of: "an alias") {
             _ = try await reconciler.patch(id, InstancePatch(alias: "new"), by)
         }
         try await expectSync(of: "stop") { _ = try await reconciler.patch(id, InstancePatch(action: .stop), by) }
         try await expectSync(of: "reset") { _ = try await reconciler.patch(id, InstancePatch(action: .reset), by) }
-        try await expectSync(of: "a URL") { _ = try await reconciler.replace(id, by: CheckedTunnel(url: clientURL(9002)), by) }
+        try await expectSync(of: "a URL") {
+            _ = try await reconciler.replace(id, by: CheckedTunnel(url: clientURL(9002)), by)
+        }
         try await expectSync(of: "delete") { _ = try await reconciler.delete(id, by) }
     }
 

@@ -1,10 +1,10 @@
 import Config
+import FoundationEssentials
 import GRDB
 import TestSupport
 import Tunnel
 
 @testable import Reconciler
-import FoundationEssentials
 
 /// Everything that a store holds and acknowledges, as a value that two stores can be compared by.
 struct StoredContents: Hashable {

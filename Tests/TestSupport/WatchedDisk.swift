@@ -1,5 +1,5 @@
-import Synchronization
 import Glibc
+import Synchronization
 
 /// SQLite's files below one directory, on a disk whose power can be cut.
 ///

@@ -1,7 +1,7 @@
-import GRDBSQLite
-import Synchronization
 import FoundationEssentials
+import GRDBSQLite
 import Glibc
+import Synchronization
 
 /// SQLite's way to the file system with a `WatchedDisk` in between; other paths go straight to the usual one.
 ///

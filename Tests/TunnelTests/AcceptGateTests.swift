@@ -1,9 +1,9 @@
+import Glibc
 import NIOCore
 import NIOEmbedded
 import Testing
 
 @testable import Tunnel
-import Glibc
 
 @Suite("The gate of a listener")
 struct AcceptGateTests {

@@ -94,7 +94,7 @@ package struct GobReader {
 
     private mutating func absent(from start: Int) throws(GobError) -> GobValue {
         let name = try cursor.text()
-        guard name.isEmpty else { throw failure(start, "holds a value of any type, which can not be read") }
+        guard name.isEmpty else { throw failure(start, "holds a value of any type, which cannot be read") }
         return .absent
     }
 

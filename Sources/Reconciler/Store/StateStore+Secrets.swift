@@ -1,8 +1,8 @@
 import Config
+import FoundationEssentials
 import GRDB
 import Synchronization
 import Tunnel
-import FoundationEssentials
 
 /// A key that was replaced does not stay readable: not in the events of before, and not in what the file keeps of them.
 ///

@@ -258,8 +258,9 @@ class CreateForm {
       input.removeAttribute('aria-describedby');
     }
     for (const one of details) {
-      const field = this.isURL ? this.fields.get('url') : this.fields.get(one.path)
-        ?? this.fields.get(one.path.split('.')[0]);
+      const path = one.path.replace(/^spec\./, '');
+      const field = this.isURL ? this.fields.get('url') : this.fields.get(path)
+        ?? this.fields.get(path.split('.')[0]);
       if (!field || field.node.hidden) {
         rest.push(one);
         continue;

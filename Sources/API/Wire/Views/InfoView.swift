@@ -45,7 +45,9 @@ package struct InfoView: WireView {
     package let noc = Field("noc", .count("Processor cores")) { _ in SystemReadings.coreCount }
     package let impl = Field("impl", .text("This program")) { _ in Version.implementation }
     package let build = Field("build", .text("Its version")) { _ in Version.build }
-    package let descriptorLimit = Field("fd_limit", .count("File descriptors that the process may open")) { $0.plan.limit }
+    package let descriptorLimit = Field("fd_limit", .count("File descriptors that the process may open")) {
+        $0.plan.limit
+    }
     package let tunnelDescriptors = Field(
         "fd_tunnels",
         .count("How many of them tunnels may hold; the rest is for the API, the store and files")

@@ -69,7 +69,8 @@ extension NoticeView {
 
         package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
         package let counts = Field("summary", .object(PlanView.Summary.self)) { $0.digest }
-        package let steps = Field("steps", .list(.object(PlanView.Step.self), "The first steps, long texts shortened")) {
+        package let steps = Field("steps", .list(.object(PlanView.Step.self), "The first steps, long texts shortened"))
+        {
             $0.digest.steps
         }
 
