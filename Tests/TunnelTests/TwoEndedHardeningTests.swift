@@ -276,7 +276,7 @@ extension TwoEnded {
                 try await log.line("asking whether the present client is alive", of: "00000001")
                 try await expect(200, for: mine, port: port, from: "127.0.0.12")
                 #expect(try await refused.hasPrefix("HTTP/1.1 409 "))
-                try await expect(200, for: mine, port: port, from: "127.0.0.12")
+                try await expect(200, for: mine, port: port, from: "127.0.0.14")
                 #expect(!log.current.contains { $0.message.contains("another takes its place") })
             }
         }

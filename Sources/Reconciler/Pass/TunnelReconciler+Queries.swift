@@ -42,9 +42,10 @@ extension TunnelReconciler {
         guard let record = state.records[id] else { return nil }
         let seconds = window.components.seconds
         let resolution = HistoryResolution(windowSeconds: seconds)
+        // A sample that is taken up to half a second after the end of a step is of that step.
         let start = max(
             Int64(settings.now().timeIntervalSince1970) - seconds,
-            Int64(record.createdAt.timeIntervalSince1970)
+            Int64(record.createdAt.timeIntervalSince1970) - 1
         )
         return (resolution, try await store.history(of: id, after: start, in: resolution))
     }
