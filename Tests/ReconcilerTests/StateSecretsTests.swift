@@ -27,9 +27,15 @@ struct StateSecretsTests {
         _ url: String,
         _ kind: StreamEvent.Kind = .update
     ) throws -> RecordedEvent {
-        let desired = DesiredInstance(try apiRecord(id, url: url))
-        let instance = InstanceSnapshot(try #require(desired).instance(status: nil, traffic: Traffic()))
-        return RecordedEvent(time: epoch, .instance(kind, instance))
+        try update(of: try apiRecord(id, url: url), kind)
+    }
+
+    private func update(of record: InstanceRecord, _ kind: StreamEvent.Kind = .update) throws -> RecordedEvent {
+        let desired = try #require(DesiredInstance(record))
+        return RecordedEvent(
+            time: epoch,
+            .instance(kind, InstanceSnapshot(desired.instance(status: nil, traffic: Traffic())))
+        )
     }
 
     /// The files of the state that hold this text.
@@ -89,7 +95,7 @@ struct StateSecretsTests {
         record.override = override
         record.overrideSpec = Shared(wrappedValue: try spec(url("k3y-of-an-override")))
         let events = try [update(record.id, record.url), update(record.id, url("k3y-of-an-override"))]
-        try store.save([record], events: events)
+        try store.save([record], events: events + [try update(of: record)])
         try store.save([record.withoutOverride])
         #expect(try files(with: "k3y-of-an-override") == [])
         #expect(try await urls().first?.contains("k3y-declared") == true)
@@ -144,6 +150,8 @@ struct StateSecretsTests {
             (#"{"url":"client://kept@h:1/t:2"}"#, #"{"url":"client://kept@h:1/t:2"}"#),
             (#"{"url":"client://k\u0026m@h:1/t:2"}"#, #"{"url":"client://k\u0026m@h:1/t:2"}"#),
             (#"{"alias":"\"url\":\"client://k@h\""}"#, #"{"alias":"\"url\":\"client://k@h\""}"#),
+            (#"{"url":"client:\/\/k@h:1\/t:2"}"#, #"{"url":"client://••••••@h:1/t:2"}"#),
+            (#"{"url":"client:\/\/kept@h:1\/t:2"}"#, #"{"url":"client:\/\/kept@h:1\/t:2"}"#),
             (#"{"url":"client://k@h"#, #"{"url":"client://••••••@h"#),
             (#"{"url":"client://k@h\"#, #"{"url":"client://••••••@h\"#),
         ]

@@ -73,7 +73,9 @@ struct StateSyncTests {
         #expect(disk.unsyncedCount == 0)
         try await expectSync(of: "the key") { try identity.rotateKey() }
         try await expectSync(of: "the master's alias") { try identity.setMasterAlias("mine") }
-        let state = try NodePassState(bytes: GobFiles.master)
+        var row = ImportedState.Row(id: "00000001")
+        row.url = clientURL(9001)
+        let state = ImportedState(instances: [row], key: nil)
         let imported = try StateImport(state, into: StoredInstances(), now: epoch)
         try await expectSync(of: "an import") { try store.save(imported) }
         var record = try apiRecord("abcd1234", url: clientURL(9001))

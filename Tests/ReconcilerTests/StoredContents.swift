@@ -113,11 +113,11 @@ extension StoreMutation {
             let totals = known.map { ($0, Traffic(tcpRx: .random(in: 0 ... .max, using: &generator))) }
             return .traffic(Dictionary(uniqueKeysWithValues: totals))
         case 3:
-            var row = NodePassState.Row(id: id(using: &generator))
+            var row = ImportedState.Row(id: id(using: &generator))
             row.url = clientURL(9100)
-            var key = NodePassState.Row(id: "********")
+            var key = ImportedState.Row(id: "********")
             key.url = text(32...32, digits: "0123456789abcdef", using: &generator)
-            let state = NodePassState(instances: contents.records[row.id] == nil ? [row] : [], key: key)
+            let state = ImportedState(instances: contents.records[row.id] == nil ? [row] : [], key: key)
             return .importing(try StateImport(state, into: StoredInstances(), now: epoch))
         case 4:
             return .save([], removing: [], events: try events(50...100, of: known, using: &generator))

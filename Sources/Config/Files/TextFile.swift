@@ -1,6 +1,7 @@
 import Glibc
+import SystemPackage
 
-/// Reads small text files and resolves paths, without more than the C library.
+/// Reads small text files and resolves paths.
 package enum TextFile {
     /// Why a file could not be read, in words.
     package struct ReadError: Error {
@@ -70,17 +71,12 @@ package enum TextFile {
 
     /// An absolute path without `.`, `..` and doubled slashes; symbolic links are left as they are.
     package static func absolute(_ path: String, from base: String) -> String {
-        let full = path.hasPrefix("/") ? path : base + "/" + path
-        var parts: [Substring] = []
-        for part in full.split(separator: "/") where part != "." {
-            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
-        }
-        return "/" + parts.joined(separator: "/")
+        FilePath("/").pushing(FilePath(base)).pushing(FilePath(path)).lexicallyNormalized().string
     }
 
-    /// Everything before the last slash of an absolute path.
-    static func directory(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
-        return String(path[..<slash])
+    /// The directory that a path is in: `/` for the root, `.` for a name alone.
+    package static func directory(of path: String) -> String {
+        let directory = FilePath(path).removingLastComponent()
+        return directory.isEmpty ? "." : directory.string
     }
 }

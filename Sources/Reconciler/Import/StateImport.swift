@@ -2,7 +2,7 @@ import Config
 package import FoundationEssentials
 package import Tunnel
 
-/// What becomes of a NodePass master's state here: the records and settings to store, and a line about each instance.
+/// What becomes of another master's state here: the records and settings to store, and a line about each instance.
 ///
 /// All or nothing: made completely before anything is stored, and stored in one transaction.
 package struct StateImport: Sendable {
@@ -32,7 +32,7 @@ package struct StateImport: Sendable {
     package private(set) var identityNote: String?
 
     /// Throws where an instance would replace another of the same id, or there would be too many.
-    package init(_ state: NodePassState, into existing: StoredInstances, now: Date) throws(StateImportError) {
+    package init(_ state: ImportedState, into existing: StoredInstances, now: Date) throws(StateImportError) {
         let present = Dictionary(existing.records.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var conflicts: [InstanceID] = []
         for row in state.instances {
@@ -66,7 +66,7 @@ package struct StateImport: Sendable {
         readIdentity(state.key)
     }
 
-    private mutating func readIdentity(_ row: NodePassState.Row?) {
+    private mutating func readIdentity(_ row: ImportedState.Row?) {
         guard let row else {
             identityNote = "the file holds no API key"
             return
@@ -81,7 +81,7 @@ package struct StateImport: Sendable {
         var notes: [String] = []
     }
 
-    private static func candidate(_ row: NodePassState.Row, now: Date) -> Candidate {
+    private static func candidate(_ row: ImportedState.Row, now: Date) -> Candidate {
         guard Hex.isLowercase(row.id, digits: 8) else {
             return Candidate(outcome: .leftOut(why: "its id is not 8 hex digits"))
         }
@@ -111,7 +111,7 @@ package struct StateImport: Sendable {
     }
 
     /// NodePass lets an alias grow without limit where an instance is created.
-    private static func labels(of row: NodePassState.Row) -> (TunnelLabels, notes: [String]) {
+    private static func labels(of row: ImportedState.Row) -> (TunnelLabels, notes: [String]) {
         var labels = TunnelLabels()
         var notes: [String] = []
         func take(_ change: (inout TunnelLabels) -> Void) {
@@ -151,18 +151,12 @@ package struct ImportedIdentity: Sendable, Hashable {
 
 /// Why nothing was imported.
 package enum StateImportError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// Damaged, or no gob at all.
-    case unreadable(GobError)
-    /// A gob of something else.
-    case foreign(String)
     /// Ids of instances that are here already and differ.
     case conflicts([InstanceID])
     case tooMany(limit: Int)
 
     package var description: String {
         switch self {
-        case .unreadable(let error): "it is damaged or no gob: \(error)"
-        case .foreign(let problem): "it is not the state of a NodePass master: \(problem)"
         case .conflicts(let ids):
             "instances of the same id are here already and differ: \(ids.joined(separator: ", ")); "
                 + "delete these, or import into another --state-dir"

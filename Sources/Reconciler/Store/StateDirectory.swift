@@ -44,7 +44,7 @@ struct StateDirectory: Sendable {
         guard chmod(path, 0o700) == 0 else {
             throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
         }
-        for directory in made { try syncNames(in: StateDirectory.parent(of: directory)) }
+        for directory in made { try syncNames(in: TextFile.directory(of: directory)) }
     }
 
     /// Throws for what another user owns.
@@ -61,18 +61,11 @@ struct StateDirectory: Sendable {
         var place = path
         while access(place, F_OK) != 0 {
             missing.append(place)
-            let parent = StateDirectory.parent(of: place)
+            let parent = TextFile.directory(of: place)
             guard parent != place else { break }
             place = parent
         }
         return missing
-    }
-
-    private static func parent(of path: String) -> String {
-        var trimmed = path[...]
-        while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
-        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
-        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
     /// Takes the lock that lets one daemon alone use the directory; the kernel gives it back when the process ends.

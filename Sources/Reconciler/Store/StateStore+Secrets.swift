@@ -109,10 +109,11 @@ enum EventText {
             }
             let start = place + member.count
             let end = endOfText(in: bytes, from: start)
-            let url = String(decoding: bytes[start..<end], as: UTF8.self)
-            if let key = TunnelURL.keyText(of: url), !kept.contains(unescaped(key)) {
+            let text = String(decoding: bytes[start..<end], as: UTF8.self)
+            let url = unescaped(text)
+            if let key = TunnelURL.keyText(of: url), !kept.contains(String(key)) {
                 masked += bytes[copied..<start]
-                masked += TunnelURL.masked(url).utf8
+                masked += escaped(TunnelURL.masked(url)).utf8
                 copied = end
             }
             place = end
@@ -130,9 +131,16 @@ enum EventText {
         return min(place, bytes.count)
     }
 
-    /// What the JSON text stands for; what cannot be read is no known key.
-    private static func unescaped(_ text: Substring) -> String {
-        guard text.contains("\\") else { return String(text) }
-        return (try? JSONDecoder().decode(String.self, from: Data("\"\(text)\"".utf8))) ?? ""
+    /// What the JSON text stands for; text that is cut off is taken as it is, so that its key is masked all the same.
+    private static func unescaped(_ text: String) -> String {
+        guard text.contains("\\") else { return text }
+        return (try? JSONDecoder().decode(String.self, from: Data("\"\(text)\"".utf8))) ?? text
+    }
+
+    private static func escaped(_ text: String) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        guard let data = try? encoder.encode(text) else { return Secret.mask }
+        return String(decoding: data.dropFirst().dropLast(), as: UTF8.self)
     }
 }

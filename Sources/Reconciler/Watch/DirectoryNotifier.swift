@@ -1,3 +1,4 @@
+import Config
 @preconcurrency import Dispatch
 import Glibc
 import Synchronization
@@ -38,7 +39,7 @@ final class DirectoryNotifier: Sendable {
 
     /// Watches the directories of these paths, and no others from now on; those that do not exist are left to the poll.
     func watch(_ paths: Set<String>) {
-        let wanted = Set(paths.flatMap { [$0, DirectoryNotifier.parent(of: $0)] }.sorted().prefix(Self.directoryLimit))
+        let wanted = Set(paths.flatMap { [$0, TextFile.directory(of: $0)] }.sorted().prefix(Self.directoryLimit))
         watches.withLock { watches in
             var former = Set(watches.values)
             for path in watches.keys where !wanted.contains(path) { watches[path] = nil }
@@ -51,11 +52,6 @@ final class DirectoryNotifier: Sendable {
             former.subtract(watches.values)
             for watch in former { inotify_rm_watch(descriptor, watch) }
         }
-    }
-
-    private static func parent(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     private static func drain(_ descriptor: Int32) {

@@ -42,15 +42,15 @@ struct ImportCommand: ParsableCommand {
         }
     }
 
-    private func read() throws(CommandFailure) -> NodePassState {
+    private func read() throws(CommandFailure) -> ImportedState {
         let bytes: [UInt8]
         do throws(TextFile.ReadError) {
-            bytes = try TextFile.bytes(of: file, limitBytes: NodePassState.fileLimitBytes)
+            bytes = try TextFile.bytes(of: file, limitBytes: NodePassStateFile.limitBytes)
         } catch {
             throw CommandFailure(message: "\(file) cannot be read: \(error.problem)")
         }
-        do throws(StateImportError) {
-            return try NodePassState(bytes: bytes)
+        do throws(NodePassStateError) {
+            return try NodePassStateFile.read(bytes)
         } catch {
             throw CommandFailure(message: "nothing was imported from \(file): \(error)".printable)
         }

@@ -1,43 +1,18 @@
-package import Config
-package import Tunnel
+import Config
+import Reconciler
+import Tunnel
 
-/// What the state file of a NodePass master says, before anything of it is judged.
+/// Reads the state file of a NodePass master, `gob/nodepass.gob`, without judging what it says.
 ///
-/// Source: NodePass v1.14, `internal/master.go`: `gob/nodepass.gob` is one gob of a map from ids to instances. Its fields
-/// are found by name, so that files of former and of later versions read too; zero values are not in the file.
-package struct NodePassState: Sendable, Hashable {
-    package struct Row: Sendable, Hashable {
-        package var id: InstanceID
-        package var alias = ""
-        package var url = ""
-        package var config = ""
-        /// Whether it starts with the master.
-        package var restart = false
-        package var tags: [String: String] = [:]
-        package var peer = PeerLabel()
-        package var traffic = Traffic()
-
-        package init(id: InstanceID) {
-            self.id = id
-        }
-    }
-
+/// Source: NodePass v1.14, `internal/master.go`: the file is one gob of a map from ids to instances. Its fields are found by
+/// name, so that files of older and newer versions can be read too; zero values are not in the file.
+enum NodePassStateFile {
     /// Ten thousand instances with long URLs and many tags take a quarter of it.
-    package static let fileLimitBytes = 64 << 20
+    static let limitBytes = 64 << 20
     /// The row that holds the API key instead of a tunnel.
-    static let keyID = "********"
+    private static let keyID = "********"
 
-    /// By id.
-    package let instances: [Row]
-    /// `url` is the API key, `config` the master's id, `alias` its alias.
-    package let key: Row?
-
-    package init(instances: [Row], key: Row?) {
-        self.instances = instances
-        self.key = key
-    }
-
-    package init(bytes: [UInt8]) throws(StateImportError) {
+    static func read(_ bytes: [UInt8]) throws(NodePassStateError) -> ImportedState {
         let value: GobValue
         do throws(GobError) {
             value = try GobReader.read(bytes)
@@ -45,22 +20,37 @@ package struct NodePassState: Sendable, Hashable {
             throw .unreadable(error)
         }
         guard case .map(let entries) = value else { throw .foreign("it holds \(value.kindName), not instances by id") }
-        var rows: [InstanceID: Row] = [:]
+        var rows: [InstanceID: ImportedState.Row] = [:]
         for entry in entries {
             guard case .string(let id) = entry.key, case .structure(let fields) = entry.value else {
                 throw .foreign("it holds \(entry.value.kindName) by \(entry.key.kindName), not instances by id")
             }
             guard rows[id] == nil else { throw .foreign("it holds '\(id)' twice") }
-            rows[id] = try Row(id: id, GobFields(fields, of: id))
+            rows[id] = try ImportedState.Row(id: id, GobFields(fields, of: id))
         }
-        key = rows.removeValue(forKey: Self.keyID)
-        instances = rows.values.sorted { $0.id < $1.id }
+        let key = rows.removeValue(forKey: keyID)
+        return ImportedState(instances: rows.values.sorted { $0.id < $1.id }, key: key)
     }
 }
 
-extension NodePassState.Row {
-    fileprivate init(id: InstanceID, _ fields: GobFields) throws(StateImportError) {
-        self.id = id
+/// Why a file is not the state of a NodePass master.
+enum NodePassStateError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Damaged, or not a gob.
+    case unreadable(GobError)
+    /// A gob of something else.
+    case foreign(String)
+
+    var description: String {
+        switch self {
+        case .unreadable(let error): "it is damaged or not a gob: \(error)"
+        case .foreign(let problem): "it is not the state of a NodePass master: \(problem)"
+        }
+    }
+}
+
+extension ImportedState.Row {
+    fileprivate init(id: InstanceID, _ fields: GobFields) throws(NodePassStateError) {
+        self.init(id: id)
         alias = try fields.text("Alias")
         url = try fields.text("URL")
         config = try fields.text("Config")
@@ -92,7 +82,7 @@ private struct GobFields {
         self.owner = owner
     }
 
-    func text(_ name: String) throws(StateImportError) -> String {
+    func text(_ name: String) throws(NodePassStateError) -> String {
         switch values[name] {
         case nil: ""
         case .string(let text): text
@@ -100,7 +90,7 @@ private struct GobFields {
         }
     }
 
-    func flag(_ name: String) throws(StateImportError) -> Bool {
+    func flag(_ name: String) throws(NodePassStateError) -> Bool {
         switch values[name] {
         case nil: false
         case .bool(let flag): flag
@@ -108,7 +98,7 @@ private struct GobFields {
         }
     }
 
-    func count(_ name: String) throws(StateImportError) -> UInt64 {
+    func count(_ name: String) throws(NodePassStateError) -> UInt64 {
         switch values[name] {
         case nil: return 0
         case .uint(let count): return count
@@ -117,7 +107,7 @@ private struct GobFields {
         }
     }
 
-    func fields(_ name: String) throws(StateImportError) -> GobFields {
+    func fields(_ name: String) throws(NodePassStateError) -> GobFields {
         switch values[name] {
         case nil: GobFields([:], of: "\(owner).\(name)")
         case .structure(let fields): GobFields(fields, of: "\(owner).\(name)")
@@ -125,7 +115,7 @@ private struct GobFields {
         }
     }
 
-    func texts(_ name: String) throws(StateImportError) -> [String: String] {
+    func texts(_ name: String) throws(NodePassStateError) -> [String: String] {
         guard let value = values[name] else { return [:] }
         guard case .map(let entries) = value else { throw wrong(name, value, "a map") }
         var texts: [String: String] = [:]
@@ -138,7 +128,7 @@ private struct GobFields {
         return texts
     }
 
-    private func wrong(_ name: String, _ value: GobValue, _ expected: String) -> StateImportError {
+    private func wrong(_ name: String, _ value: GobValue, _ expected: String) -> NodePassStateError {
         .foreign("\(owner).\(name) is \(value.kindName), not \(expected)")
     }
 }

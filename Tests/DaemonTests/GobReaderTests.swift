@@ -1,6 +1,7 @@
-import Reconciler
 import TestSupport
 import Testing
+
+@testable import nodepass
 
 @Suite("Gob reader", .timeLimit(.minutes(1)))
 struct GobReaderTests {
@@ -148,7 +149,7 @@ struct GobReaderTests {
             var bytes = files[round % files.count]
             for _ in 0..<Int.random(in: 1...4, using: &random) { damage(&bytes, using: &random) }
             guard let error = failure(bytes) else {
-                _ = try? NodePassState(bytes: bytes)
+                _ = try? NodePassStateFile.read(bytes)
                 continue
             }
             refused += 1

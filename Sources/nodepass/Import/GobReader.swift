@@ -4,13 +4,13 @@
 /// malformed, or goes on after the value, is an error that names its byte. Every step takes at least one byte, and values,
 /// types and nesting are counted, so that reading ends whatever the bytes are. A value in an interface is not
 /// understood: its type's name alone does not say how it is written.
-package struct GobReader {
+struct GobReader {
     private let limits: GobLimits
     private var cursor: GobCursor
     private var types = GobType.known
     private var valuesLeft: Int
 
-    package static func read(_ bytes: [UInt8], limits: GobLimits = GobLimits()) throws(GobError) -> GobValue {
+    static func read(_ bytes: [UInt8], limits: GobLimits = GobLimits()) throws(GobError) -> GobValue {
         var reader = GobReader(bytes, limits)
         return try reader.read()
     }

@@ -1,5 +1,5 @@
 /// A value of Go's `encoding/gob`, as far as it can be understood without knowing the program that wrote it.
-package indirect enum GobValue: Sendable, Hashable {
+indirect enum GobValue: Sendable, Hashable {
     case bool(Bool)
     case int(Int64)
     case uint(UInt64)
@@ -18,7 +18,7 @@ package indirect enum GobValue: Sendable, Hashable {
     case absent
 
     /// What it is, for a message to somebody who expected something else.
-    package var kindName: String {
+    var kindName: String {
         switch self {
         case .bool: "a boolean"
         case .int, .uint: "an integer"
@@ -33,33 +33,33 @@ package indirect enum GobValue: Sendable, Hashable {
     }
 }
 
-package struct GobEntry: Sendable, Hashable {
-    package let key: GobValue
-    package let value: GobValue
+struct GobEntry: Sendable, Hashable {
+    let key: GobValue
+    let value: GobValue
 
-    package init(_ key: GobValue, _ value: GobValue) {
+    init(_ key: GobValue, _ value: GobValue) {
         self.key = key
         self.value = value
     }
 }
 
 /// How much of a gob is read, so that a hostile file costs as little as a broken one.
-package struct GobLimits: Sendable, Hashable {
+struct GobLimits: Sendable, Hashable {
     /// Types a stream may define; a program has a few dozen.
-    package var types = 1_000
+    var types = 1_000
     /// Values within values; deeper ones come from no program that means well.
-    package var nesting = 32
+    var nesting = 32
     /// Values in all, each of which costs far more in memory than in the file.
-    package var values = 2_000_000
+    var values = 2_000_000
 
-    package init() {}
+    init() {}
 }
 
 /// Where a gob stops making sense, and why.
-package struct GobError: Error, Sendable, Hashable, CustomStringConvertible {
+struct GobError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Of the first byte of what is wrong.
-    package let offset: Int
-    package let problem: String
+    let offset: Int
+    let problem: String
 
-    package var description: String { "byte \(offset): \(problem)" }
+    var description: String { "byte \(offset): \(problem)" }
 }
