@@ -26,7 +26,7 @@ struct ListenerTests {
             credentials: credentials,
             limits: limits,
             group: MultiThreadedEventLoopGroup.singleton,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            logger: .silent,
             onRunning: { opening.yield($0) },
             onShutdown: {}
         )

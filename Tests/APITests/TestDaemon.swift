@@ -37,23 +37,19 @@ struct TestDaemon: Sendable {
         let directory = try TemporaryDirectory()
         let store = try StateStore.open(directory: directory.file("state"))
         let identity = try DaemonIdentity(store: store)
-        let streams = try EventStreams(store: store, renderer: EventView.payload)
-        let hub = streams.instances
-        let host = FakeHost()
-        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let reader = ManifestReader(environment: [:], workingDirectory: directory.path)
-        let reconciler = try TunnelReconciler(
+        let parts = try TestReconciler(
             store: store,
-            host: host,
-            streams: streams,
             settings: ReconcilerSettings(
                 defaults: defaults,
                 expectsManifest: manifest != nil,
                 clock: clock,
                 now: now,
-                logger: logger
-            )
+                logger: .silent
+            ),
+            render: EventView.payload
         )
+        let (reconciler, host, hub) = (parts.reconciler, parts.host, parts.streams.instances)
         if let manifest { await reconciler.declare(reader.read(text: manifest, file: "tunnels.yaml")) }
         let events = try hub.subscribe()
         let application = APIApplication(
@@ -71,6 +67,7 @@ struct TestDaemon: Sendable {
         )
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await reconciler.run() }
+            for await _ in reconciler.readiness {}
             try await Application(responder: application.responder()).test(.router) { client in
                 try await body(
                     TestDaemon(
@@ -78,7 +75,7 @@ struct TestDaemon: Sendable {
                         hub: hub,
                         host: host,
                         reconciler: reconciler,
-                        history: HistoryRecorder(store: store, host: host, logger: logger),
+                        history: HistoryRecorder(store: store, host: host, logger: .silent),
                         application: application,
                         client: client,
                         events: events

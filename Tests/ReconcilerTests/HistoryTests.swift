@@ -196,7 +196,7 @@ struct HistoryTests {
 
     private var seconds: Int64 { Int64(wall.current.timeIntervalSince1970) }
 
-    private var logger: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
+    private var logger: Logger { .silent }
 
     private func recorder() -> HistoryRecorder {
         HistoryRecorder(store: store, host: host, logger: logger) { [wall] in wall.current }

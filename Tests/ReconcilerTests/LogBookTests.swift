@@ -136,7 +136,7 @@ struct LogBookTests {
 
     @Test("the reconciler drops the log of a deleted instance, and lines that come after")
     func deleted() async throws {
-        let daemon = try Daemon(directory: try TemporaryDirectory())
+        let daemon = try RunningReconciler(directory: try TemporaryDirectory())
         let id = try await daemon.create("web", port: 9001).id
         let logs = daemon.reconciler.logs
         _ = try await daemon.next(3)
@@ -153,7 +153,7 @@ struct LogBookTests {
 
     @Test("a declared tunnel that REST takes away keeps its log for its return, but nobody follows it")
     func hidden() async throws {
-        let daemon = try Daemon(directory: try TemporaryDirectory(), expectsManifest: true)
+        let daemon = try RunningReconciler(directory: try TemporaryDirectory(), expectsManifest: true)
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         _ = try await daemon.next(3)
         let id = try #require(await daemon.reconciler.instances().first?.id)

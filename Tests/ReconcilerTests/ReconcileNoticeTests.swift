@@ -15,8 +15,8 @@ struct ReconcileNoticeTests {
     }
 
     /// A daemon that runs `web`, its notices from then on, and the tunnel's id.
-    func daemon() async throws -> (daemon: Daemon, notices: EventSubscription, id: InstanceID) {
-        let daemon = try Daemon(directory: directory, expectsManifest: true)
+    func daemon() async throws -> (daemon: RunningReconciler, notices: EventSubscription, id: InstanceID) {
+        let daemon = try RunningReconciler(directory: directory, expectsManifest: true)
         let notices = try daemon.reconciler.notices.subscribe()
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         #expect(try await daemon.next(2, of: notices) == ["plan - 1 create", "apply - 1 create"])
@@ -102,7 +102,7 @@ struct ReconcileNoticeTests {
             try await daemon.stop()
             last = daemon.reconciler.notices.lastID
         }
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let notices = try daemon.reconciler.notices.subscribe(afterID: last - 1)
         #expect(notices.isResumed)
         #expect(try await daemon.next(1, of: notices) == ["apply - 1 stop"])

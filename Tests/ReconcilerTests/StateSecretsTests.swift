@@ -153,7 +153,7 @@ struct StateSecretsTests {
             (#"{"url":"client:\/\/k@h:1\/t:2"}"#, #"{"url":"client://••••••@h:1/t:2"}"#),
             (#"{"url":"client:\/\/kept@h:1\/t:2"}"#, #"{"url":"client:\/\/kept@h:1\/t:2"}"#),
             (#"{"url":"client://k@h"#, #"{"url":"client://••••••@h"#),
-            (#"{"url":"client://k@h\"#, #"{"url":"client://••••••@h\"#),
+            (#"{"url":"client://k@h\"#, #"{"url":"client://••••••@h\\"#),
         ]
     )
     func texts(_ payload: String, _ masked: String) {

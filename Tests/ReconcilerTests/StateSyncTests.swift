@@ -38,16 +38,8 @@ struct StateSyncTests {
     @Test("every mutation is on the disk when it is answered")
     func mutations() async throws {
         let store = try open()
-        let reconciler = try TunnelReconciler(
-            store: store,
-            host: FakeHost(),
-            streams: try EventStreams(store: store) { _ in "" },
-            settings: ReconcilerSettings(
-                expectsManifest: false,
-                clock: ManualClock(),
-                logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-            )
-        )
+        let settings = ReconcilerSettings(expectsManifest: false, clock: ManualClock(), logger: .silent)
+        let reconciler = try TestReconciler(store: store, settings: settings).reconciler
         let by = MutationContext(by: "test")
         var id = ""
         // No pass runs here that could sync for them.

@@ -7,111 +7,6 @@ import TestSupport
 import Testing
 import Tunnel
 
-/// A reconciler on a fake host, with a subscriber from before its first pass.
-final class Daemon: Sendable {
-    let store: StateStore
-    let hub: EventHub
-    let host: FakeHost
-    let clock = ManualClock()
-    let wall: WallClock
-    let reconciler: TunnelReconciler
-    let events: EventSubscription
-    let run: Task<Void, any Error>
-
-    init(directory: TemporaryDirectory, host: FakeHost = FakeHost(), expectsManifest: Bool = false) throws {
-        let store = try StateStore.open(directory: directory.file("state"), now: epoch)
-        let wall = WallClock()
-        self.store = store
-        self.host = host
-        self.wall = wall
-        let streams = try EventStreams(store: store, renderer: \.words)
-        hub = streams.instances
-        events = try hub.subscribe()
-        reconciler = try TunnelReconciler(
-            store: store,
-            host: host,
-            streams: streams,
-            settings: ReconcilerSettings(
-                expectsManifest: expectsManifest,
-                clock: clock,
-                now: { wall.now },
-                logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-            )
-        )
-        let reconciler = reconciler
-        run = Task { try await reconciler.run() }
-    }
-
-    deinit {
-        run.cancel()
-    }
-
-    /// The next payloads of a stream.
-    func next(_ count: Int, of stream: EventSubscription) async throws -> [String] {
-        var payloads: [String] = []
-        var iterator = stream.makeAsyncIterator()
-        while payloads.count < count, let event = try await iterator.next() { payloads.append(event.payload) }
-        return payloads
-    }
-
-    /// The next events' payloads.
-    func next(_ count: Int) async throws -> [String] {
-        try await next(count, of: events)
-    }
-
-    /// As SIGTERM does; the store is free again when this and the daemon are gone.
-    func stop() async throws {
-        run.cancel()
-        try await run.value
-    }
-
-    @discardableResult
-    func create(_ alias: String, port: Int) async throws -> Instance {
-        let request = CreateRequest(
-            tunnel: try CheckedTunnel(url: clientURL(port)),
-            labels: TunnelLabels(alias: alias),
-            by: "test"
-        )
-        return try await reconciler.create(request)
-    }
-}
-
-extension RecordedEvent {
-    /// What a test compares.
-    var words: String {
-        switch content {
-        case .instance(_, let instance), .logLine(let instance, _):
-            "\(kind.rawValue) \(instance.name ?? instance.labels.alias) \(instance.phase.rawValue)"
-        case .notice(let notice): [kind.rawValue, notice.subject?.name ?? "-", notice.words].joined(separator: " ")
-        case .shutdown: "shutdown - "
-        }
-    }
-}
-
-extension ReconcileNotice {
-    var words: String {
-        switch self {
-        case .plan(let digest, _), .apply(let digest, _, _):
-            digest.counts.map { "\($0.value) \($0.key.rawValue)" }.sorted().joined(separator: ", ")
-        case .reject(_, let first): first.first?.code ?? ""
-        case .override(_, let override): override.running.map { $0 ? "running" : "stopped" } ?? "other"
-        case .release(_, let cause, let author): "\(cause.rawValue) \(author)"
-        case .drift(_, let phase, let reason, _, let isResolved):
-            "\(phase.rawValue) \(reason?.rawValue ?? "-") \(isResolved)"
-        }
-    }
-}
-
-/// The time of day, as a test sets it.
-final class WallClock: Sendable {
-    private let time = Mutex(epoch)
-    var now: Date { time.withLock { $0 } }
-
-    func advance(by seconds: Double) {
-        time.withLock { $0 = $0.addingTimeInterval(seconds) }
-    }
-}
-
 @Suite("Tunnel reconciler", .timeLimit(.minutes(1)))
 struct TunnelReconcilerTests {
     let directory: TemporaryDirectory
@@ -123,7 +18,7 @@ struct TunnelReconcilerTests {
 
     @Test("a created tunnel is announced as stopped before its steps are told")
     func createFirst() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let created = try await daemon.create("web", port: 9001)
         #expect(created.status == nil)
         #expect(try await daemon.next(3) == ["create web stopped", "update web starting", "update web ready"])
@@ -133,7 +28,7 @@ struct TunnelReconcilerTests {
 
     @Test("an event that is seen is in the store already, with the record it speaks of")
     func storedFirst() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let created = try await daemon.create("web", port: 9001)
         for try await event in daemon.events {
             let id = try #require(event.id)
@@ -146,7 +41,7 @@ struct TunnelReconcilerTests {
 
     @Test("a restart shows stopped, then running again")
     func restart() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         _ = try await daemon.reconciler.patch(id, InstancePatch(action: .restart), context)
@@ -156,7 +51,7 @@ struct TunnelReconcilerTests {
 
     @Test("a delete tells the end of a running tunnel, then the delete")
     func delete() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         try await daemon.reconciler.delete(id, context)
@@ -168,7 +63,7 @@ struct TunnelReconcilerTests {
 
     @Test("nothing starts before the expected manifest was read, and then all of it does")
     func waitsForManifest() async throws {
-        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        let daemon = try RunningReconciler(directory: directory, expectsManifest: true)
         #expect(!daemon.reconciler.isReady)
         await daemon.reconciler.declare(manifest(["web": client(9001), "db": client(9002)]))
         let created = try await daemon.next(6).filter { $0.hasPrefix("create") }
@@ -181,7 +76,7 @@ struct TunnelReconcilerTests {
 
     @Test("a settled world is left alone: no calls, no events")
     func settled() async throws {
-        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        let daemon = try RunningReconciler(directory: directory, expectsManifest: true)
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         _ = try await daemon.next(3)
         try await daemon.settled()
@@ -196,7 +91,7 @@ struct TunnelReconcilerTests {
 
     @Test("an invalid tunnel keeps its last good form, a rejected manifest everything, a good one prunes")
     func lastGood() async throws {
-        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        let daemon = try RunningReconciler(directory: directory, expectsManifest: true)
         await daemon.reconciler.declare(manifest(["web": client(9001), "db": client(9002)]))
         _ = try await daemon.next(6)
         let halfBroken = "version: 1\ntunnels:\n  web: {role: nobody}\n  db: {\(client(9003))}\n"
@@ -220,7 +115,7 @@ struct TunnelReconcilerTests {
 
     @Test("an override expires by itself while the daemon runs")
     func expiry() async throws {
-        let daemon = try Daemon(directory: directory, expectsManifest: true)
+        let daemon = try RunningReconciler(directory: directory, expectsManifest: true)
         await daemon.reconciler.declare(manifest(["web": client(9001)]))
         _ = try await daemon.next(3)
         let id = try #require(await daemon.reconciler.instances().first?.id)
@@ -239,12 +134,12 @@ struct TunnelReconcilerTests {
     func survives() async throws {
         let id: InstanceID
         do {
-            let daemon = try Daemon(directory: directory)
+            let daemon = try RunningReconciler(directory: directory)
             id = try await daemon.create("web", port: 9001).id
             _ = try await daemon.reconciler.patch(id, InstancePatch(alias: "new", action: .stop), context)
             try await daemon.stop()
         }
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let instance = try #require(await daemon.reconciler.instance(id))
         #expect(instance.labels.alias == "new")
         #expect(!instance.shouldRun)
@@ -257,7 +152,7 @@ struct TunnelReconcilerTests {
     func announcedLater() async throws {
         let record = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
         try StateStore.open(directory: directory.file("state")).save([record])
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         #expect(try await daemon.next(1) == ["create web stopped"])
         try await daemon.stop()
     }
@@ -268,7 +163,7 @@ struct TunnelReconcilerTests {
         record.announced = true
         record.departing = true
         try StateStore.open(directory: directory.file("state")).save([record])
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         #expect(try await daemon.next(1) == ["delete web stopped"])
         #expect(try daemon.store.instances().records.isEmpty)
         try await daemon.stop()
@@ -278,14 +173,14 @@ struct TunnelReconcilerTests {
     func traffic() async throws {
         let id: InstanceID
         do {
-            let daemon = try Daemon(directory: directory)
+            let daemon = try RunningReconciler(directory: directory)
             id = try await daemon.create("web", port: 9001).id
             _ = try await daemon.next(3)
             daemon.host.count(Traffic(tcpRx: 5), for: id)
             #expect(await daemon.reconciler.instance(id)?.traffic.tcpRx == 5)
             try await daemon.stop()
         }
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         _ = try await daemon.next(2)
         daemon.host.count(Traffic(tcpRx: 2), for: id)
         #expect(await daemon.reconciler.instance(id)?.traffic.tcpRx == 7)
@@ -299,7 +194,7 @@ struct TunnelReconcilerTests {
 
     @Test("reports come every interval while figures move, without a number")
     func reports() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         daemon.host.count(Traffic(udpTx: 1), for: id)
@@ -314,7 +209,7 @@ struct TunnelReconcilerTests {
 
     @Test("a dry run answers what would be and changes nothing")
     func dryRun() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         let dry = MutationContext(by: "test", dryRun: true)
@@ -323,17 +218,5 @@ struct TunnelReconcilerTests {
         #expect(try await daemon.reconciler.delete(id, dry).id == id)
         #expect(await daemon.reconciler.instance(id)?.url == clientURL(9001))
         try await daemon.stop()
-    }
-}
-
-extension Daemon {
-    /// Returns when a pass that began after this call has ended.
-    func settled() async throws {
-        let before = await reconciler.status().passes
-        // Two: the first may have been under way.
-        while await reconciler.status().passes < before + 2 {
-            reconciler.wake()
-            await Task.yield()
-        }
     }
 }

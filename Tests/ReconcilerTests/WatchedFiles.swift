@@ -39,7 +39,7 @@ struct WatchedFiles {
             pollInterval: notice == .hint ? .seconds(1_000_000) : Self.pollInterval,
             debounce: Self.debounce,
             clock: clock,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            logger: .silent,
             deliver: { reading.yield($0.summary) }
         )
     }
