@@ -68,13 +68,13 @@ tsan: test-deps ## build with ThreadSanitizer and run TSAN_TESTS, in .build-tsan
 
 lint: lint-swift lint-words lint-shell lint-pages ## check the form of every source, text, script and page
 
-lint-swift:
+lint-swift: ## check the form of the Swift sources
 	swift format lint --strict --recursive $(SWIFT_FILES)
 
-lint-words:
+lint-words: ## check the texts for words we do not use
 	.ci/words
 
-lint-shell: lint-deps
+lint-shell: lint-deps ## check the shell scripts
 	shellcheck $(SHELL_FILES)
 
 lint-pages: lint-deps ## check the scripts of the pages and of the tests
@@ -85,12 +85,12 @@ format: ## bring all sources into the house style
 
 check: lint test bench-build ## what must pass before a change is done
 
-bench-build: deps
+bench-build: deps ## build the benchmarks
 	swift build --package-path Benchmarks
 
 bench: deps ## measure a release build against haproxy, and against the program that NODEPASS_PEER names
 	@for p in haproxy nginx wrk; do PATH=$$PATH:/usr/sbin command -v $$p >/dev/null || $(MAKE) --no-print-directory deps PACKAGES=$$p; done
 	swift run -c release --package-path Benchmarks nodepass-bench $(BENCH)
 
-clean:
+clean: ## remove what was built, and the state of `make run`
 	rm -rf .build $(STATE)

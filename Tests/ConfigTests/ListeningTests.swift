@@ -82,4 +82,15 @@ struct ListeningTests {
         let certain = try TunnelURL.parse(url).spec.certainSockets.filter { $0.endpoint.port != 0 }
         #expect(Set(shared.map(\.path)) == Set(certain.map { "tunnels.b." + $0.path }))
     }
+
+    @Test(
+        "an address of the machine itself is one by value, not by how it begins",
+        arguments: [
+            ("localhost", true), ("127.0.0.1", true), ("127.8.9.10", true), ("::1", true), ("127.evil.com", false),
+            ("127.0.0.1.nip.io", false), ("localhost.example.com", false), ("10.0.0.1", false),
+        ]
+    )
+    func loopback(host: String, isLoopback: Bool) {
+        #expect(Endpoint(host: host, port: 1).isLoopback == isLoopback)
+    }
 }

@@ -115,4 +115,20 @@ struct CommandTests {
         #expect((blocked.output + blocked.errors).contains("\(squatter.port)"))
         try await daemon.stop()
     }
+
+    @Test("the API key does not follow a redirect to another server")
+    func redirect() async throws {
+        let other = try FreePorts.one()
+        let redirects = try await EchoServer.start(
+            .speakFirst(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:\(other)/api\r\n"
+                    + "Content-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+        )
+        let finished = try await RunningProcess.run(
+            ["get", "--server", "http://127.0.0.1:\(redirects.port)/api", "--api-key", "s3cret"]
+        )
+        #expect(finished.code == 1)
+        #expect(finished.errors.contains("a redirect is not followed"))
+    }
 }

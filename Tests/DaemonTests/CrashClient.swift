@@ -170,6 +170,7 @@ struct CrashClient: Sendable {
         expires: Bool = false,
         below suffix: String = ""
     ) async throws {
+        let expires = expires && ledger.change { $0.entries[key]?.mayExpire(mutation) ?? false }
         let path = "/instances/\(try await id(of: key))\(suffix)\(expires ? "?ttl=1h" : "")"
         ledger.change { $0.begin(key, mutation, expires: expires) }
         guard try await send(method, path, body, expecting: status) != nil else { return }

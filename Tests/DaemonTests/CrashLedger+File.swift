@@ -95,7 +95,7 @@ extension CrashLedger {
         var known = facts
         if let former = entries[key], let mark = former.markThatStays(over: facts) {
             known.mark = mark
-            known.expires = former.known.expires
+            known.expires = former.known.expires && !former.overridesState(former.known)
         }
         entries[key] = Entry(declared: facts, port: port, known: known)
     }

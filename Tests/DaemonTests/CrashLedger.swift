@@ -87,9 +87,25 @@ struct CrashLedger: Sendable {
             return edited.mark.isEmpty || edited.mark == declared.mark ? known.mark : nil
         }
 
+        /// Whether more than labels is overridden: what an expiry is for.
+        func overridesState(_ facts: TunnelFacts) -> Bool {
+            guard let declared else { return false }
+            return facts.isDeleted || facts.isRunning != declared.isRunning || facts.url != declared.url
+        }
+
+        /// Whether the request may have an expiry; the daemon refuses one where nothing would end.
+        func mayExpire(_ mutation: TunnelMutation) -> Bool {
+            guard declared != nil else { return false }
+            return switch mutation {
+            case .alias, .mark: !overridesState(known)
+            case .restart: !known.isRunning
+            case .start, .stop, .url, .delete: true
+            case .release: false
+            }
+        }
+
         func after(_ mutation: TunnelMutation, expires: Bool) -> TunnelFacts {
             var facts = known
-            facts.expires = false
             switch mutation {
             case .alias(let alias): facts.alias = alias
             case .mark(let mark): facts.mark = mark
@@ -101,9 +117,15 @@ struct CrashLedger: Sendable {
             case .delete: facts.isDeleted = true
             case .release: return declared ?? facts
             }
+            switch mutation {
+            case .alias, .mark: facts.expires = expires || known.expires
+            case .restart where known.isRunning: break
+            default: facts.expires = expires && overridesState(facts)
+            }
             // An override that says what the manifest says is none.
-            facts.expires = expires && declared != nil && facts != declared
-            return facts
+            var lasting = facts
+            lasting.expires = false
+            return lasting == declared ? lasting : facts
         }
     }
 

@@ -152,6 +152,8 @@ struct DeclaredTunnelTests {
         let web = try await daemon.instance(named: "web")
         #expect(web?.phase == "ready")
         #expect(web?.port == ports[0])
+        // The log alone says what to correct.
+        #expect(try daemon.log.contains(": error: tunnels.web.mode: "))
         try await daemon.stop()
     }
 

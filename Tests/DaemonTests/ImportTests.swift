@@ -76,7 +76,7 @@ struct ImportTests {
         try await daemon.stop()
         let conflict = try await importing("nodepass.gob")
         #expect(conflict.code == 1)
-        #expect(conflict.errors.contains("instances of the same id are here already and differ: a1b2c3d4; "))
+        #expect(conflict.errors.contains("instances with these ids already exist with other values: a1b2c3d4; "))
         let after = try await Daemon.start(in: directory)
         #expect(try await after.instances().map(\.id) == ["00000002", "a1b2c3d4"])
         try await after.stop()

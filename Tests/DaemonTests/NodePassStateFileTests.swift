@@ -33,10 +33,10 @@ struct NodePassStateFileTests {
     }
 
     @Test("an instance that cannot be run is left out with its reason, and no line shows a key")
-    func leftOut() throws {
+    func skipped() throws {
         let result = try StateImport(try NodePassStateFile.read(GobFiles.master), into: StoredInstances(), now: epoch)
         let broken = try #require(result.lines.first { $0.id == "00000003" })
-        guard case .leftOut(let why) = broken.outcome else {
+        guard case .skipped(let why) = broken.outcome else {
             Issue.record("it was not left out")
             return
         }

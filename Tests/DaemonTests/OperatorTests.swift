@@ -38,7 +38,7 @@ struct OperatorTests {
         #expect(
             Self.lines(plan) == [
                 "+ cache     create    client://127.0.0.1:\(ports[2]) → 127.0.0.1:\(server.port)",
-                "~ web       live      \(change) 1 connection kept",
+                "~ web       live      \(change)  1 connection kept",
                 "- db        delete",
                 "Plan: 1 to create, 1 live, 1 to delete.",
             ]
@@ -90,8 +90,8 @@ struct OperatorTests {
             manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port), ("db", ports[1], server.port))
         )
         let stop = try await Self.nodepass("stop", "web", "--for", "30m", on: daemon)
-        #expect(stop.output.contains(/^web: stop, overrides the manifest until [-0-9]+T[:0-9]+Z\n$/))
-        #expect(try await Self.nodepass("delete", "db", on: daemon).output == "db: deleted\n")
+        #expect(stop.output.contains(/^web: stopping, overrides the manifest until [-0-9]+T[:0-9]+Z\n$/))
+        #expect(try await Self.nodepass("delete", "db", on: daemon).output == "db: deleted, overrides the manifest until released or edited\n")
         try await daemon.tunnel("web") { $0.phase == "stopped" }
         let get = try await Self.nodepass("get", on: daemon)
         #expect(get.output.contains(/web +[0-9a-f]{8} +client +stopped !/) && !get.output.contains("db "))

@@ -33,21 +33,27 @@ struct DesiredModel: Sendable {
         init(_ declared: View, declaredAlias: String, after former: Tunnel?) {
             self.init(declared)
             self.declaredAlias = declaredAlias
-            guard let former, former.isDeclared, former.isAliasOverridden else { return }
-            let isSet = !declaredAlias.isEmpty && declaredAlias != former.declaredAlias
-            guard !isSet, former.visible.alias != declared.alias else { return }
+            guard let former, !former.isDeclared || former.isAliasOverridden else { return }
+            let isKnown = former.isDeclared && declaredAlias == former.declaredAlias
+            guard declaredAlias.isEmpty || isKnown, former.visible.alias != declared.alias else { return }
             visible.alias = former.visible.alias
             isOverridden = true
-            until = former.until
         }
 
         var isAliasOverridden: Bool { isOverridden && visible.alias != declared.alias }
 
-        /// Whether an edit ends some of its override, if not all.
-        var losesOverrideByEdit: Bool {
+        /// Whether more than its alias is overridden, which an edit and the expiry end.
+        var isStateOverridden: Bool {
             var aliasAlone = declared
             aliasAlone.alias = visible.alias
             return isDeleted || visible != aliasAlone
+        }
+
+        mutating func expire() {
+            let alias = isStateOverridden ? visible.alias : declared.alias
+            release()
+            visible.alias = alias
+            isOverridden = visible != declared
         }
 
         mutating func release() {
@@ -76,14 +82,23 @@ struct DesiredModel: Sendable {
     }
 
     /// The refusal, when there is one.
-    mutating func change(_ name: String, at now: Date, _ change: (inout Tunnel) -> Void) -> MutationError? {
+    mutating func change(
+        _ name: String,
+        at now: Date,
+        namesState: Bool,
+        _ change: (inout Tunnel) -> Void
+    ) -> MutationError? {
         guard var tunnel = tunnels[name], !tunnel.isDeleted else { return .notFound }
         guard policy.overridesAllowed || !tunnel.isDeclared else { return .denied(nil) }
+        let before = tunnel.visible
         change(&tunnel)
         if tunnel.isDeclared {
             tunnel.isOverridden = tunnel.isDeleted || tunnel.visible != tunnel.declared
             let lasts = policy.overrideTTL == .zero
-            tunnel.until = tunnel.isOverridden && !lasts ? now.addingTimeInterval(60) : nil
+            if namesState || before.isRunning != tunnel.visible.isRunning {
+                tunnel.until = lasts ? nil : now.addingTimeInterval(60)
+            }
+            if !tunnel.isStateOverridden { tunnel.until = nil }
         } else {
             tunnel.declared = tunnel.visible
         }
@@ -98,7 +113,7 @@ struct DesiredModel: Sendable {
     }
 
     mutating func expire(at now: Date) {
-        for (name, tunnel) in tunnels where tunnel.until.map({ $0 <= now }) ?? false { tunnels[name]?.release() }
+        for (name, tunnel) in tunnels where tunnel.until.map({ $0 <= now }) ?? false { tunnels[name]?.expire() }
     }
 
     mutating func daemonStarted() {

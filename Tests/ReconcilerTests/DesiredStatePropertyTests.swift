@@ -63,7 +63,8 @@ private struct DesiredRun {
             let outcome = state.declare(reading("tunnels: ["), now: now)
             check(outcome.changed.isEmpty && state.records == before, "a rejected manifest changed something")
         case .patch(let name, let patch):
-            mutate(name, { try $0.patched($1, patch, $2, isFailing: false, now: $3) }) { tunnel in
+            let namesState = patch.autostart != nil || patch.action == .start || patch.action == .stop
+            mutate(name, namesState, { try $0.patched($1, patch, $2, isFailing: false, now: $3) }) { tunnel in
                 tunnel.visible.alias = patch.alias ?? tunnel.visible.alias
                 tunnel.visible.autostart = patch.autostart ?? tunnel.visible.autostart
                 switch patch.action {
@@ -73,7 +74,7 @@ private struct DesiredRun {
                 }
             }
         case .replace(let name, let port): replace(name, port)
-        case .delete(let name): mutate(name, { try $0.deleted($1, $2, now: $3) }) { $0.isDeleted = true }
+        case .delete(let name): mutate(name, true, { try $0.deleted($1, $2, now: $3) }) { $0.isDeleted = true }
         case .release(let name):
             let expected = model.release(name)
             attempt(name, expected) { try $0.released($1, $2) }
@@ -99,7 +100,7 @@ private struct DesiredRun {
         let overtaken = before.filter { name, tunnel in
             guard tunnel.isOverridden, tunnels[name]?.map({ _ in true }) == true else { return false }
             guard let after = model.tunnels[name], after != tunnel else { return false }
-            return !after.isOverridden || tunnel.losesOverrideByEdit
+            return !after.isOverridden || tunnel.isStateOverridden
         }
         check(Set(outcome.overtaken) == Set(overtaken.keys.map(id)), "overtaken \(outcome.overtaken)")
         let records = state.records
@@ -113,7 +114,7 @@ private struct DesiredRun {
                 try state.replaced(id, by: CheckedTunnel(url: clientURL(port)), context, now: epoch)
             }
         }
-        mutate(name, { try $0.replaced($1, by: CheckedTunnel(url: clientURL(port)), $2, now: $3) }) { tunnel in
+        mutate(name, true, { try $0.replaced($1, by: CheckedTunnel(url: clientURL(port)), $2, now: $3) }) { tunnel in
             tunnel.visible.port = port
             tunnel.visible.isRunning = true
         }
@@ -123,10 +124,11 @@ private struct DesiredRun {
 
     private mutating func mutate(
         _ name: String,
+        _ namesState: Bool,
         _ mutation: Mutation,
         _ change: (inout DesiredModel.Tunnel) -> Void
     ) {
-        let expected = model.change(name, at: now, change)
+        let expected = model.change(name, at: now, namesState: namesState, change)
         let time = now
         attempt(name, expected) { try mutation($0, $1, $2, time) }
     }

@@ -98,7 +98,11 @@ struct OverriddenLabelTests {
             let outcome = state.declare(manifest(["web": client(9001, label.yaml("edited"))]), now: epoch)
             #expect(outcome.overtaken == [id])
             #expect(label.shown(state.named("web")?.labels) == "edited")
-            #expect(state.named("web")?.override == nil)
+            // Of a peer the manifest sets one of three keys here.
+            #expect(
+                state.named("web")?.override?.peer
+                    == (label == .peer ? PeerLabel(sid: "s1", type: "2", alias: "edited") : nil)
+            )
         }
     }
 
@@ -163,5 +167,68 @@ struct OverriddenLabelTests {
         _ = state.declare(manifest([:]), now: epoch)
         _ = state.declare(manifest(["web": client(9001)]), now: epoch)
         #expect(label.shown(state.named("web")?.labels) == label.undeclared)
+    }
+
+    @Test("they last when a stop that has an expiry ends", arguments: OverriddenLabel.allCases)
+    func expiryOfState(_ label: OverriddenLabel) throws {
+        var (state, id) = try overridden(label)
+        try state.patch(id, InstancePatch(action: .stop), MutationContext(by: "test", ttl: .seconds(60)))
+        #expect(state.expireOverrides(now: epoch + 60).map(\.id) == [id])
+        #expect(state.named("web")?.shouldRun == true)
+        #expect(label.shown(state.named("web")?.labels) == label.fromREST)
+        #expect(state.nextExpiry == nil)
+    }
+
+    @Test("they leave the expiry of a stop as it is", arguments: OverriddenLabel.allCases)
+    func labelsAfterTimedStop(_ label: OverriddenLabel) throws {
+        var (state, id) = try declared()
+        try state.patch(id, InstancePatch(action: .stop), MutationContext(by: "test", ttl: .seconds(60)))
+        try state.patch(id, label.patch)
+        #expect(state.nextExpiry == epoch + 60)
+        #expect(throws: MutationError.self) {
+            try state.patch(id, label.patch, MutationContext(by: "test", ttl: .seconds(5)))
+        }
+    }
+
+    @Test("the expiry that the policy gives is not theirs", arguments: OverriddenLabel.allCases)
+    func policyExpiry(_ label: OverriddenLabel) throws {
+        var (state, id) = try declared(policy: "policy: {overrideTTL: 1h}\n")
+        try state.patch(id, label.patch)
+        #expect(state.nextExpiry == nil)
+    }
+
+    @Test(
+        "a declaration that adopts an instance leaves the labels that it does not set",
+        arguments: OverriddenLabel.allCases
+    )
+    func adoption(_ label: OverriddenLabel) throws {
+        var record = try apiRecord("abcd1234", url: clientURL(9001), alias: "web")
+        record.labels.tags = label.patch.tags ?? [:]
+        record.labels.peer = label.patch.peer ?? PeerLabel()
+        for (more, shown) in [("", label.shown(record.labels)), (label.yaml("declared"), "declared")] {
+            var state = DesiredState(records: [record])
+            let outcome = state.declare(manifest(["web": client(9001, more)]), now: epoch)
+            #expect(outcome.adopted == ["abcd1234"] && outcome.overtaken.isEmpty)
+            #expect(label.shown(state.named("web")?.labels) == shown)
+            #expect(state.declare(manifest(["web": client(9001, more)]), now: epoch).changed.isEmpty)
+        }
+    }
+
+    @Test("an expiry is refused where nothing would end")
+    func noExpiry() throws {
+        var (state, id) = try declared()
+        let timed = MutationContext(by: "test", ttl: .seconds(60))
+        for action in [InstancePatch.Action.reset, .restart] {
+            #expect(throws: MutationError.self) { try state.patch(id, InstancePatch(action: action), timed) }
+        }
+        state.put(try apiRecord("abcd1234", url: clientURL(9009)))
+        #expect(throws: MutationError.self) { try state.patch("abcd1234", InstancePatch(action: .stop), timed) }
+        #expect(throws: MutationError.self) { try state.deleted("abcd1234", timed, now: epoch) }
+    }
+
+    private func declared(policy: String = "") throws -> (state: DesiredState, id: InstanceID) {
+        var state = DesiredState()
+        _ = state.declare(manifest(["web": client(9001)], policy: policy), now: epoch)
+        return (state, try #require(state.named("web")?.id))
     }
 }

@@ -44,7 +44,7 @@ enum TunnelMetrics {
             figure(
                 "nodepass_tunnel_refused_total",
                 "counter",
-                "Users refused for want of a file descriptor, since the start."
+                "Users refused because no file descriptor was free, since the start."
             ) {
                 Double($0.status?.refused ?? 0)
             },

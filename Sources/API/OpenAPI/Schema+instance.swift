@@ -7,7 +7,7 @@ extension Schema {
             .init("Instance", closed("A tunnel, or the API key's row", [], [:])),
             .init(
                 "InstanceDetails",
-                closed("An instance with what only answers about a single one have", [StatusKeys.name], [:])
+                closed("An instance, with the keys that only an answer about one instance has", [StatusKeys.name], [:])
             ),
             .init(
                 "InstanceAnswer",

@@ -46,12 +46,12 @@ struct InfoRoutes: Sendable {
 
     private func update(_ request: Request) async throws -> Response {
         let body = try await request.json()
-        guard case .object = body else { throw APIError.bodyInvalid }
+        guard case .object = body else { throw APIError.bodyInvalid("", "takes a JSON object, not \(body.kindName)") }
         var alias = ""
         switch body["alias"] {
         case .string(let text): alias = text
         case nil, .null: break
-        default: throw APIError.bodyInvalid
+        case let other?: throw APIError.bodyInvalid("alias", "takes a text, not \(other.kindName)")
         }
         do throws(LabelProblem) {
             try TunnelLabels.check(alias, "Master alias")

@@ -94,7 +94,7 @@ struct MetricsRoutes: Sendable {
             .gauge("nodepass_descriptors_taken", "File descriptors that tunnels hold.", Double(figures.taken)),
             .counter(
                 "nodepass_users_refused_total",
-                "Users refused for want of a file descriptor, since the start.",
+                "Users refused because no file descriptor was free, since the start.",
                 figures.refused
             ),
         ]

@@ -17,7 +17,7 @@ struct ProbeRoutes: Sendable {
                         method: .get,
                         id: "health",
                         summary: "Report whether the daemon is alive",
-                        answers: [.init(status: 200, text: "It is", type: "text/plain")]
+                        answers: [.init(status: 200, text: "The daemon is alive", type: "text/plain")]
                     ) { _, _ in .text("ok\n") }
                 ]
             ),
@@ -31,8 +31,8 @@ struct ProbeRoutes: Sendable {
                         id: "readiness",
                         summary: "Report whether the first reconcile pass is done",
                         answers: [
-                            .init(status: 200, text: "It is", type: "text/plain"),
-                            .init(status: 503, text: "Not yet", type: "text/plain"),
+                            .init(status: 200, text: "The first pass is done", type: "text/plain"),
+                            .init(status: 503, text: "The first pass is not done yet", type: "text/plain"),
                         ]
                     ) { _, _ in readiness() }
                 ]

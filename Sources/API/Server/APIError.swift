@@ -31,6 +31,12 @@ extension APIError {
     static let keyInvalid = APIError(.unauthorized, "key-invalid", "Unauthorized: Invalid API key")
     static let keyForbidden = APIError(.forbidden, "key-row", "Forbidden: API Key")
     static let bodyInvalid = APIError(.badRequest, "body", "Invalid request body")
+    static func bodyInvalid(_ path: String, _ problem: String) -> APIError {
+        var error = bodyInvalid
+        error.details = [Diagnostic(.error, at: nil, path: path, code: "body", problem)]
+        return error
+    }
+
     static let bodyTooSlow = APIError(.requestTimeout, "body-too-slow", "Request body did not arrive in time")
     static let idRequired = APIError(.badRequest, "id-required", "Instance ID is required")
     static let instanceNotFound = APIError(.notFound, "not-found", "Instance not found")

@@ -92,7 +92,7 @@ extension Request {
     func duration(_ name: String) throws(APIError) -> Duration? {
         guard let text = query(name) else { return nil }
         guard let duration = GoDuration.parse(text), duration > .zero else {
-            throw APIError(.badRequest, name, "Invalid \(name): \(text)")
+            throw APIError(.badRequest, name, "Invalid \(name): '\(text)' is not a duration such as 30m or 2h")
         }
         return duration
     }

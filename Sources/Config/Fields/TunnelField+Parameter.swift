@@ -33,7 +33,10 @@ extension TunnelField {
                 guard let text = value(name) else { return nil }
                 spec[keyPath: member] = query.parse(text) ?? query.fallback
                 guard query.parse(text) == nil else { return nil }
-                return ParameterProblem(parameter: name, message: "'\(text)' counts as \(query.fallbackText)")
+                return ParameterProblem(
+                    parameter: name,
+                    message: "'\(text)' cannot be read; it counts as \(query.fallbackText)"
+                )
             },
             writeQuery: writeQuery ?? { spec in
                 let value = spec[keyPath: member]

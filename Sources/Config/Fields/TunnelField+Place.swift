@@ -116,7 +116,9 @@ extension TunnelField {
             guard let text = value("mode") else { return nil }
             let mode = Int(text).flatMap(TunnelMode.init)
             spec.mode = mode ?? .auto
-            return mode == nil ? ParameterProblem(parameter: "mode", message: "'\(text)' counts as 0, auto") : nil
+            guard mode == nil else { return nil }
+            let message = "'\(text)' is not one of 0, 1 and 2; it counts as 0, auto"
+            return ParameterProblem(parameter: "mode", message: message)
         },
         writeQuery: { $0.mode == .auto ? [] : [QueryParameter(name: "mode", value: String($0.mode.rawValue))] },
         textOf: { $0.spec.mode.name(for: $0.spec.role) },

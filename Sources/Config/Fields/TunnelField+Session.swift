@@ -85,7 +85,10 @@ extension TunnelField {
                 return nil
             case let text?:
                 spec.tls = .off
-                return ParameterProblem(parameter: "tls", message: "'\(text)' counts as 0, off")
+                return ParameterProblem(
+                    parameter: "tls",
+                    message: "'\(text)' is not one of 0, 1 and 2; it counts as 0, off"
+                )
             case nil: break
             }
             return paths == (nil, nil) ? nil : stray

@@ -19,6 +19,18 @@ package enum JSONValue: Sendable, Hashable {
         }
     }
 
+    /// What it is, for a message to someone who expected something else.
+    package var kindName: String {
+        switch self {
+        case .null: "null"
+        case .bool: "true or false"
+        case .int, .double: "a number"
+        case .string: "a text"
+        case .array: "a list"
+        case .object: "an object"
+        }
+    }
+
     /// An object from its members, in this order.
     package static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
         .object(members.map { Member($0.key, $0.value) })

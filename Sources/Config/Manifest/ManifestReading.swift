@@ -12,4 +12,10 @@ package struct ManifestReading: Sendable {
     package let files: [String]
 
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+
+    /// The first error in the declaration of this tunnel.
+    package func error(inTunnel name: String) -> Diagnostic? {
+        let path = "tunnels." + name
+        return diagnostics.first { $0.severity == .error && ($0.path == path || $0.path.hasPrefix(path + ".")) }
+    }
 }

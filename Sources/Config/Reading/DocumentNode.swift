@@ -41,7 +41,7 @@ package struct DocumentNode: Sendable {
     /// What it is, in words for an error message.
     package var kindName: String {
         switch content {
-        case .scalar: isNull ? "nothing" : "a single value"
+        case .scalar: isNull ? "an empty value" : "a single value"
         case .sequence: "a list"
         case .mapping: "a mapping of keys"
         }

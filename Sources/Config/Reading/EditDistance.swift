@@ -8,7 +8,7 @@ enum EditDistance {
         return best.distance <= max(1, best.name.count / 3) ? best.name : nil
     }
 
-    /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the
+    /// Insertions, deletions, replacements and swaps of adjacent letters that turn one word into the
     /// other.
     private static func between(_ a: [Character], _ b: [Character]) -> Int {
         var twoBack: [Int] = []

@@ -70,6 +70,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
 
     /// True for the addresses and the name that mean this machine.
     package var isLoopback: Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        // A name may begin like an address: `127.example.com` can be any machine.
+        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && IPAddress(host) != nil)
     }
 }

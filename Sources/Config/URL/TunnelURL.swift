@@ -49,7 +49,7 @@ package enum TunnelURL {
         return urlText[..<key.startIndex] + Secret.mask + urlText[key.endIndex...]
     }
 
-    /// What ``masked(_:)`` hides, escaped as it stands there; nil where there is nothing to hide.
+    /// What ``masked(_:)`` hides, escaped as in the text; nil where there is nothing to hide.
     package static func keyText(of urlText: String) -> Substring? {
         let start = urlText.firstRange(of: "://")?.upperBound ?? urlText.startIndex
         let authority = urlText[start...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
@@ -100,7 +100,7 @@ package enum TunnelURLError: Error, Hashable {
                     at: nil,
                     path: "url",
                     code: DiagnosticCode.urlScheme.rawValue,
-                    "the scheme '\(scheme)' is not server or client"
+                    "the scheme '\(scheme)' is not one of server, client and, for a daemon, master"
                 )
             ]
         case .invalid(let diagnostics): diagnostics

@@ -52,7 +52,7 @@ package enum YAMLText {
         return "\"" + escaped.joined() + "\""
     }
 
-    /// Safe without quotes for every reader of YAML: a word, a path or an address that is none of
+    /// Safe without quotes for every reader of YAML: a word, a path or an address, but not one of
     /// YAML's own words, an IPv4 address, or a number with a unit.
     private static func isPlain(_ text: String) -> Bool {
         let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]

@@ -1,6 +1,6 @@
 /// A text as one tree in which every node has its place, or why it cannot be read.
 package struct YAMLTree {
-    /// Nil when the document is empty or could not be read; `diagnostics` tells these apart.
+    /// Nil when the document is empty or could not be read; `diagnostics` shows which.
     package let root: DocumentNode?
     /// Why there is no root, or which of its keys are repeated.
     package let diagnostics: [Diagnostic]

@@ -100,7 +100,10 @@ extension DesiredState {
         outcome: inout DeclareOutcome
     ) -> InstanceID {
         var record = known ?? declaration.record(id: id(forName: declaration.name), now: now)
-        if record.origin == .api { outcome.adopted.append(record.id) }
+        if record.origin == .api {
+            outcome.adopted.append(record.id)
+            if record.isLive { record.keepLabels(over: declaration, now: now) }
+        }
         if record.endOverride(by: declaration) { outcome.overtaken.append(record.id) }
         record.departing = false
         record.name = declaration.name
@@ -137,6 +140,14 @@ extension TunnelDeclaration {
 
 extension InstanceRecord {
     fileprivate var isAdoptable: Bool { isLive && origin == .api }
+
+    /// Labels that the declaration which adopts it does not set stay, as an override: a dashboard keeps its bindings there.
+    fileprivate mutating func keepLabels(over declaration: TunnelDeclaration, now: Date) {
+        var kept = Override(since: now, until: nil, by: "adoption", revision: "")
+        if !labels.alias.isEmpty { kept.alias = labels.alias }
+        (kept.tags, kept.peer) = (labels.tags, labels.peer)
+        override = kept.remaining(after: DeclarationEdit(from: nil, to: declaration))
+    }
 
     /// Ends what this declaration replaces of the override; false where the override stays as it is.
     fileprivate mutating func endOverride(by declaration: TunnelDeclaration) -> Bool {

@@ -42,7 +42,10 @@ extension DesiredState {
         var edited = record
         let triesAgain = patch.action == .start && current.shouldRun && isFailing
         if patch.action == .restart || triesAgain { edited.generation += 1 }
-        return try edited.edited(policy, context, now: now) { draft in
+        var parts: EditedParts = []
+        if patch.autostart != nil || patch.action == .start || patch.action == .stop { parts.insert(.state) }
+        if patch.alias?.isEmpty == false || patch.tags != nil || patch.peer != nil { parts.insert(.labels) }
+        return try edited.edited(parts, policy, context, now: now) { draft in
             draft.labels = labels
             draft.autostart = patch.autostart ?? current.autostart
             draft.running = patch.action?.running ?? current.shouldRun
@@ -57,7 +60,7 @@ extension DesiredState {
     ) throws(MutationError) -> InstanceRecord {
         let (record, current) = try target(id, context)
         guard tunnel.url != current.url else { throw .conflict("Instance URL conflict") }
-        return try record.edited(policy, context, now: now) { draft in
+        return try record.edited(.state, policy, context, now: now) { draft in
             draft.url = tunnel.url
             draft.spec = tunnel.spec
             // As in NodePass, a new URL also starts the tunnel.
@@ -72,11 +75,12 @@ extension DesiredState {
     ) throws(MutationError) -> InstanceRecord {
         var (record, _) = try target(id, context)
         guard record.origin == .manifest else {
+            try record.requireNoExpiry(context)
             record.departing = true
             return record
         }
         try record.requireOverridable(policy)
-        var override = record.renewedOverride(policy, context, now: now)
+        var override = try record.renewedOverride(.state, policy, context, now: now)
         override.deleted = true
         record.override = override
         return record

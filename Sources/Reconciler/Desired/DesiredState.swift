@@ -82,15 +82,16 @@ package struct DesiredState: Sendable {
         records.values.compactMap { $0.departing ? nil : $0.override?.until }.min()
     }
 
-    /// Ends every override whose time has come and returns the changed records.
+    /// Ends every override whose time has come, but for labels beside it, and returns the changed records.
     package mutating func expireOverrides(now: Date) -> [InstanceRecord] {
         let expired = records.values.filter { record in
             record.override?.until.map { $0 <= now } ?? false
         }
         return expired.map { record in
-            let released = record.withoutOverride
-            put(released)
-            return released
+            var expired = record.withoutOverride
+            expired.override = record.override?.remainingAfterExpiry
+            put(expired)
+            return expired
         }
     }
 

@@ -10,9 +10,20 @@ struct RecordDraft {
     var running: Bool
 }
 
+/// What a request names: an expiry belongs to what runs, labels last.
+struct EditedParts: OptionSet {
+    let rawValue: Int
+
+    /// Whether it runs, its URL, its `restart` flag, and whether it is there at all.
+    static let state = EditedParts(rawValue: 1)
+    /// Alias, tags and peer.
+    static let labels = EditedParts(rawValue: 2)
+}
+
 extension InstanceRecord {
     /// An API record takes the draft as its own; a declared one keeps its declaration and notes the differences on top.
     func edited(
+        _ parts: EditedParts,
         _ policy: ManifestPolicy,
         _ context: MutationContext,
         now: Date,
@@ -28,23 +39,51 @@ extension InstanceRecord {
         )
         var draft = before
         change(&draft)
-        guard origin == .manifest else { return owning(draft) }
+        guard origin == .manifest else {
+            try requireNoExpiry(context)
+            return owning(draft)
+        }
         try requireOverridable(policy)
-        return overridden(by: draft, before: before, renewedOverride(policy, context, now: now))
+        var parts = parts
+        if draft.running != before.running { parts.insert(.state) }
+        guard !parts.isEmpty else {
+            guard context.ttl == nil else { throw .noExpiry("this request overrides nothing") }
+            return self
+        }
+        return overridden(by: draft, before: before, try renewedOverride(parts, policy, context, now: now), parts)
+    }
+
+    /// For what is not declared: nothing is overridden, so nothing can end by itself.
+    func requireNoExpiry(_ context: MutationContext) throws(MutationError) {
+        if context.ttl != nil { throw .noExpiry("the tunnel is not declared in a manifest") }
     }
 
     func requireOverridable(_ policy: ManifestPolicy) throws(MutationError) {
         if !policy.overridesAllowed { throw .denied(source) }
     }
 
-    /// The present override with a new time, author and expiry, or an empty one.
-    func renewedOverride(_ policy: ManifestPolicy, _ context: MutationContext, now: Date) -> Override {
-        let ttl = context.ttl ?? policy.overrideTTL
-        let until = ttl > .zero ? now.addingTimeInterval(ttl.inSeconds) : nil
-        var renewed = override ?? Override(since: now, until: until, by: context.by, revision: revision)
+    /// The present override with a new time and author, or an empty one.
+    ///
+    /// A request about the state sets its expiry. One about labels alone leaves that as it is, and sets one only where
+    /// nothing but labels is overridden.
+    func renewedOverride(
+        _ parts: EditedParts,
+        _ policy: ManifestPolicy,
+        _ context: MutationContext,
+        now: Date
+    ) throws(MutationError) -> Override {
+        var renewed = override ?? Override(since: now, until: nil, by: context.by, revision: revision)
         renewed.since = now
-        renewed.until = until
         renewed.by = context.by
+        if parts.contains(.state) {
+            let ttl = context.ttl ?? policy.overrideTTL
+            renewed.until = ttl > .zero ? now.addingTimeInterval(ttl.inSeconds) : nil
+        } else if let ttl = context.ttl {
+            guard !renewed.changesState else {
+                throw .noExpiry("alias, tags and peer last until released while the tunnel's state is overridden too")
+            }
+            renewed.until = now.addingTimeInterval(ttl.inSeconds)
+        }
         return renewed
     }
 
@@ -60,7 +99,12 @@ extension InstanceRecord {
     }
 
     /// Only what differs from the declaration is kept; when nothing does, the override is gone.
-    private func overridden(by draft: RecordDraft, before: RecordDraft, _ renewed: Override) -> InstanceRecord {
+    private func overridden(
+        by draft: RecordDraft,
+        before: RecordDraft,
+        _ renewed: Override,
+        _ parts: EditedParts
+    ) -> InstanceRecord {
         var record = self
         var override = renewed
         override.url = draft.url == url ? nil : draft.url
@@ -70,6 +114,8 @@ extension InstanceRecord {
         override.autostart = draft.autostart == autostart ? nil : draft.autostart
         override.running = draft.running == running ? nil : draft.running
         guard override.changesSomething else { return record.withoutOverride }
+        // The state is as declared again, and labels last.
+        if parts.contains(.state), !override.changesState { override.until = nil }
         guard override.differs(from: self.override) else { return record }
         record.override = override
         record.overrideSpec = override.url == nil ? nil : Shared(wrappedValue: draft.spec)
@@ -84,6 +130,13 @@ extension Override {
         other.since = since
         other.by = by
         return other != self
+    }
+}
+
+extension MutationError {
+    /// An expiry was given where nothing would end.
+    fileprivate static func noExpiry(_ why: String) -> MutationError {
+        .invalid(message: "ttl: \(why), so that nothing would end; leave it out", code: "ttl")
     }
 }
 

@@ -10,8 +10,8 @@ enum ManifestExport {
         let present = state.ordered
         let names = ExportNames(present, reserved: state.records.values)
         var text = """
-            # The state of this daemon on \(time(now)). `nodepass plan -f` this file: it changes nothing.
-            # Paths of files are absolute; keys that were not references are here in clear.
+            # The state of this daemon on \(time(now)). Applying it changes no running tunnel; tunnels that the
+            # API created are adopted. Paths of files are absolute; keys that are not references are in clear text.
             version: 1
 
             """

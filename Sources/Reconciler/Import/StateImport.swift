@@ -10,7 +10,7 @@ package struct StateImport: Sendable {
         case imported
         /// It is here already, with the same URL and labels.
         case present
-        case leftOut(why: String)
+        case skipped(why: String)
     }
 
     package struct Line: Sendable, Hashable {
@@ -83,14 +83,14 @@ package struct StateImport: Sendable {
 
     private static func candidate(_ row: ImportedState.Row, now: Date) -> Candidate {
         guard Hex.isLowercase(row.id, digits: 8) else {
-            return Candidate(outcome: .leftOut(why: "its id is not 8 hex digits"))
+            return Candidate(outcome: .skipped(why: "its id is not 8 hex digits"))
         }
         let spec: TunnelSpec
         do throws(TunnelURLError) {
             spec = try TunnelURL.parse(row.url).spec
         } catch {
             let problems = error.diagnostics.map { "\($0.path): \($0.message)" }.joined(separator: "; ")
-            return Candidate(outcome: .leftOut(why: problems))
+            return Candidate(outcome: .skipped(why: problems))
         }
         let (labels, notes) = labels(of: row)
         var record = InstanceRecord(
@@ -122,7 +122,7 @@ package struct StateImport: Sendable {
                 labels = changed
             } catch {
                 guard case .invalid(let message, _) = error else { return }
-                notes.append("left without it: " + message)
+                notes.append("not imported: " + message)
             }
         }
         take { $0.alias = row.alias }
@@ -158,7 +158,7 @@ package enum StateImportError: Error, Sendable, Hashable, CustomStringConvertibl
     package var description: String {
         switch self {
         case .conflicts(let ids):
-            "instances of the same id are here already and differ: \(ids.joined(separator: ", ")); "
+            "instances with these ids already exist with other values: \(ids.joined(separator: ", ")); "
                 + "delete these, or import into another --state-dir"
         case .tooMany(let limit): "there would be more than \(limit) instances, the most a daemon accepts"
         }

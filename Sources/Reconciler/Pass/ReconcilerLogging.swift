@@ -4,7 +4,12 @@ import Tunnel
 
 /// The lines of the daemon's log about what the reconciler does.
 extension Logger {
-    func info(_ outcome: DeclareOutcome, revision: String, naming name: (InstanceID) -> String) {
+    func info(
+        _ outcome: DeclareOutcome,
+        of reading: ManifestReading,
+        revision: String,
+        naming name: (InstanceID) -> String
+    ) {
         info("manifest read", metadata: ["revision": "\(revision)", "changed": "\(outcome.changed.count)"])
         for id in outcome.overtaken {
             info("override ended, its declaration was edited", metadata: ["tunnel": "\(name(id))"])
@@ -12,7 +17,11 @@ extension Logger {
         for id in outcome.adopted { info("instance adopted", metadata: ["tunnel": "\(name(id))"]) }
         for id in outcome.orphaned { info("declaration gone, tunnel kept", metadata: ["tunnel": "\(name(id))"]) }
         for name in outcome.invalid {
-            error("declaration invalid, the last good one stays", metadata: ["tunnel": "\(name)"])
+            let reason = reading.error(inTunnel: name)?.description ?? ""
+            error(
+                "declaration invalid, the last good one stays",
+                metadata: ["tunnel": "\(name)", "reason": "\(reason)"]
+            )
         }
     }
 
@@ -23,7 +32,7 @@ extension Logger {
         case .run(let desired, let reason, _):
             info(
                 "applying tunnel",
-                metadata: ["tunnel": "\(name)", "revision": "\(desired.revision)", "reason": "\(reason)"]
+                metadata: ["tunnel": "\(name)", "revision": "\(desired.revision)", "reason": "\(reason.name)"]
             )
         }
     }

@@ -12,7 +12,7 @@ extension TunnelReconciler {
 
     // MARK: Instances
 
-    /// Declared instances by name, then created ones by id; those an override has deleted are not there.
+    /// Declared instances by name, then created ones by id; without those that an override has deleted.
     package func instances() -> [Instance] {
         let actual = host.snapshot()
         return state.ordered.map { $0.instance(status: actual[$0.id], traffic: total($0.id, actual[$0.id])) }

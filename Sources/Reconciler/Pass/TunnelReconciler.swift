@@ -44,7 +44,7 @@ package actor TunnelReconciler: Service {
         self.state = state
         announcements = Announcements(records: stored.records.compactMap { state.records[$0.id] })
         for (id, problem) in stored.unusable.sorted(by: { $0.key < $1.key }) {
-            settings.logger.error("stored instance left aside", metadata: ["tunnel": "\(id)", "reason": "\(problem)"])
+            settings.logger.error("stored instance skipped", metadata: ["tunnel": "\(id)", "reason": "\(problem)"])
         }
         wakeUps.wake()
     }
@@ -283,13 +283,15 @@ package actor TunnelReconciler: Service {
             if progress.rejection != nil { outbox.reportPass() }
             progress.accept(reading, manifest, invalid: outcome.invalid)
             for notice in outcome.notices(state) { outbox.add(notice) }
-            settings.logger.info(outcome, revision: manifest.revision, naming: state.label)
+            settings.logger.info(outcome, of: reading, revision: manifest.revision, naming: state.label)
         } else {
             progress.reject(reading.diagnostics, at: settings.now())
             outbox.add(.reject(reading.diagnostics))
+            let reason = reading.diagnostics.first { $0.severity == .error }?.description ?? ""
             settings.logger.error(
-                "manifest rejected, the last good one stays",
-                metadata: ["reason": "\(reading.diagnostics.first { $0.severity == .error }?.description ?? "")"]
+                progress.appliedRevision.isEmpty
+                    ? "manifest rejected, no manifest is in use" : "manifest rejected, the last good one stays",
+                metadata: ["reason": "\(reason)"]
             )
         }
         wake()

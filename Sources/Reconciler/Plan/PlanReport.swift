@@ -246,11 +246,22 @@ extension InstanceRecord {
                 ("\(change.path) \(change.new)", change.old)
             }
         }
-        if let alias = override.alias { words.append(("alias \(alias)", visibleLabels.alias)) }
-        if override.tags != nil { words.append(("other tags", "its own")) }
-        if override.peer != nil { words.append(("another peer", "its own")) }
-        if let autostart = override.autostart { words.append(("restart \(autostart)", "\(self.autostart)")) }
+        if let alias = override.alias { words.append(("alias \(alias)", "alias \(visibleLabels.alias)")) }
+        if let tags = override.tags { words.append((Self.words(tags), Self.words(labels.tags))) }
+        if let peer = override.peer { words.append((Self.words(peer), Self.words(labels.peer))) }
+        if let autostart = override.autostart {
+            words.append(("restart \(autostart)", "restart \(self.autostart)"))
+        }
         return words
+    }
+
+    private static func words(_ tags: [String: String]) -> String {
+        "tags {" + tags.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", ") + "}"
+    }
+
+    private static func words(_ peer: PeerLabel) -> String {
+        let parts = [("sid", peer.sid), ("type", peer.type), ("alias", peer.alias)].filter { !$0.1.isEmpty }
+        return "peer {" + parts.map { "\($0.0)=\($0.1)" }.joined(separator: ", ") + "}"
     }
 }
 

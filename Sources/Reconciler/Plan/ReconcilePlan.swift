@@ -26,6 +26,16 @@ package struct ReconcilePlan: Sendable, Hashable {
         case start
         case restart
         case change(ChangeClass)
+
+        /// One word, for the log.
+        var name: String {
+            switch self {
+            case .create: "create"
+            case .start: "start"
+            case .restart: "restart"
+            case .change(let change): change.rawValue
+            }
+        }
     }
 
     package let stages: [[Action]]

@@ -156,7 +156,7 @@ struct StateDirectory: Sendable {
     /// the backup that is put in its place.
     func move(to target: String) throws(StateStoreError) {
         for suffix in StateDirectory.suffixes where access(database + suffix, F_OK) == 0 {
-            // What stands there belongs to the database that was moved.
+            // What is there belongs to the database that was moved.
             guard access(target + suffix, F_OK) != 0 else { continue }
             guard rename(database + suffix, target + suffix) == 0 else {
                 throw .notWritable(path: path, problem: StateDirectory.words(for: errno))

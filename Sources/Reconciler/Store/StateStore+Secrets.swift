@@ -131,7 +131,7 @@ enum EventText {
         return min(place, bytes.count)
     }
 
-    /// What the JSON text stands for; text that is cut off is taken as it is, so that its key is masked all the same.
+    /// The text that the JSON means; text that is cut off is taken as it is, so that its key is masked all the same.
     private static func unescaped(_ text: String) -> String {
         guard text.contains("\\") else { return text }
         return (try? JSONDecoder().decode(String.self, from: Data("\"\(text)\"".utf8))) ?? text

@@ -20,7 +20,7 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
             "the state database cannot be read (\(problem)); it was moved to \(movedTo); "
                 + "restore a backup, or start with --reset-state to begin fresh"
         case .refused(let unreadable):
-            "the state database is gone and an unreadable one waits at \(unreadable); "
+            "the state database is missing, and an unreadable copy is at \(unreadable); "
                 + "restore a backup, or start with --reset-state to begin fresh"
         case .locked(let directory):
             "another nodepass uses the state directory \(directory); stop it, or choose another with --state-dir"

@@ -19,7 +19,7 @@ struct FingerprintSet: Sendable {
     /// Bytes of unmoved files read per look.
     static let contentBudgetBytes: Int64 = 4 << 20
     /// Larger files are compared by metadata alone; no manifest or certificate is that large.
-    static let fileLimitBytes: Int64 = 16 << 20
+    static let fileLimitBytes = Int64(YAMLLimits().documentBytes)
 
     private(set) var paths: [String]
     private var known: [String: FileFingerprint] = [:]

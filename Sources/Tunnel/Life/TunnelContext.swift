@@ -93,7 +93,7 @@ final class TunnelContext: Sendable {
         log.write(.warn, "User refused: \(descriptors.budget.shortage)")
     }
 
-    /// Notes that no target was reached for a user, who is refused where it was for want of a descriptor.
+    /// Notes that no target was reached for a user, who is refused where no descriptor was free.
     func unreachable(_ error: any Error) {
         if (error as? TunnelError)?.reason == .tooManyOpenFiles { return refuseUser() }
         log.write(.error, "Target unreachable: \(TunnelError.text(of: error))")

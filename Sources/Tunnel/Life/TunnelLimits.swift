@@ -8,7 +8,7 @@ package enum TunnelLimits {
     /// How often the system is asked for a port that is free for TCP and UDP alike, where any will
     /// do.
     static let portChoices = 8
-    /// A listener that refused a user, or could not accept one, for want of descriptors accepts
+    /// A listener that refused a user, or could not accept one, because no descriptor was free accepts
     /// nothing for this long; trying at once would spin.
     static let acceptPause = Duration.milliseconds(100)
     /// Most connections that a listener accepts in a row before others get their turn.
@@ -120,10 +120,10 @@ package enum TunnelLimits {
     package static let redialBase = Duration.milliseconds(50)
     package static let redialCap = Duration.milliseconds(600)
     package static let redialEagerAttempts = 500
-    /// A client that stands by asks this often whether the tunnel is free, so that it takes over
+    /// A client on standby asks this often whether the tunnel is free, so that it takes over
     /// within a second.
     static let standbyInterval = Duration.milliseconds(250)
-    /// A session that lasted this long was no failure: what follows is tried at once again.
+    /// A session that lasted this long has not failed: what follows is tried at once again.
     static let stableSession = Duration.seconds(3)
     /// Retry delays of a tunnel that cannot start.
     package static let retryBase = Duration.seconds(1)

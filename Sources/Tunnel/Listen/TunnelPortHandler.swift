@@ -1,7 +1,7 @@
 import Config
 import NIOCore
 
-/// The first handler of every connection to a server's tunnel port: tells a handshake from a link,
+/// The first handler of every connection to a server's tunnel port: recognizes a handshake or a link,
 /// within limits of bytes and time.
 final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
@@ -51,7 +51,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         state = .listening(expectation)
         let loop = context.eventLoop.assumeIsolated()
         deadline = loop.scheduleTask(in: TimeAmount(tunnel.environment.handshakeTimeout)) {
-            self.reject(context, "nothing useful came in time")
+            self.reject(context, "no handshake or link arrived in time")
         }
         if case .silence = expectation {
             silence = loop.scheduleTask(in: TimeAmount(TunnelLimits.firstByteWait)) {

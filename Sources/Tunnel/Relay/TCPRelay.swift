@@ -41,8 +41,15 @@ final class TCPRelay {
         far.relay = self
         near.partner = far
         far.partner = near
-        try nearEnd.channel.pipeline.syncOperations.addHandler(near)
-        try farEnd.channel.pipeline.syncOperations.addHandler(far)
+        do {
+            try nearEnd.channel.pipeline.syncOperations.addHandler(near)
+            try farEnd.channel.pipeline.syncOperations.addHandler(far)
+        } catch {
+            // One of them has no channel, so that the end of both never comes.
+            near.detach()
+            far.detach()
+            throw error
+        }
         scheduleIdleCheck()
         near.begin(with: nearEnd.early)
         far.begin(with: farEnd.early)
@@ -234,7 +241,7 @@ private final class RelayHandler: ChannelDuplexHandler {
     /// Closes this channel's output, or all of it, once everything written has left.
     ///
     /// NIO turns an output close into a full close, dropping queued writes, when the input has
-    /// ended already; an empty write's promise tells when nothing is queued any more.
+    /// ended already; an empty write's promise completes when nothing is queued any more.
     private func endOutput(closing mode: CloseMode) {
         // Called twice when first the FIN and then the end of the other side comes. Only the second
         // may do more than the first has begun.

@@ -280,8 +280,8 @@ final class Session {
     private func giveUpAwaiting(_ id: LinkID) {
         guard phase != .ended, table.takeClaim(of: id) != nil else { return }
         control.state.missedLink()
-        tunnel.log.write(.error, "The peer named link \(id), which never came")
-        refuse(id, "the link never came")
+        tunnel.log.write(.error, "The link \(id) that the peer named did not arrive")
+        refuse(id, "the link did not arrive")
     }
 
     private func refuse(_ id: LinkID, _ why: String) {

@@ -4,6 +4,7 @@ import Config
 import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// Talks to a running daemon: through its Unix socket, or to a server with its key.
 struct ControlClient: Sendable {
@@ -16,6 +17,12 @@ struct ControlClient: Sendable {
     /// The longest answer read: a list of every instance a daemon accepts.
     private static let answerLimitBytes = 64 << 20
     private static let timeout = TimeAmount.seconds(30)
+
+    /// Never follows a redirect: the key is for the server that the user named.
+    private static let http = HTTPClient(
+        eventLoopGroupProvider: .singleton,
+        configuration: HTTPClient.Configuration(redirectConfiguration: .disallow)
+    )
 
     private let target: Target
 
@@ -75,7 +82,7 @@ struct ControlClient: Sendable {
     func stream(_ path: String) async throws -> ServerSentEvents {
         let response: HTTPClientResponse
         do {
-            response = try await HTTPClient.shared.execute(request(.GET, path), deadline: .distantFuture)
+            response = try await Self.http.execute(request(.GET, path), deadline: .distantFuture)
         } catch {
             throw CommandFailure(message: unreachable(error))
         }
@@ -128,7 +135,7 @@ struct ControlClient: Sendable {
         timeout: TimeAmount
     ) async throws -> (status: UInt, bytes: [UInt8]) {
         do {
-            let response = try await HTTPClient.shared.execute(request, timeout: timeout)
+            let response = try await Self.http.execute(request, timeout: timeout)
             let body = try await response.body.collect(upTo: Self.answerLimitBytes)
             return (response.status.code, Array(body.readableBytesView))
         } catch {
@@ -157,13 +164,30 @@ struct ControlClient: Sendable {
             "there is no daemon at \(path): start one with `nodepass run`, "
                 + "or give its place with --state-dir or --server"
         case .socket(let path):
-            "no daemon answers at \(path) (\(error)): is it running, and may this user open the socket?"
+            "no daemon answers at \(path) (\(Self.words(error))): is it running, and may this user open the socket?"
         case .server(let url, _):
-            "\(url) cannot be reached (\(error)): check scheme, host, port and prefix"
+            "\(url) cannot be reached (\(Self.words(error))): check scheme, host, port and prefix"
+        }
+    }
+
+    /// The cause alone, where the libraries wrap it in names of their own.
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as IOError: String(cString: strerror(error.errnoCode))
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { words($0.error) } ?? "no address answers"
+        case let error as HTTPClientError where [.emptyScheme, .invalidURL, .emptyHost].contains(error):
+            "it is not of the form http://HOST:PORT/PREFIX"
+        case is HTTPClientError: "\(error)".replacing("HTTPClientError.", with: "")
+        default: "\(error)"
         }
     }
 
     private func advice(_ status: UInt) -> String {
-        status == 401 ? "; give the key with --api-key or NODEPASS_API_KEY" : ""
+        switch status {
+        case 300..<400: "; a redirect is not followed: give --server the URL that it leads to"
+        case 401: "; give the key with --api-key or NODEPASS_API_KEY"
+        default: ""
+        }
     }
 }

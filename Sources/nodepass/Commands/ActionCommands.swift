@@ -2,10 +2,26 @@ import API
 import ArgumentParser
 import Config
 
-/// Which tunnel an action is for, and how long it overrides the manifest.
-struct ActionOptions: ParsableArguments {
+/// Which tunnel an action is for.
+struct TunnelOptions: ParsableArguments {
     @Argument(help: "The tunnel's name, id or unique alias.")
     var name: String
+
+    @OptionGroup var connection: ConnectionOptions
+
+    func path(_ client: ControlClient) async throws -> String {
+        "/instances/" + (try GetCommand.find(name, in: try await client.instances()).id)
+    }
+
+    /// Returns the tunnel as it is then.
+    func patch(_ action: String, _ path: String, _ client: ControlClient) async throws -> InstanceRow {
+        try await client.patch(path, .object(["action": .string(action)]))
+    }
+}
+
+/// Which tunnel an action is for, and how long it overrides the manifest.
+struct ActionOptions: ParsableArguments {
+    @OptionGroup var tunnel: TunnelOptions
 
     @Option(
         name: .customLong("for"),
@@ -13,22 +29,21 @@ struct ActionOptions: ParsableArguments {
     )
     var lifetime: String?
 
-    @OptionGroup var connection: ConnectionOptions
-
     /// The path of the tunnel with the lifetime in its query.
     func path(_ client: ControlClient) async throws -> String {
-        let id = try GetCommand.find(name, in: try await client.instances()).id
-        guard let lifetime else { return "/instances/" + id }
+        let path = try await tunnel.path(client)
+        guard let lifetime else { return path }
         guard let duration = GoDuration.parse(lifetime), duration > .zero else {
             throw CommandFailure(message: "--for: '\(lifetime)' is not a duration; write 30m or 2h")
         }
-        return "/instances/\(id)?ttl=\(GoDuration.text(duration))"
+        return "\(path)?ttl=\(GoDuration.text(duration))"
     }
 
-    func perform(_ action: String) async throws {
-        let client = connection.client
-        let row = try await client.patch(try await path(client), .object(["action": .string(action)]))
-        Output.line("\(InstanceText.name(row)): \(action)\(InstanceText.overridden(row))")
+    /// `word` says what the tunnel does now.
+    func perform(_ action: String, _ word: String) async throws {
+        let client = tunnel.connection.client
+        let row = try await tunnel.patch(action, try await path(client), client)
+        Output.line("\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))")
     }
 }
 
@@ -36,7 +51,7 @@ struct ActionOptions: ParsableArguments {
 struct StartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "start", abstract: "Run a tunnel.")
     @OptionGroup var options: ActionOptions
-    func run() async throws { try await options.perform("start") }
+    func run() async throws { try await options.perform("start", "starting") }
 }
 
 /// `nodepass stop NAME`.
@@ -46,14 +61,14 @@ struct StopCommand: AsyncParsableCommand {
         abstract: "Stop a tunnel; its connections have until its drain limit to finish."
     )
     @OptionGroup var options: ActionOptions
-    func run() async throws { try await options.perform("stop") }
+    func run() async throws { try await options.perform("stop", "stopping") }
 }
 
 /// `nodepass restart NAME`.
 struct RestartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "restart", abstract: "Stop a tunnel and run it again.")
     @OptionGroup var options: ActionOptions
-    func run() async throws { try await options.perform("restart") }
+    func run() async throws { try await options.perform("restart", "restarting") }
 }
 
 /// `nodepass reset NAME`.
@@ -62,8 +77,13 @@ struct ResetCommand: AsyncParsableCommand {
         commandName: "reset",
         abstract: "Set a tunnel's traffic counters to zero."
     )
-    @OptionGroup var options: ActionOptions
-    func run() async throws { try await options.perform("reset") }
+    @OptionGroup var options: TunnelOptions
+
+    func run() async throws {
+        let client = options.connection.client
+        let row = try await options.patch("reset", try await options.path(client), client)
+        Output.line("\(InstanceText.name(row)): counters reset")
+    }
 }
 
 /// `nodepass delete NAME`.
@@ -75,9 +95,11 @@ struct DeleteCommand: AsyncParsableCommand {
     @OptionGroup var options: ActionOptions
 
     func run() async throws {
-        let client = options.connection.client
+        let client = options.tunnel.connection.client
+        let row = try GetCommand.find(options.tunnel.name, in: try await client.instances())
         try await client.delete(try await options.path(client))
-        Output.line("\(options.name): deleted")
+        let lasts = row.origin != "manifest" ? "" : ", overrides the manifest until released or edited"
+        Output.line("\(InstanceText.name(row)): deleted\(options.lifetime == nil ? lasts : "")")
     }
 }
 

@@ -19,7 +19,7 @@ struct ForegroundCommand: AsyncParsableCommand {
     @Option(help: "Log level instead of the URL's: none, debug, info, warn, error or event.")
     var log: String?
 
-    @Option(help: "Accepted as by a daemon; a single tunnel keeps no state.")
+    @Option(help: "Has no effect: a single tunnel keeps no state.")
     var stateDir: String?
 
     func run() async throws {

@@ -6,7 +6,8 @@ import Config
 struct GetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "get",
-        abstract: "List all tunnels, or those with the given names, ids or unique aliases."
+        abstract: "List all tunnels, or those with the given names, ids or unique aliases.",
+        discussion: "A ! after the phase: a request has overridden the manifest; `nodepass describe` shows what."
     )
 
     enum Format: String, ExpressibleByArgument, CaseIterable {

@@ -60,7 +60,7 @@ struct ImportCommand: ParsableCommand {
         for line in imported.lines {
             var parts = [line.outcome.word, line.id, line.url]
             var warnings = line.notes
-            if case .leftOut(let why) = line.outcome {
+            if case .skipped(let why) = line.outcome {
                 warnings.append("skipped: " + why)
             } else {
                 parts.append(line.startsWithDaemon ? "starts" : "stays stopped")
@@ -82,7 +82,7 @@ extension StateImport.Outcome {
         switch self {
         case .imported: "imported"
         case .present: "present"
-        case .leftOut: "skipped"
+        case .skipped: "skipped"
         }
     }
 }

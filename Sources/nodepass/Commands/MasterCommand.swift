@@ -31,7 +31,13 @@ struct MasterCommand: AsyncParsableCommand {
     }
 
     private func options(environment: [String: String]) throws(CommandFailure) -> DaemonOptions {
-        var options = try MasterURL(url).options(stateDirectory: arguments.stateDir, environment: environment)
+        let master = try MasterURL(url)
+        for name in master.unknown {
+            Output.error(
+                "Warning: master URL: the parameter '\(name)' is unknown; `--help` lists the options that go with it"
+            )
+        }
+        var options = master.options(stateDirectory: arguments.stateDir, environment: environment)
         try arguments.apply(to: &options)
         if arguments.log != nil { options.defaults.log = options.log }
         if arguments.tls != nil { handDownTLS(&options) }

@@ -48,16 +48,28 @@ struct WatchCommand: AsyncParsableCommand {
         return words.filter { !$0.isEmpty }.joined(separator: "  ")
     }
 
+    /// `stopped, alias cache, until 2026-11-24T16:05:56Z, by socket`.
+    private static func overridden(_ override: WireObject<OverrideView>) -> String {
+        var words = [override.deleted == true ? "deleted" : override.state ?? ""]
+        if let url = override.command { words.append("url \(url)") }
+        if let alias = override.alias { words.append("alias \(alias)") }
+        if override.tags != nil { words.append("tags") }
+        if override.peer != nil { words.append("peer") }
+        if let restart = override.restart { words.append("restart \(restart)") }
+        words.append(override.until.map { "until \(InstanceText.time($0))" } ?? "until released")
+        return (words.filter { !$0.isEmpty } + ["by \(override.by)"]).joined(separator: ", ")
+    }
+
     /// What is particular to the type of a notice.
     private static func details(_ notice: WireObject<NoticeView>) -> [String] {
         switch notice.type {
         case "plan": return [PlanText.summary(WireObject<NoticeView.Planned>(notice.json).counts)]
         case "apply": return [PlanText.summary(WireObject<NoticeView.Applied>(notice.json).counts)]
         case "reject": return WireObject<NoticeView.Rejected>(notice.json).diagnostics.map(DiagnosticText.line)
-        case "override": return [WireObject<NoticeView.Overridden>(notice.json).override.json.compactText]
+        case "override": return [overridden(WireObject<NoticeView.Overridden>(notice.json).override)]
         case "release":
             let release = WireObject<NoticeView.Released>(notice.json)
-            return [release.cause, release.by]
+            return [release.cause == release.by ? release.cause : "\(release.cause) by \(release.by)"]
         case "drift":
             let drift = WireObject<NoticeView.Drift>(notice.json)
             return [drift.phase, drift.reason, drift.message]

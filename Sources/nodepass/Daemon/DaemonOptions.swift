@@ -8,7 +8,7 @@ struct DaemonOptions: Sendable {
     /// Files and directories of the manifest; empty for a daemon controlled through its API alone.
     var manifests: [String] = []
     var listen = Endpoint(host: "127.0.0.1", port: 9090)
-    var prefix = "/api"
+    var prefix = APIApplication.defaultPrefix
     var tls = TLSMode.off
     var stateDirectory: String
     var log = LogLevel.info

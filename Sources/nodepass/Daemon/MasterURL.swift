@@ -8,6 +8,10 @@ struct MasterURL {
     let prefix: String
     let tls: TLSMode
     private let parameters: [String: String]
+    /// Names of parameters that mean nothing here.
+    let unknown: [String]
+
+    private static let known: Set = ["log", "tls", "crt", "key", "manifest", "state"]
 
     init(_ text: String) throws(CommandFailure) {
         let (front, query) = Self.split(text.dropFirst("master://".count), at: "?")
@@ -19,6 +23,7 @@ struct MasterURL {
         }
         self.prefix = "/" + prefix
         parameters = Dictionary(QueryString(query).parameters.map { ($0.name, $0.value) }) { $1 }
+        unknown = parameters.keys.filter { !Self.known.contains($0) }.sorted()
         tls = try Self.tls(parameters)
     }
 

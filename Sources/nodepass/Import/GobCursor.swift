@@ -14,7 +14,7 @@ struct GobCursor {
     var remaining: Int { end - offset }
     var isAtEndOfFile: Bool { offset == bytes.count }
 
-    /// Begins the next message, whose length stands before it.
+    /// Begins the next message, whose length comes before it.
     mutating func enterMessage() throws(GobError) {
         let start = offset
         end = bytes.count

@@ -10,7 +10,7 @@ indirect enum GobValue: Sendable, Hashable {
     /// An array or a slice.
     case list([GobValue])
     case map([GobEntry])
-    /// Fields by name; one that has its type's zero value is not there.
+    /// Fields by name; without those that have their type's zero value.
     case structure([String: GobValue])
     /// What a type of its own encoding wrote, such as a `time.Time`.
     case opaque([UInt8])

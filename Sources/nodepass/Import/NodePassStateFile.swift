@@ -72,7 +72,7 @@ extension ImportedState.Row {
     }
 }
 
-/// Looks fields of one kind up; one that is not there has its zero value.
+/// Looks fields up by name; a missing one has its zero value.
 private struct GobFields {
     private let values: [String: GobValue]
     private let owner: String

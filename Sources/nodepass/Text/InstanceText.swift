@@ -12,9 +12,9 @@ enum InstanceText {
         row.phase + (row.reason.isEmpty ? "" : " (\(row.reason))")
     }
 
-    /// `, overrides the manifest until released`; empty without an override.
+    /// `, overrides the manifest until released`; empty where it runs or is stopped as declared.
     static func overridden(_ row: InstanceRow) -> String {
-        guard let override = row.override else { return "" }
+        guard let override = row.override, override.state != nil else { return "" }
         return ", overrides the manifest " + (override.until.map { "until \(time($0))" } ?? "until released")
     }
 

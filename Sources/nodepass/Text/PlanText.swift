@@ -24,7 +24,7 @@ struct PlanText {
 
     private static let forms = [
         Form(action: "create", symbol: "+", color: "32", counted: "to create") { $0.create },
-        Form(action: "adopt", symbol: "=", color: "36", counted: "adopted") { $0.adopt },
+        Form(action: "adopt", symbol: "=", color: "36", counted: "to adopt") { $0.adopt },
         Form(action: "start", symbol: "+", color: "32", counted: "to start") { $0.start },
         Form(action: "meta", symbol: "~", color: "33", counted: "meta") { $0.meta },
         Form(action: "live", symbol: "~", color: "33", counted: "live") { $0.live },
@@ -44,22 +44,25 @@ struct PlanText {
         let names = steps.map(Self.name) + overridden.map(\.name)
         let width = max(9, names.map(\.count).max() ?? 0)
         return
-            (printed(lines, width) + overridden.map { self.overridden($0, width) } + plan.conflicts.map(conflict)
+            (printed(lines, width) + overridden.map { self.overridden($0, width) } + conflicts(plan.conflicts)
             + ["Plan: " + Self.summary(plan.counts)])
             .joined(separator: "\n")
     }
 
     private func line(_ step: WireObject<PlanView.Step>, _ form: Form) -> Line {
         let changes = step.changes.map { change in
-            let field = "\(change.path) \(change.old) → \(change.new)"
+            let field = "\(change.path) \(Self.value(change.old)) → \(Self.value(change.new))"
             return step.action == "adopt" ? "\(change.changeClass) \(field)" : field
         }
         let showsRoute = step.action == "create" || (step.action == "adopt" && changes.isEmpty)
         let route = showsRoute ? step.route : ""
+        // What an adoption does to the tunnel is what its heaviest change does.
+        let heaviest = Self.forms.last { form in step.changes.contains { $0.changeClass == form.action } }
+        let shown = step.action == "adopt" ? heaviest ?? form : form
         let detail = [Self.adopted(step), route, changes.joined(separator: ", ")].filter { !$0.isEmpty }
         return Line(
-            symbol: form.symbol,
-            color: form.color,
+            symbol: shown.symbol,
+            color: shown.color,
             name: Self.name(step),
             action: step.action,
             detail: detail.joined(separator: " "),
@@ -80,6 +83,8 @@ struct PlanText {
         return "instance \(step.id)" + (alias.isEmpty ? "," : " (\(alias)),")
     }
 
+    private static func value(_ text: String) -> String { text.isEmpty ? "(none)" : text }
+
     /// `3 connections kept`, `1 connection drains up to 30s`.
     private static func connections(_ connections: WireObject<PlanView.Connections>) -> String {
         let isOne = connections.count == 1
@@ -96,7 +101,7 @@ struct PlanText {
         return lines.map { line in
             let head = "\(colored(line.symbol, line.color)) \(padded(line.name, nameWidth)) \(padded(line.action, 9))"
             guard !line.connections.isEmpty else { return trimmed("\(head) \(line.detail)") }
-            return "\(head) \(padded(line.detail, detailWidth)) \(line.connections)"
+            return "\(head) \(padded(line.detail, detailWidth))  \(line.connections)"
         }
     }
 
@@ -108,11 +113,23 @@ struct PlanText {
             + "(\(tunnel.present)); the manifest says \(tunnel.declared)"
     }
 
-    private func conflict(_ conflict: WireObject<PlanView.Conflict>) -> String {
-        let names = conflict.tunnels.joined(separator: ", ")
-        let place = "\(conflict.transport) \(conflict.address)"
-        return
-            "\(colored("!", "31")) \(place) is used by \(names): only one of them can listen, the others wait with PortInUse"
+    /// One line for each address and its tunnels, be it TCP, UDP or both.
+    private func conflicts(_ conflicts: [WireObject<PlanView.Conflict>]) -> [String] {
+        var lines: [(address: String, tunnels: [String], transports: [String])] = []
+        for conflict in conflicts {
+            let known = lines.firstIndex { $0.address == conflict.address && $0.tunnels == conflict.tunnels }
+            if let known {
+                lines[known].transports.append(conflict.transport)
+            } else {
+                lines.append((conflict.address, conflict.tunnels, [conflict.transport]))
+            }
+        }
+        return lines.map { line in
+            let place = "\(line.transports.joined(separator: " and ")) \(line.address)"
+            let names = line.tunnels.joined(separator: ", ")
+            return "\(colored("!", "31")) \(place) is used by \(names): only one of them can listen, "
+                + "the others wait with PortInUse"
+        }
     }
 
     static func summary(_ counts: WireObject<PlanView.Summary>) -> String {

@@ -12,7 +12,7 @@ enum UsageText {
           nodepass "client://key@host:port/target?<parameters>"
           nodepass validate FILE... | plan [-f FILE...] | apply | export | schema
           nodepass get [NAME...] | describe NAME | logs NAME | watch | ping HOST:PORT
-          nodepass start | stop | restart | reset NAME [--for 30m] | release NAME | create URL | delete NAME
+          nodepass start | stop | restart | delete NAME [--for 30m] | release NAME | reset NAME | create URL
           nodepass key show | key rotate | import nodepass.gob
 
         Options may follow a URL: --log and --state-dir, for master:// also -f, --tls, --no-prune,

@@ -5,7 +5,7 @@ import { element, segments } from '../shared/dom.js';
 import { dialog, menu, tell, tellError } from '../shared/overlay.js';
 
 const durations = [['', 'Until released'], ['15m', '15 min'], ['30m', '30 min'], ['2h', '2 h'], ['24h', '24 h']];
-const past = { start: 'is starting', stop: 'is stopping', restart: 'restarts', reset: 'has its counters at zero' };
+const past = { start: 'is starting', stop: 'is stopping', restart: 'is restarting', reset: 'counters are reset' };
 
 /** Performs actions and calls `ondone` when the daemon has accepted one. */
 export class Actions {
@@ -15,7 +15,7 @@ export class Actions {
 
   async patch(tunnel, action, ttl = '') {
     await request('PATCH', `/instances/${tunnel.id}`, { json: { action }, query: { ttl } });
-    tell(`${tunnel.label} ${past[action]}${ttl ? ` for ${ttl}` : ''}`);
+    tell(`${tunnel.label} ${past[action]}${ttl ? `, overrides the manifest for ${ttl}` : ''}`);
     this.ondone();
   }
 

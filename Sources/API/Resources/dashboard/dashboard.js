@@ -333,7 +333,7 @@ class Dashboard {
     const errors = diagnostics.filter((one) => one.severity === 'error');
     if (errors.length) {
       const title = `${count(invalid.length, 'declaration')} invalid`;
-      notice(`${title}; the last good form stays in use where there is one`, errors);
+      notice(`${title}; the last valid declaration stays in use where there is one`, errors);
     }
     const warnings = diagnostics.filter((one) => one.severity !== 'error');
     if (warnings.length) {

@@ -42,7 +42,7 @@ export class Feed extends EventTarget {
   }
 
   lifeText(type, instance) {
-    if (type === 'shutdown') return 'The daemon stops, or its key was replaced';
+    if (type === 'shutdown') return 'The daemon is stopping, or the API key was replaced';
     return type === 'create' ? maskedURL(instance.url) : '';
   }
 

@@ -19,7 +19,7 @@ const tones = { create: 'good', adopt: 'good', delete: 'bad', rebind: 'warn', se
 const outcomeTones = { failed: 'bad', pending: 'wait', waiting: 'wait', applied: 'good' };
 const classes = [
   ['meta', 'Nothing but the record changes: alias, tags, peer.'],
-  ['live', 'The new value counts for new connections; nothing closes.'],
+  ['live', 'New connections use the new value; no connection closes.'],
   ['session',
     'Listeners stay open, a new session takes over, established connections finish or reach the drain limit.'],
   ['rebind', 'The new address is bound first; then the old one stops accepting and drains.'],
@@ -198,7 +198,7 @@ function merged(conflicts) {
 
 function invalidNode(name) {
   return element('li', {}, element('span', { className: 'bad' }, 'invalid'), element('b', {}, name),
-    element('span', { className: 'muted' }, 'Its last good form goes on, if there was one'));
+    element('span', { className: 'muted' }, 'Its last valid declaration stays in use, if there was one'));
 }
 
 function outcomeNode({ id, name, alias, outcome, phase, reason, message }) {

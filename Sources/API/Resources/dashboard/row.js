@@ -117,7 +117,7 @@ export class Row {
   showNote(tunnel, kind, tone, now) {
     const { message, draining } = tunnel.instance;
     const [text, noteTone] = draining ? [drainingText(draining, now), 'warn'] : message ? [message, tone]
-      : tunnel.problem ? [`Last good form: ${tunnel.problem.message}`, 'bad'] : [tunnel.override ? '' : kind, 'muted'];
+      : tunnel.problem ? [`Declaration invalid, the last valid one is in use: ${tunnel.problem.message}`, 'bad'] : [tunnel.override ? '' : kind, 'muted'];
     setText(this.note, text);
     setTitle(this.note, text);
     setClass(this.note, `note cut ${noteTone}`);

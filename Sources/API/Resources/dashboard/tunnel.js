@@ -151,7 +151,7 @@ export class TunnelView {
         override.command && element('p', {}, element('code', {}, maskedURL(override.command)))));
     }
     if (tunnel.problem) notes.push(notice('bad', 'cross', element('p', {},
-      'The declaration is invalid, so its last good form stays in use: ', element('code', {}, tunnel.problem.location ?? ''),
+      'The declaration is invalid, so its last valid declaration stays in use: ', element('code', {}, tunnel.problem.location ?? ''),
       ` ${tunnel.problem.message}`)));
     this.note.replaceChildren(...notes);
   }

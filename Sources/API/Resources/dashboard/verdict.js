@@ -25,7 +25,7 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
     note: `of ${count(totals.tunnels, 'tunnel')}`, parts };
   const invalid = reconcile.invalid?.length ?? 0;
   if (invalid) return { tone: 'warn', icon: 'triangle', title: `${count(invalid, 'declaration')} invalid`,
-    note: 'Each keeps its last good form', parts };
+    note: 'Each keeps its last valid declaration', parts };
   const overridden = Math.max(totals.groups.overridden, reconcile.overridden ?? 0);
   if (overridden) {
     return { tone: 'over', icon: 'half', title: `${count(overridden, 'tunnel')} overridden`,

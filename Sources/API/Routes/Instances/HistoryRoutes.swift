@@ -99,7 +99,7 @@ extension Request {
             throw APIError(
                 .badRequest,
                 "window",
-                "Invalid window: \(query("window") ?? ""); it is a duration from 1s to \(GoDuration.text(longest))"
+                "Invalid window: '\(query("window") ?? "")' is not a duration from 1s to \(GoDuration.text(longest))"
             )
         }
         return window

@@ -135,7 +135,7 @@ extension InstanceRoutes {
             details: "Open connections may finish, within the tunnel's `drain`.",
             parameters: [.dryRun, .ttl, .ifMatch],
             answers: [
-                .init(status: 204, text: "Gone"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
+                .init(status: 204, text: "Deleted"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
                 .full,
             ],
             handler: delete

@@ -7,8 +7,10 @@ final class PlainRequestRefusal: ChannelInboundHandler, RemovableChannelHandler 
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    /// Pages of every origin may read it, as every other answer.
     private static let answer =
-        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+        "HTTP/1.0 400 Bad Request\r\nAccess-Control-Allow-Origin: *\r\n\r\n"
+        + "Client sent an HTTP request to an HTTPS server.\n"
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)

@@ -43,7 +43,7 @@ package struct HistoryKeys: WireView {
         package static let table = WireTable(LastEvent())
 
         package let id = Field("id", .count("Its number")) { $0.id ?? 0 }
-        package let time = Field("time", .time("When")) { $0.time }
+        package let time = Field("time", .time("Time of the event")) { $0.time }
         package let type = Field(
             "type",
             .words(["create", "update", "delete", "override", "release", "drift"], "What happened")

@@ -35,7 +35,7 @@ package struct OverrideView: WireView {
     package let restart = Field(optional: "restart", .flag("Whether it starts with the daemon")) {
         $0.override.autostart
     }
-    package let since = Field("since", .time("When")) { $0.override.since }
+    package let since = Field("since", .time("When it was made")) { $0.override.since }
     package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
     package let by = Field("by", .text("Who did it: an address, or `socket`", example: "127.0.0.1")) { $0.override.by }
 

@@ -30,7 +30,9 @@ package struct OwnKeys: WireView {
         "message",
         .text("Details of the phase, in a sentence; may be empty")
     ) { InstanceView.message($0.instance, now: $0.now) }
-    package let revision = Field("revision", .revision("Of the declaration that is applied")) { $0.instance.revision }
+    package let revision = Field("revision", .revision("Revision of the declaration that is applied")) {
+        $0.instance.revision
+    }
     package let override = Field("override", .nullable(.object(OverrideView.self))) { source in
         source.instance.override.map { OverrideView.Source($0) }
     }
@@ -52,7 +54,7 @@ package struct OwnKeys: WireView {
     ) { $0.run.rejected }
     package let refused = Field(
         "refused",
-        .count("Users refused for want of a file descriptor since the daemon started")
+        .count("Users refused because no file descriptor was free, since the daemon started")
     ) { $0.run.refused }
     package let certificate = Field("certificate", .nullable(.object(Certificate.self))) { source in
         source.run.certificate.map { Certificate.Source(certificate: $0, now: source.now) }
@@ -90,7 +92,7 @@ extension OwnKeys {
         package static let summary = "What a server with TLS shows"
         package static let table = WireTable(Certificate())
 
-        package let subject = Field("subject", .text("Whose it is", example: "CN=tunnel.example.org")) {
+        package let subject = Field("subject", .text("Subject of the certificate", example: "CN=tunnel.example.org")) {
             $0.certificate.subject
         }
         package let notBefore = Field("notBefore", .time("Valid from")) { $0.certificate.notBefore }

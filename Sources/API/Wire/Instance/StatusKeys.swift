@@ -1,12 +1,12 @@
 import Config
 package import Tunnel
 
-/// What answers about one tunnel add, because lists and events are read far more often.
+/// The keys that only an answer about one tunnel has, because lists and events are read far more often.
 package struct StatusKeys: WireView {
     package typealias Source = TunnelStatus?
 
     package static let name = "InstanceStatus"
-    package static let summary = "What answers about one tunnel add"
+    package static let summary = "The keys that only an answer about one tunnel has"
     package static let table = WireTable(StatusKeys())
 
     package let listening = Field("listening", .texts("The addresses that are bound")) { StatusKeys.addresses($0) }
@@ -35,7 +35,7 @@ package struct StatusKeys: WireView {
         package let phase = Field("phase", .phase) { $0.phase.rawValue }
         package let reason = Field("reason", .reason) { $0.reason?.rawValue ?? "" }
         package let message = Field("message", .text("In a sentence; may be empty")) { $0.message }
-        package let time = Field("time", .time("When")) { $0.time }
+        package let time = Field("time", .time("Time of the change")) { $0.time }
 
         package init() {}
     }

@@ -21,9 +21,12 @@ package struct EventView: WireView {
 
     package let type = Field(
         "type",
-        .words([StreamEvent.Kind.initial, .create, .update, .delete, .log, .shutdown].map(\.rawValue), "What")
+        .words(
+            [StreamEvent.Kind.initial, .create, .update, .delete, .log, .shutdown].map(\.rawValue),
+            "Type of the event"
+        )
     ) { $0.kind.rawValue }
-    package let time = Field("time", .time("When")) { $0.time }
+    package let time = Field("time", .time("Time of the event")) { $0.time }
     package let instance = Field("instance", .instance) { $0.instance }
     package let logs = Field("logs", .text("The line of a `log`, with its colors; otherwise empty")) {
         EventView.shortened($0.log)

@@ -59,7 +59,7 @@ package struct InfoView: WireView {
     package let takenDescriptors = Field("fd_taken", .count("Descriptors that tunnels hold")) { $0.descriptors.taken }
     package let refused = Field(
         "refused",
-        .count("Users refused for want of a descriptor since the daemon started")
+        .count("Users refused because no file descriptor was free, since the daemon started")
     ) { $0.descriptors.refused }
 
     package init() {}

@@ -25,7 +25,7 @@ package struct LogView: WireView {
         package static let summary = "One line of a tunnel's log"
         package static let table = WireTable(Line())
 
-        package let time = Field("time", .time("When")) { $0.time }
+        package let time = Field("time", .time("Time of the line")) { $0.time }
         package let level = Field("level", .words(LogLevel.allCases.map(\.rawValue), "Its severity")) {
             $0.level.rawValue
         }

@@ -10,7 +10,7 @@ package struct ManifestView: WireView {
     package static let table = WireTable(ManifestView())
 
     package let files = Field("files", .texts("What was read")) { $0.status.files }
-    package let revision = Field("revision", .revision("Of its content; the `ETag` too")) {
+    package let revision = Field("revision", .revision("Revision of its content, and its `ETag`")) {
         $0.status.observedRevision
     }
     package let policy = Field("policy", .object(Policy.self)) { $0.policy }
@@ -59,7 +59,7 @@ package struct ManifestView: WireView {
         package let name = Field("name", .text("Its name", example: "web")) { $0.name }
         package let id = Field("id", .id) { $0.id }
         package let source = Field("source", .source) { $0.source }
-        package let revision = Field("revision", .revision("Of its declaration")) { $0.revision }
+        package let revision = Field("revision", .revision("Revision of its declaration")) { $0.revision }
         package let valid = Field(
             "valid",
             .flag("False where its present declaration is invalid: this is its last good one")

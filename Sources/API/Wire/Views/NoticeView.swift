@@ -21,7 +21,7 @@ package struct NoticeView: WireView {
             "The event's name again"
         )
     ) { $0.notice.kind.rawValue }
-    package let time = Field("time", .time("When")) { $0.time }
+    package let time = Field("time", .time("Time of the event")) { $0.time }
     package let tunnel = Field("tunnel", .nullable(.text("The name, or else the id, of the tunnel it is about"))) {
         $0.notice.subject?.name
     }
@@ -67,7 +67,7 @@ extension NoticeView {
         package static let summary = "A pass is about to change something"
         package static let table = WireTable(Planned())
 
-        package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
+        package let revision = Field("revision", .revision("Revision of the manifest")) { $0.revision }
         package let counts = Field("summary", .object(PlanView.Summary.self)) { $0.digest }
         package let steps = Field("steps", .list(.object(PlanView.Step.self), "The first steps, long texts shortened"))
         {
@@ -84,7 +84,7 @@ extension NoticeView {
         package static let summary = "A pass has changed something"
         package static let table = WireTable(Applied())
 
-        package let revision = Field("revision", .revision("Of the manifest")) { $0.revision }
+        package let revision = Field("revision", .revision("Revision of the manifest")) { $0.revision }
         package let counts = Field("summary", .object(PlanView.Summary.self)) { $0.digest }
         package let failing = Field("failing", .texts("Names of the tunnels that do not run as declared")) {
             $0.failing
@@ -133,7 +133,7 @@ extension NoticeView {
             "cause",
             .words(ReconcileNotice.ReleaseCause.allCases.map(\.rawValue), "What ended the override")
         ) { $0.cause.rawValue }
-        package let by = Field("by", .text("Who")) { $0.author }
+        package let by = Field("by", .text("Who ended it: an address, `socket`, `edit` or `expiry`")) { $0.author }
 
         package init() {}
     }

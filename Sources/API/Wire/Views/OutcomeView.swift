@@ -15,7 +15,7 @@ package struct OutcomeView: WireView {
     package static let summary = "The outcome of every tunnel"
     package static let table = WireTable(OutcomeView())
 
-    package let revision = Field("revision", .revision("Of the manifest that is applied")) {
+    package let revision = Field("revision", .revision("Revision of the manifest that is applied")) {
         $0.status.appliedRevision
     }
     package let behind = Field("behind", .count("How many are pending or failed")) { $0.behind }
@@ -37,7 +37,7 @@ package struct OutcomeView: WireView {
         package let id = Field("id", .id) { $0.instance.id }
         package let name = Field("name", .name) { $0.instance.name }
         package let alias = Field("alias", .text("Name shown in dashboards")) { $0.instance.labels.alias }
-        package let revision = Field("revision", .revision("Of the declaration that is applied")) {
+        package let revision = Field("revision", .revision("Revision of the declaration that is applied")) {
             $0.instance.revision
         }
         package let outcome = Field(

@@ -14,7 +14,7 @@ package struct PlanView: WireView {
     package static let summary = "What a manifest would change"
     package static let table = WireTable(PlanView())
 
-    package let revision = Field("revision", .revision("Of that manifest")) { $0.revision }
+    package let revision = Field("revision", .revision("Revision of that manifest")) { $0.revision }
     package let changes = Field("changes", .flag("Whether it would change anything")) { $0.report.hasChanges }
     package let counts = Field("summary", .object(Summary.self)) { $0.report.digest }
     package let steps = Field("steps", .list(.object(Step.self), "In the order of execution")) { $0.report.steps }
@@ -109,8 +109,8 @@ extension PlanView {
 
         package let path = Field("path", .text("Its path in a manifest", example: "limits.rate")) { $0.path }
         package let changeClass = Field("class", .changeClass) { $0.class.rawValue }
-        package let old = Field("old", .text("In words", example: "0")) { $0.old }
-        package let new = Field("new", .text("In words", example: "100Mbps")) { $0.new }
+        package let old = Field("old", .text("Value before, as text", example: "0")) { $0.old }
+        package let new = Field("new", .text("Value after, as text", example: "100Mbps")) { $0.new }
 
         package init() {}
     }
@@ -126,7 +126,7 @@ extension PlanView {
         package let count = Field("count", .count("How many")) { $0.count }
         package let effect = Field(
             "effect",
-            .words(PlanReport.Connections.Effect.allCases.map(\.rawValue), "What")
+            .words(PlanReport.Connections.Effect.allCases.map(\.rawValue), "What happens to them")
         ) { $0.effect.rawValue }
         package let limit = Field("limit", .text("How long they may finish", example: "30s")) {
             GoDuration.text($0.limit)
@@ -145,7 +145,7 @@ extension PlanView {
 
         package let name = Field("name", .text("Its name", example: "web")) { $0.name }
         package let id = Field("id", .id) { $0.id }
-        package let since = Field("since", .time("When")) { $0.override.since }
+        package let since = Field("since", .time("When it was made")) { $0.override.since }
         package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
         package let by = Field("by", .text("Who did it: an address, or `socket`")) { $0.override.by }
         package let present = Field("present", .text("What it is", example: "stopped")) { $0.present }

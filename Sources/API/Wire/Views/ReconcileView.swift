@@ -16,10 +16,10 @@ package struct ReconcileView: WireView {
     package static let table = WireTable(ReconcileView())
 
     package let ready = Field("ready", .flag("Whether the first pass is done")) { $0.isReady }
-    package let observed = Field("observed", .revision("Of the manifest that was last read")) {
+    package let observed = Field("observed", .revision("Revision of the manifest that was last read")) {
         $0.status.observedRevision
     }
-    package let applied = Field("applied", .revision("Of the manifest that a pass has applied")) {
+    package let applied = Field("applied", .revision("Revision of the manifest that a pass has applied")) {
         $0.status.appliedRevision
     }
     package let lastPass = Field("lastPass", .nullable(.time("When the last pass ended"))) { $0.status.lastPass }
@@ -79,7 +79,9 @@ extension ReconcileView {
 
         package let id = Field("id", .id) { $0.id }
         package let name = Field("name", .name) { $0.name }
-        package let revision = Field("revision", .revision("Of the declaration that is applied")) { $0.revision }
+        package let revision = Field("revision", .revision("Revision of the declaration that is applied")) {
+            $0.revision
+        }
         package let phase = Field("phase", .phase) { $0.phase.rawValue }
         package let reason = Field("reason", .reason) { $0.status?.reason?.rawValue ?? "" }
         package let message = Field("message", .text("In a sentence; may be empty")) { InstanceView.message($0) }

@@ -11,6 +11,8 @@ final class DatagramExit {
     private let plan: ForwardingPlan
     private let tunnel: TunnelContext
     private let whenClosed: (DatagramExit) -> Void
+    /// The connections that are drained and cut with it.
+    private var group: ConnectionGroup?
     private var link: (any Channel)?
     private var target: (any Channel)?
     private var waiting: [ByteBuffer] = []
@@ -30,12 +32,9 @@ final class DatagramExit {
         place: DescriptorPlace,
         refuse: @escaping (String) -> Void
     ) {
-        guard group.add(link.channel) else {
-            link.close()
-            return close()
-        }
-        link.channel.closeFuture.whenComplete { [channel = link.channel] _ in group.remove(channel) }
+        self.group = group
         attach(link, framed: framed)
+        guard !isClosed else { return }
         let bound = NIOLoopBound(self, eventLoop: tunnel.home)
         tunnel.dialer.connectDatagram(plan, place, on: tunnel.home) { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -55,6 +54,11 @@ final class DatagramExit {
 
     /// The user's datagrams come over this link from now on.
     func attach(_ link: Link, framed: Bool) {
+        guard let group, group.add(link.channel) else {
+            link.close()
+            return close()
+        }
+        link.channel.closeFuture.whenComplete { [channel = link.channel] _ in group.remove(channel) }
         let former = self.link
         self.link = link.channel
         former?.closeAtOnce()

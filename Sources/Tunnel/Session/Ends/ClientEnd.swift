@@ -81,7 +81,7 @@ final class ClientEnd {
         let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
         let isWeb = spec.tunnel.port == 443
         return HandshakeClient(
-            // What NodePass sends when there is no name.
+            // What NodePass sends without a name.
             host: name ?? "none",
             token: token,
             clientID: clientID,

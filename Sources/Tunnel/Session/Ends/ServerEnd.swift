@@ -92,7 +92,7 @@ final class ServerEnd {
         let address = LinkChannel(channel: channel, fingerprint: nil).peerName
         let patience = TimeAmount(tunnel.environment.handshakeTimeout)
         let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) {
-            self.rejected(address, "no link came of it in time")
+            self.rejected(address, "no link followed in time")
             channel.cut()
         }
         channel.closeFuture.assumeIsolated().whenComplete { _ in
@@ -164,7 +164,7 @@ final class ServerEnd {
                 if let count = standbys.next() {
                     tunnel.log.write(
                         .info,
-                        "Another client (\(refused.address)) stands by; \(holder) has the tunnel (\(count) attempts so far)"
+                        "Another client (\(refused.address)) is on standby; \(holder) has the tunnel (\(count) attempts so far)"
                     )
                 }
                 refused.reply(refusal(isStopped ? .unavailable : .taken(by: holder)))

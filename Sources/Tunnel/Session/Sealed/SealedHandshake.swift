@@ -109,7 +109,7 @@ struct SealedClient {
 
 /// The server's half: `proof` answers a client's `hello`, `request` checks its proof and reads what it asks.
 ///
-/// Whoever has seen `proof` has had one guess at the key, whether or not a `request` follows.
+/// Anyone who has seen `proof` has had one guess at the key, whether or not a `request` follows.
 struct SealedServer {
     private let secrets: SealedHandshake.Secrets
     let proof: [UInt8]
@@ -136,7 +136,7 @@ struct SealedServer {
 
 /// What a client asks for once it is proven.
 struct SealedRequest: Hashable {
-    /// Names one client for as long as it lives, so that its return is told from a second client.
+    /// Names one client for as long as it lives, so that its return is not taken for a second client.
     var clientID: String
     var extensions: Set<SessionExtension>
 
