@@ -28,7 +28,7 @@ struct ActionOptions: ParsableArguments {
     func perform(_ action: String) async throws {
         let client = connection.client
         let row = try await client.patch(try await path(client), .object(["action": .string(action)]))
-        Output.line("\(InstanceText.name(row)): \(action)\(InstanceText.overridden(row))")
+        Output.line(PlainText.line("\(InstanceText.name(row)): \(action)\(InstanceText.overridden(row))"))
     }
 }
 
@@ -104,7 +104,7 @@ struct ReleaseCommand: AsyncParsableCommand {
         let client = connection.client
         for tunnel in try await overridden(client) {
             try await client.delete("/instances/\(tunnel.id)/override")
-            Output.line("\(tunnel.name): released")
+            Output.line(PlainText.line("\(tunnel.name): released"))
         }
     }
 

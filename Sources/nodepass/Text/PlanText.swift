@@ -1,4 +1,5 @@
 import API
+import Config
 
 /// A plan as lines: a symbol, the tunnel, the action, its details, and the effect on connections.
 struct PlanText {
@@ -60,9 +61,9 @@ struct PlanText {
         return Line(
             symbol: form.symbol,
             color: form.color,
-            name: Self.name(step),
+            name: PlainText.line(Self.name(step)),
             action: step.action,
-            detail: detail.joined(separator: " "),
+            detail: PlainText.line(detail.joined(separator: " ")),
             connections: step.connections.map(Self.connections) ?? ""
         )
     }
@@ -104,12 +105,12 @@ struct PlanText {
         let end = tunnel.until.map { " until \(InstanceText.time($0))" } ?? ""
         let since = InstanceText.time(tunnel.since)
         return
-            "\(colored("!", "36")) \(padded(tunnel.name, width)) overridden since \(since)\(end) by REST "
+            "\(colored("!", "36")) \(padded(PlainText.line(tunnel.name), width)) overridden since \(since)\(end) by REST "
             + "(\(tunnel.present)); the manifest says \(tunnel.declared)"
     }
 
     private func conflict(_ conflict: WireObject<PlanView.Conflict>) -> String {
-        let names = conflict.tunnels.joined(separator: ", ")
+        let names = PlainText.line(conflict.tunnels.joined(separator: ", "))
         let place = "\(conflict.transport) \(conflict.address)"
         return
             "\(colored("!", "31")) \(place) is used by \(names): only one of them can listen, the others wait with PortInUse"
