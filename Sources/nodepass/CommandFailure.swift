@@ -1,3 +1,4 @@
+import Config
 import Glibc
 
 /// Why a command could not do its work: what, where, and what to try.
@@ -8,6 +9,9 @@ struct CommandFailure: Error {
 }
 
 extension CommandFailure {
+    /// Peers and daemons may have a part in it.
+    var printableMessage: String { PlainText.lines(message) }
+
     /// A daemon or tunnel of a URL that did not start, in the words that NodePass's scripts look
     /// for.
     init(startingFailed error: any Error) {

@@ -50,7 +50,7 @@ enum NodePass {
     private static func report(_ error: any Error, of root: any ParsableCommand.Type) -> Int32 {
         if let code = error as? ExitCode { return code.rawValue }
         if let failure = error as? CommandFailure {
-            Output.error("Error: \(failure.message)")
+            Output.error("Error: \(failure.printableMessage)")
             if failure.showsUsage { Output.line(UsageText.text) }
             return 1
         }

@@ -36,13 +36,13 @@ struct DeclaredInstanceTests {
         }
     }
 
-    @Test("where the manifest denies overrides, 409 names the line that owns the tunnel")
+    @Test("where the manifest denies overrides, 403 names the line that owns the tunnel")
     func denied() async throws {
         let manifest = "version: 1\npolicy: {overrides: deny}\ntunnels:\n  \(Self.tunnel)\n"
         try await TestDaemon.run(manifest: manifest) { daemon in
             let id = try #require(await daemon.reconciler.instances().first?.id)
             let answer = try await daemon.send(.patch, "/api/v1/instances/\(id)", #"{"action":"stop"}"#)
-            #expect(answer.status == 409)
+            #expect(answer.status == 403)
             #expect(try answer.json["source"] == "tunnels.yaml:4")
             #expect(try answer.json["message"]?.stringValue?.contains("tunnels.yaml:4") == true)
         }

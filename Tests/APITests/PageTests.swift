@@ -19,10 +19,17 @@ struct PageTests {
             #expect(!page.text.contains("{{") && !page.text.contains("<style"))
             #expect(!page.text.contains(try Regex(#"\son[a-z]+="#)))
             let files = page.text.matches(
-                of: try Regex(#"(?:src|href)="(/[a-z]+/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self)
+                of: try Regex(#"(?:src|href)="((?:\.\./)*[a-z]+/[a-z]+\.(?:js|css))""#, as: (Substring, Substring).self)
             )
             #expect(files.count >= 4)
-            for file in files { try await load(String(file.output.1), from: daemon) }
+            // Everything is found from where the page is, so that it is found below any path.
+            #expect(!page.text.contains(try Regex(#"(?:src|href)="/"#)))
+            let depth = path.split(separator: "/").count - 1
+            for file in files {
+                let parts = file.output.1.split(separator: "/")
+                #expect(parts.count { $0 == ".." } == max(0, depth))
+                try await load("/" + parts.filter { $0 != ".." }.joined(separator: "/"), from: daemon)
+            }
         }
     }
 
@@ -38,6 +45,21 @@ struct PageTests {
             let imported = name.hasPrefix("../") ? "/" + name.dropFirst(3) : "/\(folder)/" + name.dropFirst(2)
             let answer = try await daemon.sendPlain(.get, imported)
             #expect(answer.status == 200, "\(name) of \(path)")
+        }
+    }
+
+    @Test("a reverse proxy may say what it has cut off, as a path and nothing else")
+    func forwardedPrefix() async throws {
+        try await TestDaemon.run { daemon in
+            let name = try #require(HTTPField.Name("X-Forwarded-Prefix"))
+            for (prefix, root) in [
+                ("/np", "/np/"), ("/np/", "/np/"), ("/a/b-c", "/a/b-c/"), ("//evil.example", ""), ("np", ""),
+                ("/np\"><script>", ""), ("https://evil.example", ""), ("", ""),
+            ] {
+                let page = try await daemon.sendPlain(.get, "/", headers: [name: prefix])
+                #expect(page.text.contains("src=\"\(root)dashboard/dashboard.js\""), "\(prefix)")
+                #expect(!page.text.contains("evil"))
+            }
         }
     }
 

@@ -83,7 +83,7 @@ extension HostScenario {
                 .run("a", single(1)),
                 .expect("a", .backoff, .portInUse, via: [.starting, .backoff]),
                 .vacate(1),
-                .expect("a", .ready, at: [1], via: [.starting, .ready]),
+                .expect("a", .ready, at: [1], via: [.ready]),
             ]
         ),
         HostScenario(
@@ -93,7 +93,7 @@ extension HostScenario {
                 .expect("b", .backoff, .portInUse, via: [.starting, .backoff]),
                 .plan([.init("a", single(2)), .init("b", single(1))]),
                 .expect("a", .ready, at: [2], via: []),
-                .expect("b", .ready, at: [1], via: [.starting, .ready]),
+                .expect("b", .ready, at: [1], via: [.ready]),
             ]
         ),
         HostScenario(
@@ -102,7 +102,7 @@ extension HostScenario {
                 .run("0", single(1)),
                 .expect("0", .backoff, .portInUse, via: [.starting, .backoff]),
                 .plan([.init("0", single(1, "mode=1&rate=1")), .init("a", single(2))]),
-                .expect("0", .ready, at: [1], via: [.starting, .ready]),
+                .expect("0", .ready, at: [1], via: [.ready]),
             ]
         ),
         HostScenario(
@@ -114,7 +114,7 @@ extension HostScenario {
                 .plan([.init("a", single(2)), .init("b", single(1))]),
                 .expect("b", .ready, at: [1], via: [.starting, .ready]),
                 .vacate(2),
-                .expect("a", .ready, at: [2], via: [.starting, .ready]),
+                .expect("a", .ready, at: [2], via: [.ready]),
             ]
         ),
         HostScenario(

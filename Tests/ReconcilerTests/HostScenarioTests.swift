@@ -120,14 +120,12 @@ private final class ScenarioStage<Host: ScenarioHost>: Sendable {
 }
 
 extension [PhaseTransition] {
-    /// Without attempts that came to nothing between others: how many there are is a matter of time.
+    /// Without the beginning of further attempts: one that a plan asks for is a step, one that the host makes by itself is
+    /// not, and which of them comes first is a matter of time.
     fileprivate var withoutRetries: [PhaseTransition] {
         reduce(into: []) { steps, step in
-            if step.phase == .backoff, steps.suffix(2).map(\.phase) == [.backoff, .starting] {
-                steps.removeLast()
-            } else {
-                steps.append(step)
-            }
+            let isWaiting = steps.last?.phase == .backoff
+            if !isWaiting || step.phase != .starting && step.phase != .backoff { steps.append(step) }
         }
     }
 }

@@ -83,17 +83,38 @@ struct StateDirectoryTests {
         #expect(throws: Never.self) { try StateStore.open(directory, reset: false, now: epoch) }
     }
 
-    @Test("a directory of another user is refused, by root too, and stays as it is")
+    @Test("a directory of another user is refused by root, and stays as it is", .enabled(if: geteuid() == 0))
     func foreignDirectory() throws {
         try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
         chmod(state, 0o755)
-        let owner = geteuid()
-        let error = StateStoreError.foreign(path: state, owner: owner, user: owner + 1)
-        #expect(throws: error) { try StateDirectory(path: state, user: owner + 1).prepare() }
-        #expect(error.description.contains("chown -R \(owner + 1)") && error.description.contains(state))
+        chown(state, 1, 1)
+        let error = StateStoreError.foreign(path: state, owner: 1, user: 0)
+        #expect(throws: error) { try open() }
+        #expect(error.description.contains("chown -R 0") && error.description.contains(state))
         let attributes = try FileManager.default.attributesOfItem(atPath: state)
         #expect(attributes[.posixPermissions] as? Int == 0o755)
         #expect(try FileManager.default.contentsOfDirectory(atPath: state).isEmpty)
+    }
+
+    @Test("one that somebody else made and we can write to is used, with a warning, and its files are for us alone")
+    func sharedDirectory() throws {
+        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+        chmod(state, 0o2775)
+        let directory = StateDirectory(path: state, user: geteuid() + 1)
+        let warning = try #require(try directory.prepare())
+        #expect(warning.contains(state) && warning.hasSuffix("its group can replace the state"))
+        let attributes = try FileManager.default.attributesOfItem(atPath: state)
+        #expect((attributes[.posixPermissions] as? Int).map { $0 & 0o777 } == 0o775)
+    }
+
+    @Test("the store says what of modes it could not change, and keeps its files to itself")
+    func modes() throws {
+        let store = try open()
+        #expect(store.modeProblems.isEmpty)
+        for name in ["state.db", "state.db-wal", "state.lock"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: state + "/" + name)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(name)")
+        }
     }
 
     @Test("so is a database of another user in a directory of ours", .enabled(if: geteuid() == 0))

@@ -207,6 +207,42 @@ struct TunnelReconcilerTests {
         try await daemon.stop()
     }
 
+    @Test("a running instance is reported every interval, an idle one too, but not to who wants what changed")
+    func idleReports() async throws {
+        let daemon = try Daemon(directory: directory)
+        let id = try await daemon.create("web", port: 9001).id
+        _ = try await daemon.next(3)
+        let changed = try daemon.hub.subscribe(reports: .changed)
+        var all = daemon.events.makeAsyncIterator()
+        var few = changed.makeAsyncIterator()
+        for round in 0..<4 {
+            if round == 3 { daemon.host.count(Traffic(udpTx: 1), for: id) }
+            await daemon.clock.sleepers(1)
+            daemon.clock.advance(by: .seconds(5))
+            let report = try #require(try await all.next())
+            #expect(report.id == nil && report.kind == .update && report.instanceID == id)
+            #expect(report.isRepeated == [false, true, true, false][round])
+            if !report.isRepeated { #expect(try await few.next()?.isRepeated == false) }
+        }
+        try await daemon.stop()
+    }
+
+    @Test("a tunnel that fails again in another way is no event; its reports tell the reason, once")
+    func failingReports() async throws {
+        let daemon = try Daemon(directory: directory)
+        let id = try await daemon.create("web", port: 9001).id
+        _ = try await daemon.next(3)
+        daemon.host.show(id, .backoff, .peerUnreachable)
+        #expect(try await daemon.next(1) == ["update web backoff"])
+        for reason in [TunnelReason.authFailed, .nameNotResolved, .peerUnreachable] {
+            daemon.host.show(id, .backoff, reason)
+            try await daemon.settled()
+        }
+        daemon.host.show(id, .ready)
+        #expect(try await daemon.next(1) == ["update web ready"])
+        try await daemon.stop()
+    }
+
     @Test("a dry run answers what would be and changes nothing")
     func dryRun() async throws {
         let daemon = try RunningReconciler(directory: directory)

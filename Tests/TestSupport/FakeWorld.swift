@@ -21,7 +21,14 @@ struct FakeWorld {
         for id in entries.keys { entries[id]?.dropped = [] }
     }
 
-    mutating func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) {
+    /// A retry stays in its backoff until it has come further.
+    mutating func run(
+        _ id: InstanceID,
+        spec: TunnelSpec,
+        generation: Int,
+        releaseFirst: Bool,
+        isRetry: Bool = false
+    ) {
         var entry = entries[id] ?? FakeInstance(spec: spec, generation: generation)
         if entry.status.generation != generation {
             // A restart gives everything up, and may.
@@ -31,7 +38,8 @@ struct FakeWorld {
         let isSameSession = entry.status.spec.isSameSession(as: spec)
         entry.status.spec = spec
         entry.status.generation = generation
-        if entry.phase != .ready, entry.phase != .connecting { entry.step(.starting) }
+        let isWaiting = isRetry && entry.phase == .backoff
+        if entry.phase != .ready, entry.phase != .connecting, !isWaiting { entry.step(.starting) }
         if spec.lacksCertificate {
             entry.drop { _ in true }
             entry.step(.failed, .certificateInvalid)
@@ -52,7 +60,8 @@ struct FakeWorld {
     /// Those that wait for an address, or for a certificate that is there now, try again, as a host does by itself.
     mutating func retry() {
         for (id, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.phase == .backoff || entry.isMended {
-            run(id, spec: entry.status.spec, generation: entry.status.generation, releaseFirst: false)
+            let generation = entry.status.generation
+            run(id, spec: entry.status.spec, generation: generation, releaseFirst: false, isRetry: true)
         }
     }
 
@@ -68,7 +77,10 @@ struct FakeWorld {
                 violations.append("\(id) binds \(address.text), which \(other) holds")
             }
         }
-        guard new.allSatisfy({ isFree($0, for: id, entry) }) else { return entry.step(.backoff, .portInUse) }
+        guard new.allSatisfy({ isFree($0, for: id, entry) }) else {
+            if entry.phase != .backoff { entry.step(.backoff, .portInUse) }
+            return
+        }
         if !entry.dropped.isDisjoint(with: new) { interruptions.insert(id) }
         for address in new {
             sockets += 1

@@ -68,7 +68,7 @@ struct TunnelLifeTests {
                     .bindFailed(taken),
                     "log error, listen tcp1 udp1, retry shown, backoff PortInUse, wait 1 retry, settle"
                 ),
-                Turn(.waited(1), "starting, bind tcp2 udp2"),
+                Turn(.waited(1), "no retry, bind tcp2 udp2"),
                 Turn(.bound, "mode 1, release tcp1 udp1, drain, listen tcp2 udp2, log info, no retry, ready"),
             ]
         },
@@ -143,7 +143,7 @@ struct TunnelLifeTests {
                     .bindFailed(taken),
                     "leave, drain, log error, listen, retry shown, backoff PortInUse, wait 1 retry"
                 ),
-                Turn(.waited(1), "starting, make 2"),
+                Turn(.waited(1), "no retry, make 2"),
                 Turn(.endMade, "bind tcp9 udp9"),
             ]
         },
@@ -154,7 +154,18 @@ struct TunnelLifeTests {
                     .report(.lost(unreachable), of: 1),
                     "log error, listen tcp9 udp9, retry shown, backoff PeerUnreachable, wait 1 retry"
                 ),
-                Turn(.waited(1), "starting, mode 2, listen tcp9 udp9, connecting, connect"),
+                Turn(.waited(1), "no retry, mode 2, listen tcp9 udp9, connect"),
+            ]
+        },
+        Story(testDescription: "a server whose port was taken is connecting as soon as it is bound") {
+            [
+                runServer, serverMade,
+                Turn(
+                    .bindFailed(taken),
+                    "log error, listen, retry shown, backoff PortInUse, wait 1 retry, settle"
+                ),
+                Turn(.waited(1), "no retry, bind tcp9 udp9 port1"),
+                Turn(.bound, "mode 1, listen tcp9 udp9 port1, connecting"),
             ]
         },
         Story(testDescription: "a client that stands by says so once and asks again") {
@@ -252,7 +263,7 @@ struct TunnelLifeTests {
                     .report(.lost(unreachable), of: 1),
                     "log error, listen, retry shown, backoff PeerUnreachable, wait 1 retry"
                 ),
-                Turn(.waited(1), "starting, mode 2, listen, connecting, connect"),
+                Turn(.waited(1), "no retry, mode 2, listen, connect"),
             ]
         },
         Story(testDescription: "an auto server that cannot bind the users' address is a forward server") {
@@ -422,7 +433,7 @@ extension TunnelLife.Action {
         case .showRetry(let after): after == nil ? "no retry" : "retry shown"
         case .showMode(let mode): "mode \(mode.rawValue)"
         case .showListeners(let keys): "listen" + Self.names(keys)
-        case .log(let level, _): "log \(level)"
+        case .log(let level, _, _): "log \(level)"
         case .settle: "settle"
         case .finish: "finish"
         }
@@ -572,7 +583,7 @@ private struct LifeWorld {
         require(life.endNumber == end, "its end is \(life.endNumber ?? 0), made is \(end ?? 0)")
         require(life.waitNumber == wait?.number, "waits for \(life.waitNumber ?? 0), scheduled is \(wait?.number ?? 0)")
         switch life.step.phase {
-        case .backoff: require(wait?.purpose == .retry, "backoff without a retry")
+        case .backoff: require(wait?.purpose == .retry || end != nil, "backoff, and nothing tries again")
         case .stopped, .draining:
             require(held.isEmpty && end == nil && wait == nil, "stopped, and holds something")
             require((drains == 0) == (life.step.phase == .stopped), "\(life.step.phase) with \(drains) draining")

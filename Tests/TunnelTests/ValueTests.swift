@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Testing
 
@@ -10,6 +11,15 @@ struct ValueTests {
         let bytes: [UInt8]
         let verdict: ProtocolSniffer.Verdict
         var testDescription: String { "\(bytes) → \(verdict)" }
+
+        init(bytes: [UInt8], verdict: ProtocolSniffer.Verdict) {
+            self.bytes = bytes
+            self.verdict = verdict
+        }
+
+        init(_ text: String, _ verdict: ProtocolSniffer.Verdict) {
+            self.init(bytes: Array(text.utf8), verdict: verdict)
+        }
     }
 
     @Test(
@@ -23,7 +33,30 @@ struct ValueTests {
             SniffCase(bytes: [0x04, 0x01], verdict: .blocked(.socks)),
             SniffCase(bytes: [0x04, 0x03], verdict: .allowed),
             SniffCase(bytes: Array("G".utf8), verdict: .undecided),
-            SniffCase(bytes: Array("GET ".utf8), verdict: .blocked(.http)),
+            SniffCase("GET ", .undecided),
+            SniffCase("GET /", .blocked(.http)),
+            SniffCase("OPTIONS * HTTP/1.1", .blocked(.http)),
+            SniffCase("PRI * HTTP/2.0", .blocked(.http)),
+            SniffCase("GET  \thttp://a/", .blocked(.http)),
+            SniffCase("GET HTTPS://a/", .blocked(.http)),
+            SniffCase("POST htt", .undecided),
+            SniffCase("VERSION-CONTROL /a", .blocked(.http)),
+            SniffCase("CONNECT example.org:443 HTTP/1.1", .blocked(.http)),
+            SniffCase("CONNECT [::1]:443\r\n", .blocked(.http)),
+            SniffCase("CONNECT example.org:4", .undecided),
+            SniffCase("\r\n", .blank),
+            SniffCase("\n\r\n\nGET / HTTP/1.1", .blocked(.http)),
+            SniffCase("\r\nHELO a", .allowed),
+            SniffCase("EHLO mail.example", .allowed),
+            SniffCase("USER a", .allowed),
+            SniffCase("SET k v", .allowed),
+            SniffCase("GET user:1000\r\n", .allowed),
+            SniffCase("CONNECT tolsun.oulu.fi 6667", .allowed),
+            SniffCase("CONNECT\naccept-version:1.2", .allowed),
+            SniffCase("DELETE 1\r\n", .allowed),
+            SniffCase("get /", .allowed),
+            SniffCase("PROPFINDER /", .allowed),
+            SniffCase("HELP", .allowed),
             SniffCase(bytes: Array("PROPFIND /".utf8), verdict: .blocked(.http)),
             SniffCase(bytes: Array("GETx".utf8), verdict: .allowed),
             SniffCase(bytes: Array("SSH-2.0".utf8), verdict: .allowed),
@@ -96,11 +129,65 @@ struct ValueTests {
         let rotation = TargetRotation(targets: targets)
         let now = NIODeadline.uptimeNanoseconds(1)
         #expect((0..<4).map { _ in rotation.order(now: now) } == [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]])
-        rotation.failed(1, now: now)
+        rotation.failed(1, "Connection refused", now: now)
         #expect(rotation.order(now: now) == [2, 0, 1])
         #expect(rotation.order(now: now) == [2, 0, 1])
         #expect(rotation.order(now: now + .seconds(11)) == [0, 1, 2])
         #expect(rotation.order(now: now + .seconds(11)) == [1, 2, 0])
+    }
+
+    @Test("a target's health is its last error and its last success, and stays with the target")
+    func health() throws {
+        let targets = try ["a:1", "b:1"].map { try Endpoint($0) }
+        let rotation = TargetRotation(targets: targets)
+        let time = Date(timeIntervalSince1970: 1)
+        #expect(rotation.health[0].isUnknown && rotation.health[1].isUnknown)
+        for _ in 0..<3 { rotation.failed(1, "Connection refused", at: time) }
+        #expect(rotation.health[1].failures == 3)
+        #expect(rotation.health[1].error == "Connection refused")
+        let moved = TargetRotation(targets: targets.reversed(), following: rotation)
+        #expect(moved.health[0].errorTime == time)
+        moved.succeeded(0, at: Date(timeIntervalSince1970: 2))
+        #expect(moved.health[0].failures == 0)
+        #expect(moved.health[0].error == "Connection refused")
+        #expect(moved.health[0].reachedTime == Date(timeIntervalSince1970: 2))
+    }
+
+    @Test("lines are thinned: the first, each doubling, one a minute while it goes on, and anew after a quiet minute")
+    func thinning() {
+        var count = ThinnedCount()
+        let start = NIODeadline.uptimeNanoseconds(1)
+        #expect((0..<9).compactMap { _ in count.next(now: start) } == [1, 2, 4, 8])
+        #expect(count.next(now: start + .seconds(59)) == nil)
+        #expect(count.next(now: start + .seconds(61)) == 11)
+        #expect(count.next(now: start + .seconds(62)) == nil)
+        #expect(count.next(now: start + .seconds(130)) == 1)
+    }
+
+    @Test("a thousand of one thing are ten lines, and an hour of it one a minute")
+    func thinnedFlood() {
+        var count = ThinnedCount()
+        let start = NIODeadline.uptimeNanoseconds(1)
+        #expect((0..<1000).compactMap { _ in count.next(now: start) }.count == 10)
+        let hour = (1...3600).compactMap { count.next(now: start + .seconds($0)) }
+        #expect((55...65).contains(hour.count))
+    }
+
+    @Test("lines about a state that lasts come after 1, 2, 4 … s, and in the end once a minute")
+    func pace() {
+        var pace = LinePace()
+        let start = NIODeadline.uptimeNanoseconds(1)
+        let due = (0..<400).filter { pace.isDue(now: start + .seconds($0)) }
+        #expect(due == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363])
+    }
+
+    @Test("a burst of exchanges shows ten lines a second, and says how many it left out")
+    func allowance() {
+        var allowance = LineAllowance(perSecond: 10)
+        let start = NIODeadline.uptimeNanoseconds(1)
+        #expect((0..<25).compactMap { _ in allowance.next(now: start) } == Array(repeating: 0, count: 10))
+        #expect(allowance.next(now: start + .seconds(1)) == 15)
+        #expect(allowance.next(now: start + .seconds(1)) == 0)
     }
 
     @Test("delays double up to the cap, spread by a quarter, and start over after success")

@@ -9,6 +9,10 @@ struct OpenAPI {
     /// `/api/v1`.
     let base: String
 
+    /// From where the document is, `/api/v1/openapi.json`, to what its paths begin at: a reverse proxy may have put
+    /// something before it.
+    private var root: String { base.split(separator: "/").map { _ in ".." }.joined(separator: "/") }
+
     var document: JSONValue {
         [
             "openapi": "3.1.0",
@@ -19,7 +23,7 @@ struct OpenAPI {
                     "The tunnels of this daemon: NodePass's master API and the declarative operations on top of it.",
                 "description": .string(Self.introduction),
             ],
-            "servers": [["url": "/", "description": "The daemon that this document came from"]],
+            "servers": [["url": .string(root), "description": "The daemon that this document came from"]],
             "tags": .array(
                 APITag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.text)] }
             ),

@@ -10,7 +10,7 @@ extension Schema {
     private static var views: [any WireView.Type] {
         [
             MetaView.self, MetaView.Peer.self, OverrideView.self, OwnKeys.Draining.self, OwnKeys.Certificate.self,
-            StatusKeys.Transition.self, FieldView.self, HistoryKeys.LastEvent.self,
+            StatusKeys.Transition.self, StatusKeys.Target.self, FieldView.self, HistoryKeys.LastEvent.self,
             InfoView.self, PingView.self, LogView.self, LogView.Line.self, ErrorView.self, DiagnosticView.self,
             HistoryView.self, HistoryView.Point.self, HistoryOverviewView.self, HistoryOverviewView.Line.self,
             ReconcileView.self, ReconcileView.TunnelState.self, ReconcileView.Rejection.self,

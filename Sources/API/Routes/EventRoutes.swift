@@ -26,7 +26,7 @@ struct EventRoutes: Sendable {
                             + "of the API key's row, then sends the missed events. A `: ping` comment every 15 s shows that it "
                             + "is alive. A reader that reads nothing for 30 s is disconnected without the final chunk, so "
                             + "that it reconnects.",
-                        parameters: Operation.QueryField.resuming,
+                        parameters: Operation.QueryField.resuming + [.reports],
                         answers: [
                             .init(
                                 status: 200,
@@ -46,7 +46,7 @@ struct EventRoutes: Sendable {
     /// The subscription begins before the snapshot is taken: a change between the two shows twice
     /// rather than never.
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-        let subscription = try events.subscribe(afterID: try request.lastEventID)
+        let subscription = try events.subscribe(afterID: try request.lastEventID, reports: try request.reports)
         let opening = await opening(isResumed: subscription.isResumed)
         return EventStream.response(subscription, opening: opening, request)
     }
@@ -67,7 +67,27 @@ struct EventRoutes: Sendable {
     }
 }
 
+extension Request {
+    fileprivate var reports: EventReports {
+        get throws(APIError) {
+            guard let text = query("reports") else { return .all }
+            guard let reports = EventReports(rawValue: text) else {
+                throw APIError(.badRequest, "parameter", "reports takes all or changed")
+            }
+            return reports
+        }
+    }
+}
+
 extension Operation.QueryField {
+    /// Which figures of running tunnels are sent.
+    fileprivate static let reports = Operation.QueryField(
+        name: "reports",
+        text: "`all` is a report every 5 s of each running tunnel, as NodePass's masters send it; `changed` leaves out "
+            + "what says the same as before, but for one a minute",
+        schema: ["enum": ["all", "changed"], "default": "all"]
+    )
+
     /// How a stream resumes.
     static let resuming: [Operation.QueryField] = [
         .init(name: "lastEventId", text: "Replay the events after this one", schema: Schema.count),

@@ -69,8 +69,9 @@ struct ManifestRoutes: Sendable {
             id: "plan",
             summary:
                 "Show what a manifest would change: the one in the body, or the daemon's own files as they are now",
-            details: "It changes nothing. References in the body mean the daemon's environment and files; `include` is "
-                + "refused in a body.",
+            details: "It changes nothing. `include` is refused in a body. Through the Unix socket, references in the "
+                + "body mean the daemon's environment and files. Over TCP they stay texts: the reference that the "
+                + "declaration has too is unchanged, any other value in its place differs.",
             parameters: [
                 .init(
                     name: "file",
@@ -130,6 +131,10 @@ struct ManifestRoutes: Sendable {
             return try await offLoop { reader.read(paths: files) }
         }
         let body = try await request.text(limitBytes: YAMLLimits().documentBytes)
+        if !body.isEmpty, context.peer != .socket {
+            let known = await reconciler.declarationsByName
+            return try await offLoop { reader.read(text: body, file: "plan.yaml", comparedWith: known) }
+        }
         if !body.isEmpty {
             return try await offLoop { reader.read(text: body, file: "plan.yaml", allowsIncludes: false) }
         }

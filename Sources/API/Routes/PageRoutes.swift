@@ -8,7 +8,7 @@ import Hummingbird
 /// The pages hold nothing secret. They get what they show from the API, with the key that their
 /// reader types.
 struct PageRoutes: Sendable {
-    /// `/api/v1`: where the pages find the API.
+    /// `/api/v1`: where the pages find the API, below what a reverse proxy puts before it.
     private let base: String
 
     init(base: String) {
@@ -17,7 +17,7 @@ struct PageRoutes: Sendable {
 
     /// `/`, outside the prefix.
     var dashboard: Resource {
-        page("/", id: "dashboard", summary: "The dashboard", PackageResources.dashboard_html)
+        page("/", id: "dashboard", summary: "The dashboard", PackageResources.dashboard_html, root: "")
     }
 
     /// `/docs`, below the prefix.
@@ -26,7 +26,8 @@ struct PageRoutes: Sendable {
             "/docs",
             id: "getDocs",
             summary: "The documentation, a page to read and try the API",
-            PackageResources.docs_html
+            PackageResources.docs_html,
+            root: String(repeating: "../", count: base.split(separator: "/").count)
         )
     }
 
@@ -60,10 +61,21 @@ struct PageRoutes: Sendable {
             style("docs/docs", PackageResources.docs_css),
         ]
 
-    private func page(_ path: String, id: String, summary: String, _ template: [UInt8]) -> Resource {
+    /// `root` is the way from the page to `/`, so that it works below any path; a proxy may say with
+    /// `X-Forwarded-Prefix` which that is.
+    private func page(_ path: String, id: String, summary: String, _ template: [UInt8], root: String) -> Resource {
         let text = String(decoding: template, as: UTF8.self).replacing("{{api}}", with: base)
-        let file = EmbeddedFile(Array(text.utf8), type: "text/html", policy: Self.contentPolicy)
-        return Self.resource(path, id: id, summary: summary, type: "text/html", file)
+            .replacing("{{path}}", with: base.drop { $0 == "/" })
+        let file = Self.file(text, root: root)
+        return Self.resource(path, id: id, summary: summary, type: "text/html") { request in
+            guard let prefix = request.forwardedPrefix else { return file.answer(to: request) }
+            return Self.file(text, root: prefix + "/").answer(to: request)
+        }
+    }
+
+    private static func file(_ text: String, root: String) -> EmbeddedFile {
+        let bytes = Array(text.replacing("{{root}}", with: root).utf8)
+        return EmbeddedFile(bytes, type: "text/html", policy: contentPolicy)
     }
 
     private static func scripts(in folder: String, _ files: KeyValuePairs<String, [UInt8]>) -> [Resource] {
@@ -75,7 +87,8 @@ struct PageRoutes: Sendable {
     }
 
     private static func asset(_ path: String, type: String, _ bytes: [UInt8]) -> Resource {
-        resource(path, id: path, summary: "Part of the pages", type: type, EmbeddedFile(bytes, type: type))
+        let file = EmbeddedFile(bytes, type: type)
+        return resource(path, id: path, summary: "Part of the pages", type: type) { file.answer(to: $0) }
     }
 
     private static func resource(
@@ -83,7 +96,7 @@ struct PageRoutes: Sendable {
         id: String,
         summary: String,
         type: String,
-        _ file: EmbeddedFile
+        _ answer: @escaping @Sendable (Request) -> Response
     ) -> Resource {
         Resource(
             path: path,
@@ -105,7 +118,7 @@ struct PageRoutes: Sendable {
                         .init(status: 200, text: "The file", type: type, headers: [.fileTag]),
                         .init(status: 304, text: "The reader has the present version", headers: [.fileTag]),
                     ]
-                ) { request, _ in file.answer(to: request) }
+                ) { request, _ in answer(request) }
             ]
         )
     }
@@ -117,6 +130,23 @@ struct PageRoutes: Sendable {
     private static let contentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+extension Request {
+    /// The path that a reverse proxy has cut off, without a slash at its end; nil without a header that is one.
+    fileprivate var forwardedPrefix: String? {
+        guard let name = HTTPField.Name("X-Forwarded-Prefix"), let value = headers[name], value.utf8.count <= 256 else {
+            return nil
+        }
+        let isPath = value.utf8.allSatisfy { byte in
+            switch byte {
+            case 48...57, 65...90, 97...122: true
+            default: "/-._~".utf8.contains(byte)
+            }
+        }
+        guard isPath, value.hasPrefix("/"), !value.hasPrefix("//") else { return nil }
+        return "/" + value.split(separator: "/").joined(separator: "/")
+    }
 }
 
 extension Operation.Header {

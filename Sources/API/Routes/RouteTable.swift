@@ -3,10 +3,10 @@ import Hummingbird
 
 extension Router where Context == APIRequestContext {
     /// Registers each resource for every method; those it does not have answer 405.
-    func register(_ resources: [Resource], below prefix: String, auth: APIKeyAuth) {
+    func register(_ resources: [Resource], below prefix: String, auth: APIKeyAuth, failures: FailureLog) {
         for resource in resources {
             let group = self.group(RouterPath(prefix + resource.path))
-            group.add(middleware: ErrorResponses())
+            group.add(middleware: ErrorResponses(failures: failures))
             if resource.access == .key { group.add(middleware: auth) }
             let byMethod = Dictionary(grouping: resource.operations, by: \.method).compactMapValues(\.first)
             for method in Self.methods {

@@ -1,6 +1,7 @@
 package import Config
 package import Hummingbird
 import HummingbirdCore
+package import Logging
 package import NIOCore
 package import Reconciler
 package import Tunnel
@@ -22,6 +23,8 @@ package struct APIApplication: Sendable {
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
         package let descriptors: DescriptorBudget
+        /// The daemon's, for faults of ours.
+        let logger: Logger
         /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
         /// its tunnels.
         let readURL: URLReader?
@@ -37,6 +40,7 @@ package struct APIApplication: Sendable {
             facts: DaemonFacts,
             group: any EventLoopGroup,
             descriptors: DescriptorBudget,
+            logger: Logger = Logger(label: "nodepass.api"),
             readURL: URLReader? = nil
         ) {
             self.reconciler = reconciler
@@ -47,6 +51,7 @@ package struct APIApplication: Sendable {
             self.facts = facts
             self.group = group
             self.descriptors = descriptors
+            self.logger = logger
             self.readURL = readURL
         }
     }
@@ -58,11 +63,13 @@ package struct APIApplication: Sendable {
     private let parts: Parts
     private let system = SystemReadings()
     private let guesses = BadKeyCounter()
+    private let failures: FailureLog
 
     /// The prefix as NodePass reads it: none or `/` is `/api`, slashes at its end are cut.
     package init(prefix: String, parts: Parts) {
         self.prefix = APIApplication.normalized(prefix)
         self.parts = parts
+        failures = FailureLog(parts.logger)
     }
 
     package static func normalized(_ prefix: String) -> String {
@@ -94,9 +101,14 @@ package struct APIApplication: Sendable {
                 descriptors: parts.descriptors
             ).resources
             + [PageRoutes(base: prefix + "/v1").dashboard]
-        router.register(probes + PageRoutes.assets, below: "", auth: auth)
+        router.register(probes + PageRoutes.assets, below: "", auth: auth, failures: failures)
         for prefix in prefixes {
-            router.register(resources(prefix: prefix, probes: probes), below: prefix + "/v1", auth: auth)
+            router.register(
+                resources(prefix: prefix, probes: probes),
+                below: prefix + "/v1",
+                auth: auth,
+                failures: failures
+            )
         }
         return router
     }

@@ -19,7 +19,8 @@ extension APIError {
             self.init(.conflict, "conflict", message)
         case .denied(let source):
             let place = source.map { " at \($0.fileAndLine)" } ?? ""
-            self.init(.conflict, "denied", "Declared\(place), where overrides are denied: edit the declaration")
+            // Not 409: the Apple app takes that for "it has this URL already".
+            self.init(.forbidden, "denied", "Declared\(place), where overrides are denied: edit the declaration")
             self.source = source
         case .stale:
             self = .stale

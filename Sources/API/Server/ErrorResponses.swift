@@ -5,6 +5,9 @@ import Reconciler
 
 /// Turns every error of a handler into an answer: the one place where domain errors become HTTP.
 struct ErrorResponses: RouterMiddleware {
+    /// The daemon's log, and how often it has been told; one for all routes.
+    let failures: FailureLog
+
     func handle(
         _ request: Request,
         context: APIRequestContext,
@@ -15,8 +18,10 @@ struct ErrorResponses: RouterMiddleware {
         } catch let error as APIError {
             return error.response
         } catch let error as MutationError {
+            if case .storage = error { failures.note(request, error) }
             return APIError(error).response
         } catch let error as StateStoreError {
+            failures.note(request, error)
             return APIError(MutationError.storage(error)).response
         } catch is EventHub.TooManySubscribers {
             return APIError.tooManySubscribers.response
@@ -25,7 +30,7 @@ struct ErrorResponses: RouterMiddleware {
         } catch let error as HTTPError {
             return APIError(error.status, "http", error.body ?? error.status.reasonPhrase).response
         } catch {
-            context.logger.error("Request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+            failures.note(request, error)
             return APIError.internalError.response
         }
     }

@@ -71,7 +71,11 @@ extension EventStream {
         // sends after `shutdown`.
         return Response(
             status: .ok,
-            headers: [.contentType: "text/event-stream", .cacheControl: "no-cache", .connection: "close"],
+            headers: [
+                .contentType: "text/event-stream", .cacheControl: "no-cache", .connection: "close",
+                // nginx would keep the events until it has a buffer full of them.
+                .accelBuffering: "no",
+            ],
             body: ResponseBody { writer in
                 defer { onEnd() }
                 try await body.consumeWithInboundCloseHandler { _ in
@@ -83,6 +87,11 @@ extension EventStream {
             }
         )
     }
+}
+
+extension HTTPField.Name {
+    /// The name is a constant, so the fallback is never taken.
+    fileprivate static let accelBuffering = HTTPField.Name("X-Accel-Buffering") ?? .cacheControl
 }
 
 /// How long nothing has been written.

@@ -9,7 +9,7 @@ extension Request {
     func json() async throws -> JSONValue {
         let bytes = try await wholeBody(limitBytes: APILimits.bodyBytes)
         do throws(JSONParser.Failure) {
-            return try JSONParser.parse(bytes)
+            return try JSONParser.parse(bytes).trimmingLineEnds
         } catch {
             var refusal = APIError.bodyInvalid
             refusal.details = [

@@ -38,7 +38,11 @@ extension ValueSyntax<Int> {
                 "type": "integer", "minimum": .int(Int64(range.lowerBound)), "maximum": .int(Int64(range.upperBound)),
             ],
             parse: { text, _ throws(ValueProblem) in
-                guard text.isPlain, let value = DecimalNumber.parse(text.value), range.contains(value) else {
+                let number = DecimalNumber.parse(text.value)
+                guard text.isPlain || number == nil else {
+                    throw ValueProblem("'\(text.value)' is in quotes, so it is a text; write \(text.value)")
+                }
+                guard let value = number, range.contains(value) else {
                     throw ValueProblem("'\(text.value)' is not \(expected)")
                 }
                 return value
@@ -66,10 +70,14 @@ extension ValueSyntax<Bool> {
         expected: "true or false",
         schema: ["type": "boolean"],
         parse: { text, _ throws(ValueProblem) in
-            guard text.isPlain, text.value == "true" || text.value == "false" else {
-                throw ValueProblem("'\(text.value)' is not true or false")
+            switch text.value.lowercased() {
+            case let word where !text.isPlain: throw ValueProblem("'\(text.value)' is in quotes; write \(word)")
+            case "true": return true
+            case "false": return false
+            case "yes", "on", "y": throw ValueProblem("'\(text.value)' is not true or false; write true")
+            case "no", "off", "n": throw ValueProblem("'\(text.value)' is not true or false; write false")
+            default: throw ValueProblem("'\(text.value)' is not true or false")
             }
-            return text.value == "true"
         },
         text: { value, _ in String(value) }
     )

@@ -11,6 +11,12 @@ package struct FileState: Sendable, Hashable {
     private let seconds: Int64
     private let nanoseconds: Int64
 
+    /// What others may do with it; nil where there is nothing.
+    package static func mode(of path: String) -> UInt32? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mode : nil
+    }
+
     /// Looks at what `path` leads to, nil where there is nothing; follows symbolic links, so that a
     /// swapped link is another file.
     package init?(path: String) {

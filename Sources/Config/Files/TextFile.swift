@@ -8,10 +8,10 @@ package enum TextFile {
         package let problem: String
     }
 
-    /// A regular file as text.
+    /// A regular file as text, without a byte order mark.
     package static func read(_ path: String, limitBytes: Int) throws(ReadError) -> String {
         let bytes = try bytes(of: path, limitBytes: limitBytes)
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw ReadError(problem: "not UTF-8 text") }
+        guard let text = InputText.decoded(bytes) else { throw ReadError(problem: "not UTF-8 text") }
         return text
     }
 

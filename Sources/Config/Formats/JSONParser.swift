@@ -18,6 +18,7 @@ package struct JSONParser {
 
     package static func parse(_ bytes: [UInt8]) throws(Failure) -> JSONValue {
         var parser = JSONParser(bytes)
+        if bytes.starts(with: [0xef, 0xbb, 0xbf]) { parser.index = 3 }
         return try parser.value(depth: 0)
     }
 

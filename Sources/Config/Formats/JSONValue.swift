@@ -107,7 +107,7 @@ package enum JSONValue: Sendable, Hashable {
                 guard let escape = escape(at: index, in: bytes) else { continue }
                 text += bytes[start..<index]
                 text += escape.utf8
-                start = index + (bytes[index] < 0x80 ? 1 : 3)
+                start = index + (bytes[index] < 0x80 ? 1 : bytes[index] == 0xc2 ? 2 : 3)
             }
             text += bytes[start...]
         }
@@ -116,7 +116,7 @@ package enum JSONValue: Sendable, Hashable {
 
     /// Bytes that ``escape(at:in:)`` has to look at.
     private static let mayNeedEscape = (0...255).map { (byte: UInt8) in
-        byte < 0x20 || byte == 0x7f || byte == 0xe2 || "\"\\<>&".utf8.contains(byte)
+        byte < 0x20 || byte == 0x7f || byte == 0xc2 || byte == 0xe2 || "\"\\<>&".utf8.contains(byte)
     }
 
     /// Nil for a byte that needs no escape.
@@ -129,6 +129,8 @@ package enum JSONValue: Sendable, Hashable {
         case UInt8(ascii: "\t"): "\\t"
         case UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"), 0x00...0x1f, 0x7f:
             "\\u" + Hex.text(UInt16(bytes[index]))
+        // U+0080 to U+009F control terminals as those below U+0020 do.
+        case 0xc2 where bytes[index + 1] < 0xa0: "\\u" + Hex.text(UInt16(bytes[index + 1]))
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
         case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa8: "\\u2028"
         case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa9: "\\u2029"

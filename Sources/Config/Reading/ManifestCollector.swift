@@ -20,8 +20,16 @@ struct ManifestCollector {
     private let workingDirectory: String
     /// False for a text from a request, which must not make the daemon show files.
     private let allowsIncludes: Bool
+    /// Declarations by name, which a text whose references are kept is compared with.
+    private let known: [String: TunnelDeclaration]
 
-    init(_ reader: NodeReader, workingDirectory: String, allowsIncludes: Bool) {
+    init(
+        _ reader: NodeReader,
+        workingDirectory: String,
+        allowsIncludes: Bool,
+        known: [String: TunnelDeclaration] = [:]
+    ) {
+        self.known = known
         self.reader = reader
         self.allowsIncludes = allowsIncludes
         self.workingDirectory = workingDirectory
@@ -150,7 +158,7 @@ struct ManifestCollector {
 
     private mutating func readVersion(_ entry: DocumentEntry) {
         guard case .scalar(let scalar) = entry.value.content, scalar.text == "1", scalar.isPlain else {
-            reject(.version, entry.value.location, "version", "must be 1, the only version")
+            reject(.version, entry.value.location, "version", "must be 1, the only version; write 'version: 1'")
             return
         }
     }
@@ -195,7 +203,12 @@ struct ManifestCollector {
             reader.add(.error, .duplicateName, entry.keyLocation, "", message, related: first)
         }
         names[entry.key] = first ?? entry.keyLocation
-        var reading = TunnelReading(name: entry.key, source: entry.keyLocation, defaults: defaults)
+        var reading = TunnelReading(
+            name: entry.key,
+            source: entry.keyLocation,
+            defaults: defaults,
+            known: known[entry.key]
+        )
         let declaration = reading.read(entry.value, &reader)
         watched.formUnion(reading.files(from: workingDirectory))
         if first == nil, let declaration {

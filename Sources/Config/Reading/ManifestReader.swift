@@ -49,7 +49,7 @@ package struct ManifestReader: Sendable {
     ) -> (declaration: TunnelDeclaration?, diagnostics: [Diagnostic]) {
         let start = SourceLocation(file: name, line: 1, column: 1)
         let root = DocumentNode(keys, at: start)
-        let references = References(environment: [:], isAllowed: false)
+        let references = References(environment: [:], policy: .refuse)
         var reader = NodeReader(references: references, directory: workingDirectory, showsPlaces: false)
         reader.append(root.repeatedKeys(below: name).map { .repeatedKey($0.key, at: nil, path: $0.path, first: nil) })
         let isUnique = reader.diagnostics.isEmpty
@@ -59,9 +59,26 @@ package struct ManifestReader: Sendable {
         return (isUnique ? declaration : nil, reader.diagnostics)
     }
 
-    private func collector(allowsIncludes: Bool) -> ManifestCollector {
-        let references = References(environment: environment)
+    /// Reads a text from another machine: its references stay texts, and are the values of the declarations they are
+    /// compared with where the same reference stands there.
+    package func read(text: String, file: String, comparedWith known: [String: TunnelDeclaration]) -> ManifestReading {
+        var collector = collector(allowsIncludes: false, policy: .keep, known: known)
+        collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)
+        return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
+    }
+
+    private func collector(
+        allowsIncludes: Bool,
+        policy: References.Policy = .resolve,
+        known: [String: TunnelDeclaration] = [:]
+    ) -> ManifestCollector {
+        let references = References(environment: environment, policy: policy)
         let reader = NodeReader(references: references, directory: workingDirectory)
-        return ManifestCollector(reader, workingDirectory: workingDirectory, allowsIncludes: allowsIncludes)
+        return ManifestCollector(
+            reader,
+            workingDirectory: workingDirectory,
+            allowsIncludes: allowsIncludes,
+            known: known
+        )
     }
 }

@@ -32,7 +32,12 @@ package struct NodeReader {
 
     /// The scalar at a node; nil after a diagnostic when it is a list or mapping, or its references
     /// fail.
-    package mutating func text(_ node: DocumentNode, _ path: String, expected: String) -> Text? {
+    package mutating func text(
+        _ node: DocumentNode,
+        _ path: String,
+        expected: String,
+        transform: (String, Substring, Substring) -> String = { value, _, _ in value }
+    ) -> Text? {
         guard case .scalar(let scalar) = node.content else {
             fail(.badType, node.location, path, "takes \(expected), not \(node.kindName)")
             return nil
@@ -41,8 +46,13 @@ package struct NodeReader {
             return Text(value: scalar.text, isPlain: scalar.isPlain, reference: nil, location: node.location)
         }
         referencedPaths.insert(path)
+        guard references.policy != .keep else {
+            referenceTexts[path] = References.text(scalar.text, from: directory)
+            let names = References.names(in: scalar.text)
+            return Text(value: scalar.text, isPlain: true, reference: names, location: node.location)
+        }
         do throws(References.Failure) {
-            let value = try references.resolve(scalar.text, directory: directory)
+            let value = try references.resolve(scalar.text, directory: directory, transform: transform)
             referenceTexts[path] = References.text(scalar.text, from: directory)
             let names = References.names(in: scalar.text)
             return Text(value: value, isPlain: true, reference: names, location: node.location)
@@ -79,20 +89,32 @@ package struct NodeReader {
         expected: String,
         parse: (Text) throws(ValueProblem) -> V
     ) -> [V]? {
-        guard let items = node.items else {
-            return value(node, path, expected: expected, parse: parse).map { [$0] }
-        }
+        let items = node.items ?? [node]
         var isWhole = true
         var values: [V] = []
         for item in items {
-            if let one = value(item, path, expected: expected, parse: parse) {
-                values.append(one)
-            } else {
-                isWhole = false
+            // `a, b` can only mean two: no value of a list has a comma.
+            let parts = value(item, path, expected: expected) { text throws(ValueProblem) -> [V] in
+                var parts: [V] = []
+                for part in text.value.split(separator: ",") {
+                    parts.append(
+                        try parse(
+                            Text(
+                                value: part.trimmingBlanks,
+                                isPlain: text.isPlain,
+                                reference: text.reference,
+                                location: text.location
+                            )
+                        )
+                    )
+                }
+                if parts.isEmpty { parts = [try parse(text)] }
+                return parts
             }
+            if let parts { values += parts } else { isWhole = false }
         }
         // Which of the items it was would be lost.
-        referenceTexts[path] = nil
+        if node.items != nil { referenceTexts[path] = nil }
         return isWhole ? values : nil
     }
 
@@ -105,9 +127,19 @@ package struct NodeReader {
 
     /// Reports an unknown key, and the known one that was perhaps meant.
     package mutating func unknown(_ key: String, at location: SourceLocation, among known: [String], path: String) {
+        if let advice = Self.advice(onKey: key, among: known) { return fail(.unknownKey, location, path, advice) }
         let advice = EditDistance.nearest(to: key, among: known).map { "; did you mean '\($0)'?" }
         let list = advice ?? "; use one of " + known.joined(separator: ", ")
         fail(.unknownKey, location, path, "unknown key" + list)
+    }
+
+    /// What is no key at all: one without a blank after its colon, or an address that a comma has split off.
+    private static func advice(onKey key: String, among known: [String]) -> String? {
+        guard let colon = key.firstIndex(of: ":") else { return nil }
+        let (word, rest) = (key[..<colon], key[key.index(after: colon)...])
+        if known.contains(String(word)) { return "a blank is missing after the colon; write: \(word): \(rest)" }
+        guard (try? Endpoint(key)) != nil else { return nil }
+        return "an address stands alone here; write several in brackets: target: [host:port, \(key)]"
     }
 
     package mutating func fail(_ code: DiagnosticCode, _ location: SourceLocation?, _ path: String, _ message: String) {

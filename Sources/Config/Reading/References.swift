@@ -9,18 +9,27 @@ package struct References: Sendable {
         let problem: String
     }
 
+    /// What becomes of references.
+    package enum Policy: Sendable, Hashable {
+        /// Their values take their place.
+        case resolve
+        /// They are errors: in a request they would show local files.
+        case refuse
+        /// They stay texts, and are compared as such: whoever plans from another machine must not learn which files there
+        /// are, or test what is in them.
+        case keep
+    }
+
     private let environment: [String: String]
-    /// Nil where a value comes from a request: there references are refused, since they would show
-    /// local files.
-    private let isAllowed: Bool
+    let policy: Policy
     /// Files already read, so that a default that names one costs one read for all tunnels.
     private var contents: [String: Result<String, Failure>] = [:]
     /// Absolute paths of every file that was asked for, found or not.
     package private(set) var files: Set<String> = []
 
-    package init(environment: [String: String], isAllowed: Bool = true) {
+    package init(environment: [String: String], policy: Policy = .resolve) {
         self.environment = environment
-        self.isAllowed = isAllowed
+        self.policy = policy
     }
 
     /// False for nearly every text; a byte search, because it runs for every value of a manifest.
@@ -29,8 +38,14 @@ package struct References: Sendable {
     }
 
     /// The text with its references replaced; relative paths start at `directory`.
-    package mutating func resolve(_ text: String, directory: String) throws(Failure) -> String {
-        guard isAllowed else {
+    ///
+    /// `transform` makes each value fit for its place; it gets what precedes and what follows the reference.
+    package mutating func resolve(
+        _ text: String,
+        directory: String,
+        transform: (_ value: String, _ before: Substring, _ after: Substring) -> String = { value, _, _ in value }
+    ) throws(Failure) -> String {
+        guard policy != .refuse else {
             throw Failure(code: .referenceRefused, problem: "references work only in manifests; send the value itself")
         }
         var result = ""
@@ -40,8 +55,10 @@ package struct References: Sendable {
             guard let end = rest[start.upperBound...].firstIndex(of: "}") else {
                 throw Failure(code: .referenceSyntax, problem: "'${' is never closed by '}'")
             }
-            result += try value(of: rest[start.upperBound..<end], directory: directory)
+            let value = try value(of: rest[start.upperBound..<end], directory: directory)
+            let before = text[..<start.lowerBound]
             rest = rest[rest.index(after: end)...]
+            result += transform(value, before, rest)
         }
         return result + rest
     }
@@ -86,14 +103,14 @@ package struct References: Sendable {
             throw Failure(code: .referenceSyntax, problem: "'\(name)' is not the name of an environment variable")
         }
         if let separator {
-            let value = environment[name] ?? ""
+            let value = InputText.value(environment[name] ?? "")
             return value.isEmpty ? String(reference[separator.upperBound...]) : value
         }
         guard let value = environment[name] else {
             let advice = "set it or give a default: ${env:\(name):-…}"
             throw Failure(code: .referenceUnset, problem: "the environment variable \(name) is not set; \(advice)")
         }
-        return value
+        return InputText.value(value)
     }
 
     private mutating func content(of path: String) throws(Failure) -> String {

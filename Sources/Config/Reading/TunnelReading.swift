@@ -5,12 +5,17 @@ struct TunnelReading {
     let source: SourceLocation
     /// Keys under `defaults`, outermost first; already checked.
     let defaults: [GivenKey]
+    /// What it is compared with, where references are kept.
+    let known: TunnelDeclaration?
 
-    private var content = TunnelContent(spec: .standard)
+    var content = TunnelContent(spec: .standard)
+    /// Of a text whose references are kept: the paths that have the same reference as what it is compared with.
+    var sameReferences: Set<String> = []
     private var url = ""
     private var fieldSources: [String: SourceLocation] = [:]
 
-    init(name: String, source: SourceLocation, defaults: [GivenKey]) {
+    init(name: String, source: SourceLocation, defaults: [GivenKey], known: TunnelDeclaration? = nil) {
+        self.known = known
         self.name = name
         self.source = source
         self.defaults = defaults
@@ -26,6 +31,7 @@ struct TunnelReading {
             reader.fail(.tunnelName, source, "", "'\(name)' is not a name for a tunnel; \(rule)")
         }
         if let entries = reader.entries(node, "") { readKeys(entries, node, &reader) }
+        if reader.references.policy == .keep { disguise(&reader) }
         guard !reader.diagnostics[firstProblem...].contains(where: { $0.severity == .error }) else { return nil }
         return TunnelDeclaration(
             name: name,
@@ -59,6 +65,7 @@ struct TunnelReading {
                 reader.fail(.defaultsKey, key.location, key.path, "cannot be a default; it belongs to one tunnel")
                 continue
             }
+            if reader.references.policy == .keep, key.node.hasReference { continue }
             var content = TunnelContent(spec: .standard)
             let fits = field.roles.sorted { $0.rawValue < $1.rawValue }.contains { role in
                 content.spec.role = role
@@ -120,7 +127,11 @@ struct TunnelReading {
         fieldSources.reserveCapacity(keys.count + defaults.count)
         let urls = keys.filter { $0.field == nil }
         // A repeated 'url' is an error already; the others are read for their own problems.
-        let urlParts = urls.compactMap { readURL($0, &reader) }.first
+        var urlParts: TunnelURLParts?
+        for key in urls {
+            let parts = readURL(key, &reader)
+            urlParts = urlParts ?? parts
+        }
         // The role comes first, wherever it is written: which keys there are, and the words of 'mode',
         // depend on it. A bad role is reported later, when its key is read.
         if let urlParts { content.spec.role = urlParts.role }
@@ -142,6 +153,10 @@ struct TunnelReading {
 
     private mutating func apply(default key: GivenKey, _ reader: inout NodeReader) {
         guard let field = key.field, field.roles.contains(content.spec.role) else { return }
+        if keepsReference(key, field, &reader) {
+            fieldSources[field.path] = key.location
+            return
+        }
         var changed = content
         guard reader.attempt({ field.read(key.node, &$0, &changed) }) else { return }
         changed.spec.role = content.spec.role
@@ -149,8 +164,10 @@ struct TunnelReading {
         fieldSources[field.path] = key.location
     }
 
-    private func readURL(_ key: GivenKey, _ reader: inout NodeReader) -> TunnelURLParts? {
-        guard let text = reader.text(key.node, "url", expected: "a URL") else { return nil }
+    private mutating func readURL(_ key: GivenKey, _ reader: inout NodeReader) -> TunnelURLParts? {
+        var text = reader.text(key.node, "url", expected: "a URL", transform: TunnelURLParts.escaped)
+        if reader.references.policy == .keep, let given = text { text = kept(given) }
+        guard let text else { return nil }
         do throws(TunnelURLError) {
             return try TunnelURLParts(text.value)
         } catch {
@@ -194,8 +211,8 @@ struct TunnelReading {
             refuse(field, key, &reader)
             guard field.path.hasPrefix("pool.") else { return }
         }
-        let before = url == nil ? nil : content
-        field.read(key.node, &reader, &content)
+        let before = url == nil || sameReferences.contains("url") ? nil : content
+        if !keepsReference(key, field, &reader) { field.read(key.node, &reader, &content) }
         if let url, let before, url.givenPaths.contains(field.path), !field.isEqual(before, content) {
             reader.fail(.urlConflict, key.location, key.path, "differs from the value in 'url'; keep one of them")
         }

@@ -21,6 +21,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     ///
     /// Port 0 is accepted (the system picks one) because tests and ephemeral listeners need it.
     package init(_ text: String) throws(ParseError) {
+        if let advice = Endpoint.advice(on: text) { throw ParseError(problem: advice) }
         let bytes = text.utf8
         guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")) else {
             throw ParseError(problem: "'\(text)' has no port; write host:port")

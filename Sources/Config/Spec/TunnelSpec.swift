@@ -45,6 +45,7 @@ package struct TunnelSpec: Sendable, Hashable {
     package var unknownParameters: [QueryParameter] = []
     /// What must not be shown of all this; see `hiding`.
     package var secretTexts = SecretTexts()
+    package var exchangeLines = ExchangeLines()
 
     package init(role: TunnelRole, tunnel: Endpoint, targets: [Endpoint]) {
         self.role = role

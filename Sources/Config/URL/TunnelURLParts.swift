@@ -29,6 +29,30 @@ struct TunnelURLParts {
         self.targets = targets
     }
 
+    /// The value of a reference, fit for its place: before the `@` stands a key, whose `/`, `?`, `#`, `@` and `:` would
+    /// end it too early.
+    ///
+    /// A value without these is taken as it is, so that one that is escaped already stays so.
+    static func escaped(_ value: String, before: Substring, after: Substring) -> String {
+        guard let scheme = before.firstRange(of: "://") else { return value }
+        let authority = withoutReferences(String(before[scheme.upperBound...]) + String(after)).prefix { $0 != "/" }
+        let isKey = authority.contains("@") && !withoutReferences(String(before[scheme.upperBound...])).contains("@")
+        guard isKey, value.contains(where: { "/?#@:".contains($0) }) else { return value }
+        return PercentCoding.encode(value, keeping: "-._~")
+    }
+
+    private static func withoutReferences(_ text: String) -> String { replacingReferences(in: text, by: "") }
+
+    static func replacingReferences(in text: String, by value: String) -> String {
+        var result = ""
+        var rest = Substring(text)
+        while let start = rest.firstRange(of: "${"), let end = rest[start.upperBound...].firstIndex(of: "}") {
+            result += rest[..<start.lowerBound] + value
+            rest = rest[rest.index(after: end)...]
+        }
+        return result + rest
+    }
+
     /// Sets what the query gives; empty parameters count as absent.
     func apply(to spec: inout TunnelSpec) -> [URLFinding] {
         var findings: [URLFinding] = []

@@ -34,6 +34,8 @@ struct YAMLMark {
 struct YAMLSyntaxError: Error {
     let problem: String
     let mark: YAMLMark
+    /// Where what was being read began, as far as libyaml says it.
+    var context: YAMLMark?
 }
 
 /// libyaml's parser over one text; the only place that knows the C library.
@@ -41,8 +43,11 @@ final class YAMLEventStream {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     /// libyaml keeps a pointer into the text, so the bytes live as long as the parser.
     private let input: UnsafeMutableBufferPointer<UInt8>
+    private let mask: YAMLMask
 
-    init(_ text: String) {
+    init(_ original: String) {
+        mask = YAMLMask(original)
+        let text = mask.text
         parser = .allocate(capacity: 1)
         input = .allocate(capacity: max(text.utf8.count, 1))
         _ = input.initialize(from: text.utf8)
@@ -72,7 +77,8 @@ final class YAMLEventStream {
         let problem = state.problem.map { String(cString: $0) } ?? "this is not YAML"
         let context = state.context.map { String(cString: $0) + ": " } ?? ""
         let mark = state.error == YAML_READER_ERROR ? place(ofByte: state.problem_offset) : YAMLMark(state.problem_mark)
-        return YAMLSyntaxError(problem: context + problem, mark: mark)
+        let began = state.context == nil ? nil : YAMLMark(state.context_mark)
+        return YAMLSyntaxError(problem: context + problem, mark: mark, context: began)
     }
 
     /// Bytes that are not text are reported by their offset only.
@@ -104,8 +110,11 @@ final class YAMLEventStream {
     private func scalar(_ raw: yaml_event_t) -> YAMLEvent {
         let scalar = raw.data.scalar
         let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
+        let value = mask.original(String(decoding: bytes, as: UTF8.self))
+        // `key: |` ends with a line feed that nobody means.
+        let isBlock = scalar.style == YAML_LITERAL_SCALAR_STYLE || scalar.style == YAML_FOLDED_SCALAR_STYLE
         return .scalar(
-            String(decoding: bytes, as: UTF8.self),
+            isBlock ? InputText.value(value) : value,
             isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE,
             anchor: text(scalar.anchor),
             tag: text(scalar.tag)

@@ -5,7 +5,8 @@ package struct YAMLTree {
     /// Why there is no root, or which of its keys are repeated.
     package let diagnostics: [Diagnostic]
 
-    package init(_ text: String, file: String, limits: YAMLLimits = YAMLLimits()) {
+    package init(_ given: String, file: String, limits: YAMLLimits = YAMLLimits()) {
+        let text = InputText.withoutMarks(given)
         var builder = YAMLTreeBuilder(text: text, file: file, limits: limits)
         do {
             root = try builder.document()
@@ -26,6 +27,7 @@ private struct YAMLFailure: Error {
 private struct YAMLTreeBuilder {
     var diagnostics: [Diagnostic] = []
 
+    private let text: String
     private let file: String
     private let limits: YAMLLimits
     private let textBytes: Int
@@ -43,6 +45,7 @@ private struct YAMLTreeBuilder {
     }
 
     init(text: String, file: String, limits: YAMLLimits) {
+        self.text = text
         self.file = file
         self.limits = limits
         self.textBytes = text.utf8.count
@@ -76,7 +79,8 @@ private struct YAMLTreeBuilder {
             return (event, YAMLPlace(line: mark.line, column: mark.column))
         } catch {
             let place = YAMLPlace(line: error.mark.line, column: error.mark.column)
-            throw failure(.yamlSyntax, place, error.problem)
+            let message = YAMLAdvice(text).message(error.problem, at: error.mark.line, context: error.context?.line)
+            throw failure(.yamlSyntax, place, message)
         }
     }
 
@@ -124,7 +128,8 @@ private struct YAMLTreeBuilder {
 
     private mutating func expansion(of name: String, at place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
         guard let built = anchors[name] else {
-            throw failure(.yamlAlias, place, "the anchor '&\(name)' is not defined before this alias")
+            let advice = "a text that begins with * has to be quoted: '*\(name)'"
+            throw failure(.yamlAlias, place, "the anchor '&\(name)' is not defined before this alias; \(advice)")
         }
         try charge(built.nodes, at: place)
         guard depth + built.height - 1 <= limits.depth else {
@@ -233,7 +238,8 @@ private struct YAMLTreeBuilder {
 
     private func refuse(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) {
         guard let tag, !["!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"].contains(tag) else { return }
-        throw failure(.yamlTag, place, "the tag '\(tag)' has no meaning here; remove it")
+        let advice = "remove it, or quote a text that begins with !"
+        throw failure(.yamlTag, place, "the tag '\(tag)' has no meaning here; \(advice)")
     }
 
     private var joinedPath: String {

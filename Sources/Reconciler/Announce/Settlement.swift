@@ -59,7 +59,11 @@ struct Settlement {
         if announcements[id] == nil { announceCreation(of: desired, status) }
         var known = announcements[id] ?? AnnouncedInstance()
         let steps = known.unseen(of: status)
+        var former = known.phase
         for (index, step) in steps.enumerated() {
+            defer { former = step.phase }
+            // What fails in another way still fails, and no client sees a difference; reports tell the reason.
+            if former.isFailing, step.phase.isFailing { continue }
             // Each event shows the instance as it was with that step.
             var past = status
             past?.transitions.removeLast(steps.count - 1 - index)

@@ -6,12 +6,18 @@ struct TrafficReport: Sendable, Hashable {
     /// Longest silence about a running instance: dashboards take five minutes without an event for a lost one.
     static let idleSeconds = 60.0
 
-    /// What makes a report worth sending.
+    /// All readers together get this many at once, a second apart: with more instances the interval stretches.
+    static let batchLimit = 1_000
+    static let batchPause = Duration.seconds(1)
+
+    /// What makes a report worth sending to everybody.
     private struct Figures: Hashable {
         let traffic: Traffic
         let tcpConnections: Int
         let udpSessions: Int
         let poolIdle: Int
+        /// Of a tunnel that fails: an attempt that fails otherwise is no event of its own.
+        let message: String
     }
 
     private let time: Date
@@ -23,7 +29,8 @@ struct TrafficReport: Sendable, Hashable {
             traffic: status.traffic,
             tcpConnections: status.tcpConnections,
             udpSessions: status.udpSessions,
-            poolIdle: status.poolIdle
+            poolIdle: status.poolIdle,
+            message: status.phase.isFailing ? status.message : ""
         )
     }
 

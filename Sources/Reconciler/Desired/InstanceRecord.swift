@@ -103,7 +103,9 @@ package final class DesiredInstance: Sendable {
         origin = record.origin
         source = record.source
         url = override?.url ?? record.url
-        spec = (record.overrideSpec?.wrappedValue ?? record.spec).hiding(record.secretPaths)
+        var spec = (record.overrideSpec?.wrappedValue ?? record.spec).hiding(record.secretPaths)
+        spec.exchangeLines = ExchangeLines(areInfo: record.origin == .api)
+        self.spec = spec
         labels = TunnelLabels(
             alias: override?.alias ?? record.visibleLabels.alias,
             tags: override?.tags ?? record.labels.tags,

@@ -46,7 +46,7 @@ package final class EventHub: Sendable {
     ///
     /// When it is no longer there the subscription starts now and `isResumed` is false: the caller sends
     /// the initial batch.
-    package func subscribe(afterID id: Int64? = nil) throws -> EventSubscription {
+    package func subscribe(afterID id: Int64? = nil, reports: EventReports = .all) throws -> EventSubscription {
         var resumeAt: Int64?
         if let id, id >= 0, let bounds = try store.eventBounds(of: log),
             (bounds.lowerBound - 1...bounds.upperBound).contains(id)
@@ -54,7 +54,7 @@ package final class EventHub: Sendable {
             resumeAt = id
         }
         let number = try state.withLock { state throws(TooManySubscribers) in
-            try state.add(resumingAfter: resumeAt)
+            try state.add(resumingAfter: resumeAt, reports: reports)
         }
         return EventSubscription(hub: self, number: number, isResumed: resumeAt != nil)
     }
@@ -69,7 +69,8 @@ package final class EventHub: Sendable {
     ///
     /// Each is rendered once for all of them, and not at all where there is none.
     package func publish(_ events: [RecordedEvent]) {
-        let events = events.filter { $0.kind.log == log }
+        let skipsRepeated = state.withLock { !$0.wantsRepeated }
+        let events = events.filter { $0.kind.log == log && !($0.isRepeated && skipsRepeated) }
         guard !events.isEmpty, state.withLock({ !$0.skips(events) }) else { return }
         let rendered = events.map(rendered)
         let turn = state.withLock { state in
@@ -109,7 +110,13 @@ package final class EventHub: Sendable {
     private static let leastRest = Duration.milliseconds(5)
 
     private func rendered(_ event: RecordedEvent) -> StreamEvent {
-        StreamEvent(id: event.id, kind: event.kind, instanceID: event.instanceID, payload: render(event))
+        StreamEvent(
+            id: event.id,
+            kind: event.kind,
+            instanceID: event.instanceID,
+            payload: render(event),
+            isRepeated: event.isRepeated
+        )
     }
 
     /// Sends one last event to everyone and ends all streams after it; new subscribers may come again at once.

@@ -12,9 +12,10 @@ struct EventHubState {
         }
 
         var source: Source
+        let reports: EventReports
         var queue: Deque<StreamEvent> = []
         /// The newest report of each instance that waits behind the queue.
-        var reports: [InstanceID: StreamEvent] = [:]
+        var waitingReports: [InstanceID: StreamEvent] = [:]
         var reportOrder: Deque<InstanceID> = []
         /// Id of the last numbered event that was handed out or skipped knowingly.
         var cursor: Int64
@@ -45,13 +46,23 @@ struct EventHubState {
         self.lastID = lastID
     }
 
-    mutating func add(resumingAfter id: Int64?) throws(EventHub.TooManySubscribers) -> Int {
+    /// Whether anybody wants reports of figures that have not changed.
+    var wantsRepeated: Bool { subscribers.values.contains { $0.reports == .all } }
+
+    mutating func add(
+        resumingAfter id: Int64?,
+        reports: EventReports = .all
+    ) throws(EventHub.TooManySubscribers) -> Int {
         guard subscribers.count < EventHub.subscriberLimit else { throw EventHub.TooManySubscribers() }
         nextNumber += 1
         if let id {
-            subscribers[nextNumber] = Subscriber(source: .store(after: id, folding: false), cursor: id)
+            subscribers[nextNumber] = Subscriber(
+                source: .store(after: id, folding: false),
+                reports: reports,
+                cursor: id
+            )
         } else {
-            subscribers[nextNumber] = Subscriber(source: .live, cursor: lastID)
+            subscribers[nextNumber] = Subscriber(source: .live, reports: reports, cursor: lastID)
         }
         return nextNumber
     }
@@ -126,15 +137,15 @@ struct EventHubState {
 
 extension EventHubState.Subscriber {
     mutating func accept(_ event: StreamEvent) {
-        guard !isEnding, case .live = source else { return }
+        guard !isEnding, case .live = source, !event.isRepeated || reports == .all else { return }
         switch (event.id, event.kind, event.instanceID) {
         case (nil, .update, let id?):
-            if reports.updateValue(event, forKey: id) == nil { reportOrder.append(id) }
+            if waitingReports.updateValue(event, forKey: id) == nil { reportOrder.append(id) }
         case (nil, _, _):
             if queue.count < EventHub.queueLimit { queue.append(event) }
         case (_?, _, let instance):
             // A report of before this event would show the past after the present.
-            if let instance { reports[instance] = nil }
+            if let instance { waitingReports[instance] = nil }
             queue.append(event)
             if queue.count > EventHub.queueLimit { fallBehind() }
         }
@@ -149,7 +160,7 @@ extension EventHubState.Subscriber {
 
     /// No report may follow the last event, and no old report what is read again from the store.
     private mutating func endReports() {
-        reports.removeAll()
+        waitingReports.removeAll()
         reportOrder.removeAll()
     }
 
@@ -178,7 +189,7 @@ extension EventHubState.Subscriber {
             source = .live
         }
         while batch.hasRoom, queue.isEmpty, let instance = reportOrder.popFirst() {
-            if let report = reports.removeValue(forKey: instance) { batch.append(report) }
+            if let report = waitingReports.removeValue(forKey: instance) { batch.append(report) }
         }
         if batch.events.isEmpty, !isPoked { return isEnding ? .end : .wait }
         isPoked = false

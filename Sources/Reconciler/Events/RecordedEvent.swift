@@ -16,9 +16,12 @@ package struct RecordedEvent: Sendable, Hashable {
     /// Given by the store; nil for what is not stored.
     package var id: Int64?
     package let time: Date
+    /// A report of figures that everybody has: for readers who want them all the same.
+    package let isRepeated: Bool
     package let content: Content
 
-    package init(id: Int64? = nil, time: Date, _ content: Content) {
+    package init(id: Int64? = nil, time: Date, isRepeated: Bool = false, _ content: Content) {
+        self.isRepeated = isRepeated
         self.id = id
         self.time = time
         self.content = content

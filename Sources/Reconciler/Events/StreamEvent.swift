@@ -8,6 +8,14 @@ package enum EventLog: Sendable, Hashable, CaseIterable {
     case reconciler
 }
 
+/// Which reports of figures a reader wants.
+package enum EventReports: String, Sendable, Hashable, CaseIterable {
+    /// One an interval for each running instance, as NodePass's masters send it.
+    case all
+    /// Those with new figures, and one a minute.
+    case changed
+}
+
 /// One event of a stream as clients get it, rendered once for all of them.
 ///
 /// What a subscriber has seen is already in the store.
@@ -25,8 +33,11 @@ package struct StreamEvent: Sendable, Hashable {
     package let instanceID: InstanceID?
     /// The JSON of the SSE `data:` line.
     package let payload: String
+    /// A report of figures that everybody has; see ``EventReports``.
+    package let isRepeated: Bool
 
-    package init(id: Int64?, kind: Kind, instanceID: InstanceID?, payload: String) {
+    package init(id: Int64?, kind: Kind, instanceID: InstanceID?, payload: String, isRepeated: Bool = false) {
+        self.isRepeated = isRepeated
         self.id = id
         self.kind = kind
         self.instanceID = instanceID

@@ -67,6 +67,11 @@ extension TunnelReconciler {
         return PlanReport(from: state.desired, to: after, actual: host.snapshot())
     }
 
+    /// What the manifest says of each tunnel, with the values of its references.
+    package var declarationsByName: [String: TunnelDeclaration] {
+        Dictionary(state.declarations.values.map { ($0.name, $0) }) { $1 }
+    }
+
     package func declaredLayer() -> DeclaredLayer { DeclaredLayer(state, progress) }
 
     /// Declared tunnels that are not as the manifest says, those that an override hides among them.
@@ -102,7 +107,7 @@ extension TunnelReconciler {
     }
 
     /// Returns when this pass, or else a later one, has ended.
-    private func end(of pass: Int) async {
+    func end(of pass: Int) async {
         await withCheckedContinuation { waiter in
             if !schedule.wait(for: pass, waiter) { waiter.resume() }
         }

@@ -25,6 +25,8 @@ package actor TunnelReconciler: Service {
     private var outbox = Outbox()
     private var announcements: Announcements
     private var traffic = TrafficLedger()
+    /// Instances whose figures are still to be reported in this round.
+    private var reportsLeft: ArraySlice<InstanceID> = []
     var schedule: PassSchedule
 
     package init(
@@ -70,6 +72,8 @@ package actor TunnelReconciler: Service {
                         group.addTask { await self.sleep(until: expiry) }
                     }
                 }
+                // Who waits for a pass would wait forever.
+                for waiter in schedule.finish() { waiter.resume() }
                 group.cancelAll()
             }
         } onCancelOrGracefulShutdown: { [wakeUps] in
@@ -91,12 +95,18 @@ package actor TunnelReconciler: Service {
     package nonisolated var readiness: AsyncStream<Never> { wakeUps.readiness }
 
     private nonisolated func tick() async {
-        while (try? await settings.clock.sleep(for: settings.reportInterval)) != nil { await reportDue() }
+        while (try? await settings.clock.sleep(for: await reportPause)) != nil { await reportDue() }
     }
 
-    private func reportDue() {
+    private var reportPause: Duration {
+        reportsLeft.isEmpty ? settings.reportInterval : min(TrafficReport.batchPause, settings.reportInterval)
+    }
+
+    /// Returns when the pass that reports has ended.
+    private func reportDue() async {
         schedule.reportDue()
         wake()
+        await end(of: schedule.current + 1)
     }
 
     private nonisolated func sleep(until expiry: Date) async {
@@ -218,18 +228,26 @@ package actor TunnelReconciler: Service {
 
     // MARK: Traffic and log lines
 
-    /// Keeps changed totals and, where somebody listens, sends the figures of instances that moved.
+    /// Keeps changed totals and, where somebody listens, sends the figures of running instances, and those of failing ones
+    /// that have changed; those beyond the limit follow.
     private func reportTraffic() {
         let actual = host.snapshot()
-        foldTraffic(actual)
-        guard streams.instances.hasSubscribers else { return announcements.forgetReports() }
+        if reportsLeft.isEmpty { foldTraffic(actual) }
+        guard streams.instances.hasSubscribers else {
+            reportsLeft = []
+            return announcements.forgetReports()
+        }
         let time = settings.now()
-        let moved = actual.filter { announcements.reports($0.value, of: $0.key, at: time) }
-        let reports = moved.compactMap { id, status in
-            state.desired[id].map { desired in
-                let instance = desired.instance(status: status, traffic: total(id, status))
-                return RecordedEvent(time: time, .instance(.update, InstanceSnapshot(instance)))
-            }
+        if reportsLeft.isEmpty { reportsLeft = actual.keys.sorted()[...] }
+        var reports: [RecordedEvent] = []
+        while reports.count < TrafficReport.batchLimit, let id = reportsLeft.popFirst() {
+            guard let status = actual[id], let desired = state.desired[id], announcements[id] != nil else { continue }
+            let isNew = announcements.reports(status, of: id, at: time)
+            guard isNew || !status.isDown && !status.phase.isFailing else { continue }
+            let instance = desired.instance(status: status, traffic: total(id, status))
+            reports.append(
+                RecordedEvent(time: time, isRepeated: !isNew, .instance(.update, InstanceSnapshot(instance)))
+            )
         }
         streams.publish(reports)
     }

@@ -25,6 +25,7 @@ package final class DaemonIdentity: Sendable {
     private let changes = Mutex(())
     /// Never held for long: each request asks for the key.
     private let values: Mutex<Values>
+    private let keyListener = Mutex<(@Sendable (String) -> Void)?>(nil)
 
     package init(store: StateStore) throws(StateStoreError) {
         let knownKey = try store.setting(Name.apiKey)
@@ -50,8 +51,14 @@ package final class DaemonIdentity: Sendable {
         return try changes.withLock { (_) throws(StateStoreError) in
             try store.setSettings([Name.apiKey: key])
             values.withLock { $0.apiKey = key }
+            keyListener.withLock { $0 }?(key)
             return key
         }
+    }
+
+    /// Calls back with each new key, before anybody else has it.
+    package func onKeyChange(_ listener: @escaping @Sendable (String) -> Void) {
+        keyListener.withLock { $0 = listener }
     }
 
     package func setMasterAlias(_ alias: String) throws(StateStoreError) {

@@ -27,8 +27,11 @@ struct StateDirectory: Sendable {
     /// SQLite's own files beside the database.
     private static let suffixes = ["", "-wal", "-shm"]
 
-    /// Creates the directory (and its parents) for its owner alone; a present one is closed to everybody else.
-    func prepare() throws(StateStoreError) {
+    /// Creates the directory (and its parents) for its owner alone; a present one of ours is closed to everybody else.
+    ///
+    /// Returns what is wrong with the mode of a directory that somebody else made.
+    @discardableResult
+    func prepare() throws(StateStoreError) -> String? {
         let made = missingDirectories
         do {
             try FileManager.default.createDirectory(
@@ -40,11 +43,33 @@ struct StateDirectory: Sendable {
             throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
         }
         // Before the mode is changed: root may do that to anybody's directory, and would have taken it over.
-        try checkOwner(of: path)
-        guard chmod(path, 0o700) == 0 else {
+        let problem = try closed()
+        for directory in made { try syncNames(in: TextFile.directory(of: directory)) }
+        return problem
+    }
+
+    /// Closes the directory to everybody else where that is ours to do; what stays open, or nil.
+    private func closed() throws(StateStoreError) -> String? {
+        guard let state = FileState(path: path), let mode = mode(of: path) else {
             throw .notWritable(path: path, problem: StateDirectory.words(for: errno))
         }
-        for directory in made { try syncNames(in: TextFile.directory(of: directory)) }
+        let canWrite = access(path, R_OK | W_OK | X_OK) == 0
+        switch DirectoryVerdict(owner: state.owner, mode: mode, user: user, canWrite: canWrite) {
+        case .own:
+            if chmod(path, 0o700) == 0 { return nil }
+            // Some file systems, as those of shared folders, have no modes.
+            guard canWrite else { throw .notWritable(path: path, problem: StateDirectory.words(for: errno)) }
+            return risk(DirectoryVerdict.risk(owner: user, mode: mode))
+        case .shared(let risk):
+            return self.risk(risk)
+        case .refused:
+            guard user == 0 else { throw .notWritable(path: path, problem: StateDirectory.words(for: EACCES)) }
+            throw .foreign(path: path, owner: state.owner, user: user)
+        }
+    }
+
+    private func risk(_ risk: String?) -> String? {
+        risk.map { "the mode of the state directory \(path) cannot be changed: \($0)" }
     }
 
     /// Throws for what another user owns.
@@ -82,6 +107,8 @@ struct StateDirectory: Sendable {
     }
 
     /// Makes the database file (if absent) readable by its owner alone, before SQLite can create it wider.
+    ///
+    /// On a file system without modes it stays as it is; see `databaseProblem`.
     func protectDatabase() throws(StateStoreError) {
         let descriptor = open(database, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
@@ -89,12 +116,18 @@ struct StateDirectory: Sendable {
         }
         defer { close(descriptor) }
         try checkOwner(of: database)
-        guard fchmod(descriptor, 0o600) == 0 else {
-            throw .notWritable(path: database, problem: StateDirectory.words(for: errno))
-        }
+        fchmod(descriptor, 0o600)
         // SQLite does not do it for its main file. Each time, as the one who made the file may have been killed.
         try syncNames(in: path)
     }
+
+    /// What is wrong with the database's mode, where it could not be changed.
+    var databaseProblem: String? {
+        guard let mode = mode(of: database), mode & 0o077 != 0 else { return nil }
+        return "the mode of \(database) cannot be changed: others may read it, and the keys in it"
+    }
+
+    private func mode(of path: String) -> mode_t? { FileState.mode(of: path) }
 
     /// Remembers on the disk whether a database has been made here.
     func mark(_ lock: DirectoryLock, made: Bool) throws(StateStoreError) {

@@ -18,14 +18,22 @@ package final class StateStore: Sendable {
     static let busyTimeoutSeconds = 5.0
 
     package let directory: String
+    /// Modes that are wider than they should be, and that could not be changed.
+    package let modeProblems: [String]
     let path: String
     let database: DatabaseQueue
     /// Text that was replaced is still in the log.
     let owesScrub = Atomic(false)
     private let lock: DirectoryLock
 
-    private init(directory: StateDirectory, database: DatabaseQueue, lock: DirectoryLock) {
+    private init(
+        directory: StateDirectory,
+        database: DatabaseQueue,
+        lock: DirectoryLock,
+        modeProblems: [String]
+    ) {
         self.directory = directory.path
+        self.modeProblems = modeProblems
         self.path = directory.database
         self.database = database
         self.lock = lock
@@ -44,7 +52,7 @@ package final class StateStore: Sendable {
     }
 
     static func open(_ directory: StateDirectory, reset: Bool, now: Date) throws(StateStoreError) -> StateStore {
-        try directory.prepare()
+        let problem = try directory.prepare()
         let lock = try directory.lock()
         if !directory.hasDatabase, let unreadable = directory.unreadable {
             try directory.move(to: unreadable)
@@ -60,7 +68,8 @@ package final class StateStore: Sendable {
             try directory.mark(lock, made: false)
             queue = try connect(directory, lock)
         }
-        return StateStore(directory: directory, database: queue, lock: lock)
+        let problems = [problem, directory.databaseProblem].compactMap(\.self)
+        return StateStore(directory: directory, database: queue, lock: lock, modeProblems: problems)
     }
 
     /// Whether a daemon has ever kept its state there.

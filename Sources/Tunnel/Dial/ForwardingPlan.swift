@@ -24,7 +24,7 @@ final class ForwardingPlan: Sendable {
     init(_ spec: TunnelSpec, following former: ForwardingPlan?) {
         rotation =
             former.flatMap { $0.rotation.targets == spec.targets ? $0.rotation : nil }
-            ?? TargetRotation(targets: spec.targets)
+            ?? TargetRotation(targets: spec.targets, following: former?.rotation)
         connectionLimit = spec.connections
         readTimeout = spec.readTimeout > .zero ? TimeAmount(spec.readTimeout) : nil
         dnsTTL = spec.dnsTTL

@@ -33,7 +33,8 @@ final class TargetDialer: Sendable {
     ) -> EventLoopFuture<Connection> {
         tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
             self.connectTCP(address, plan, on: loop)
-        }.map { connection in
+        }.map { connection, target in
+            plan.rotation.succeeded(target)
             place.keep(for: connection.channel)
             return connection
         }
@@ -41,13 +42,14 @@ final class TargetDialer: Sendable {
 
     /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on to the next target.
     ///
-    /// The place is treated as in `connect`.
+    /// The place is treated as in `connect`. With the socket comes the index of its target in the plan's rotation; whether
+    /// that was reached, only an answer shows.
     func connectDatagram(
         _ plan: ForwardingPlan,
         _ place: DescriptorPlace,
         on loop: any EventLoop,
         initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) -> EventLoopFuture<any Channel> {
+    ) -> EventLoopFuture<(channel: any Channel, target: Int)> {
         tryTargets(plan.rotation.order()[...], plan, on: loop, problems: []) { address in
             let bootstrap = DatagramBootstrap(group: loop)
                 .channelOption(.recvAllocator, value: .datagrams(self.environment))
@@ -55,9 +57,9 @@ final class TargetDialer: Sendable {
                 .channelInitializer(initializer)
             guard let source = plan.source(for: address) else { return bootstrap.connect(to: address) }
             return bootstrap.bind(to: source).flatMap { channel in channel.connect(to: address).map { channel } }
-        }.map { channel in
+        }.map { channel, target in
             place.keep(for: channel)
-            return channel
+            return (channel, target)
         }
     }
 
@@ -67,24 +69,22 @@ final class TargetDialer: Sendable {
         on loop: any EventLoop,
         problems: [String],
         reach: @escaping @Sendable (SocketAddress) -> EventLoopFuture<Reached>
-    ) -> EventLoopFuture<Reached> {
+    ) -> EventLoopFuture<(Reached, Int)> {
         guard let index = order.first else {
             return loop.makeFailedFuture(TunnelError(.targetUnreachable, problems.joined(separator: "; ")))
         }
         let target = plan.rotation.targets[index]
         return reachTarget(target, plan, on: loop, reach: reach)
-            .map { reached in
-                plan.rotation.succeeded(index)
-                return reached
-            }
+            .map { reached in (reached, index) }
             .flatMapError { error in
                 // No other target would be reached without a descriptor either, and this one is not at fault.
                 if (error as? IOError)?.isOutOfDescriptors == true {
                     return loop.makeFailedFuture(TunnelError.noDescriptor(for: "\(target)"))
                 }
-                plan.rotation.failed(index)
-                let problem = "\(target): \(Self.problem(of: error))"
-                return self.tryTargets(order.dropFirst(), plan, on: loop, problems: problems + [problem], reach: reach)
+                let problem = Self.problem(of: error)
+                plan.rotation.failed(index, problem)
+                let all = problems + ["\(target): \(problem)"]
+                return self.tryTargets(order.dropFirst(), plan, on: loop, problems: all, reach: reach)
             }
     }
 

@@ -1,23 +1,31 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Synchronization
 
 /// Decides in which order the targets of a tunnel are tried: round robin, with those that failed
-/// lately last.
+/// lately last; and remembers how each of them fared.
 final class TargetRotation: Sendable {
     let targets: [Endpoint]
 
     private struct State {
         var next = 0
         var failedUntil: [NIODeadline]
+        var health: [TargetHealth]
     }
 
     private let state: Mutex<State>
 
-    init(targets: [Endpoint]) {
+    /// What is known of targets that stay is carried over from `former`.
+    init(targets: [Endpoint], following former: TargetRotation? = nil) {
         self.targets = targets
-        state = Mutex(State(failedUntil: Array(repeating: .uptimeNanoseconds(0), count: targets.count)))
+        let known = former?.health ?? []
+        let health = targets.map { target in known.first { $0.target == target } ?? TargetHealth(target: target) }
+        let never = NIODeadline.uptimeNanoseconds(0)
+        state = Mutex(State(failedUntil: targets.map { _ in never }, health: health))
     }
+
+    var health: [TargetHealth] { state.withLock { $0.health } }
 
     /// Indices into `targets`, best first; each call starts one further on.
     func order(now: NIODeadline = .now()) -> [Int] {
@@ -30,13 +38,17 @@ final class TargetRotation: Sendable {
         }
     }
 
-    func failed(_ index: Int, now: NIODeadline = .now()) {
-        guard targets.count > 1 else { return }
-        state.withLock { $0.failedUntil[index] = now + TimeAmount(TunnelLimits.failedTargetHold) }
+    func failed(_ index: Int, _ problem: String, now: NIODeadline = .now(), at time: Date = Date()) {
+        state.withLock { state in
+            state.failedUntil[index] = now + TimeAmount(TunnelLimits.failedTargetHold)
+            state.health[index].failed(problem, at: time)
+        }
     }
 
-    func succeeded(_ index: Int) {
-        guard targets.count > 1 else { return }
-        state.withLock { $0.failedUntil[index] = .uptimeNanoseconds(0) }
+    func succeeded(_ index: Int, at time: Date = Date()) {
+        state.withLock { state in
+            state.failedUntil[index] = .uptimeNanoseconds(0)
+            state.health[index].reached(at: time)
+        }
     }
 }

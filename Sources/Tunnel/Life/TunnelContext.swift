@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import Synchronization
 
@@ -26,6 +27,8 @@ final class TunnelContext: Sendable {
     }
 
     private let current: Mutex<Current>
+    /// The target as the other end reports it.
+    private let farTarget = Mutex(TargetHealth(target: nil))
     /// Both are made by the first end that has links, and stay across its sessions.
     private let boundEntrance: NIOLoopBoundBox<LinkEntrance?>
     private let boundExit: NIOLoopBoundBox<LinkExit?>
@@ -96,7 +99,33 @@ final class TunnelContext: Sendable {
     /// Notes that no target was reached for a user, who is refused where no descriptor was free.
     func unreachable(_ error: any Error) {
         if (error as? TunnelError)?.reason == .tooManyOpenFiles { return refuseUser() }
-        log.write(.error, "Target unreachable: \(TunnelError.text(of: error))")
+        log.write(.error, .targetUnreachable, "Target unreachable: \(TunnelError.text(of: error))")
+    }
+
+    /// Notes that a target's UDP socket failed: mostly the target refuses, with a message of its machine.
+    func targetFailed(_ index: Int, _ plan: ForwardingPlan, _ error: any Error) {
+        let target = plan.rotation.targets[index]
+        let problem = (error as? IOError)?.problem ?? TunnelError.text(of: error)
+        plan.rotation.failed(index, problem)
+        log.write(.error, .targetFailed, "Target failed: udp \(target): \(problem)")
+    }
+
+    /// Notes that the other end could not connect a user, and why.
+    func refusedByPeer(_ why: String) {
+        let why = PlainText.line(String(why.prefix(TunnelLimits.refusalTextLength)))
+        farTarget.withLock { $0.failed(why, at: Date()) }
+        log.write(.error, .refusedByPeer, "The peer refused a connection: \(why)")
+    }
+
+    /// How users fared with the targets, without those that nobody has tried.
+    var targetHealth: [TargetHealth] {
+        let secrets = log.secretTexts
+        return (admission().plan.rotation.health + [farTarget.withLock { $0 }]).compactMap { health in
+            guard !health.isUnknown else { return nil }
+            var shown = health
+            shown.error = health.error.map { secrets.masked(in: $0) }
+            return shown
+        }
     }
 
     /// Treats connections from now on by `spec`; those that exist are left alone.

@@ -73,6 +73,7 @@ actor TunnelInstance {
     nonisolated var status: TunnelStatus {
         var status = board.current
         tunnel.counters.fill(&status)
+        status.targets = tunnel.targetHealth
         return status
     }
 
@@ -181,7 +182,8 @@ actor TunnelInstance {
             board.update { $0.nextRetry = delay.map { Date(timeIntervalSinceNow: $0 / .seconds(1)) } }
         case .showMode(let mode): board.update { $0.resolvedMode = mode.rawValue }
         case .showListeners(let keys): show(keys)
-        case .log(let level, let message): tunnel.log.write(level, message)
+        case .log(let level, let subject?, let message): tunnel.log.write(level, subject, message)
+        case .log(let level, nil, let message): tunnel.log.write(level, message)
         case .settle, .finish: break
         }
         return nil

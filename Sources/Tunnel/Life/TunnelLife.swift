@@ -52,7 +52,7 @@ struct TunnelLife: Sendable {
         case showRetry(after: Duration?)
         case showMode(TunnelMode)
         case showListeners([ListenKey])
-        case log(LogLevel, String)
+        case log(LogLevel, LogSubject?, String)
         /// The command is done: its caller goes on.
         case settle
         /// Nothing is left to do, ever.
@@ -178,10 +178,10 @@ struct TunnelLife: Sendable {
                 $0.intent = .leaving
             }
         case .waited(let number):
-            if retries.ended(number) { start(releaseFirst: false) }
+            if retries.ended(number) { tryAgain() }
         case .certificateLook(let number, let hasChanged):
             guard retries.ended(number) else { return }
-            if hasChanged { start(releaseFirst: false) } else { act(.wait(retries.certificateLook())) }
+            if hasChanged { tryAgain() } else { act(.wait(retries.certificateLook())) }
         case .report(let report, let number):
             if number == end?.number { handle(report, now) }
         case .bound: bound()
@@ -223,11 +223,17 @@ extension TunnelLife {
         start(releaseFirst: releaseFirst)
     }
 
+    /// It stays in backoff until it has come further: an attempt is no news.
+    private mutating func tryAgain() {
+        if step.phase == .backoff { act(.showRetry(after: nil)) }
+        start(releaseFirst: false, isRetry: step.phase == .backoff)
+    }
+
     /// Makes the tunnel be what the spec says: keeps the listeners that stay, binds new ones, lets
     /// the others go, and has the end of a two-ended tunnel that belongs to it.
-    private mutating func start(releaseFirst: Bool) {
+    private mutating func start(releaseFirst: Bool, isRetry: Bool = false) {
         if let problem = Self.problem(of: spec) { return failed(problem) }
-        if step.phase != .ready, step.phase != .connecting { move(.starting) }
+        if !isRetry, step.phase != .ready, step.phase != .connecting { move(.starting) }
         let identity = SessionIdentity(spec)
         if let end, end.identity != identity { leaveEnd() }
         guard spec.mode == .auto else { return prepare(spec.mode, releaseFirst) }
@@ -335,13 +341,13 @@ extension TunnelLife {
             retries.succeeded()
             return becomeReady()
         }
-        let isRepeated = step.reason == .standby
-        if step.phase == .starting || step.phase == .backoff { move(.connecting) }
-        if spec.role == .client { act(.connect(isRepeated: isRepeated)) }
+        // A server that is bound has done its part; a client has to reach its server first.
+        if step.phase == .starting || spec.role == .server && step.phase == .backoff { move(.connecting) }
+        if spec.role == .client { act(.connect(isRepeated: step.reason == .standby)) }
     }
 
     private mutating func becomeReady() {
-        if step.phase != .ready { act(.log(.info, "\(roleName) started: \(spec.displayURL())")) }
+        if step.phase != .ready { act(.log(.info, .started, "\(roleName) started: \(spec.displayURL())")) }
         act(.showRetry(after: nil))
         move(.ready)
     }
@@ -396,7 +402,7 @@ extension TunnelLife {
     }
 
     private mutating func keepConnecting(_ error: TunnelError) {
-        act(.log(.error, "Server error: \(error.message)"))
+        act(.log(.error, .failing(error.reason), "Server error: \(error.message)"))
         move(.connecting, error)
     }
 }
@@ -408,7 +414,7 @@ extension TunnelLife {
         if error.reason == .standby {
             standBy(error)
         } else {
-            act(.log(.error, "\(roleName) error: \(error.message)"))
+            act(.log(.error, .failing(error.reason), "\(roleName) error: \(error.message)"))
         }
         guard error.isTerminal else {
             turn.failure = error
@@ -425,7 +431,7 @@ extension TunnelLife {
     /// silence.
     private mutating func standBy(_ error: TunnelError) {
         guard step.reason != .standby || step.message != error.message else { return }
-        act(.log(.info, error.message))
+        act(.log(.info, .standby, error.message))
         move(.connecting, error)
     }
 
@@ -461,7 +467,7 @@ extension TunnelLife {
     /// Connections of former runs: a tunnel that stops is stopped when they have finished.
     private mutating func stillDraining(_ count: Int) {
         if intent != .running {
-            if count == 0, step.phase != .stopped { act(.log(.info, "\(roleName) shutdown complete")) }
+            if count == 0, step.phase != .stopped { act(.log(.info, nil, "\(roleName) shutdown complete")) }
             move(count == 0 ? .stopped : .draining)
         }
         if case .countBeforeRun(let spec, let generation, let releaseFirst)? = takeQuestion() {

@@ -130,6 +130,8 @@ package enum TunnelLimits {
     package static let retryCap = Duration.seconds(60)
     /// How often the files of a tunnel that failed for its certificate are looked at.
     static let certificateLook = Duration.seconds(2)
+    /// Exchanges of a tunnel that its log shows in a second, at a level above `debug`.
+    static let exchangeLines = 10
     /// Log lines waiting for their reader; the oldest is dropped.
     static let logLineBacklog = 4096
 }

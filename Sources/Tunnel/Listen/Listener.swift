@@ -101,7 +101,7 @@ struct Listener: Sendable {
             return isAdmitted
         } failed: { error in
             guard tunnel.descriptors.budget.isLineDue() else { return }
-            tunnel.log.write(.error, "Accepting is paused: \(error.problem)")
+            tunnel.log.write(.error, .acceptPaused, "Accepting is paused: \(error.problem)")
         }
     }
 

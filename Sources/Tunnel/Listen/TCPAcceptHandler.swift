@@ -54,10 +54,10 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func begin(_ context: ChannelHandlerContext) {
         guard case .waiting = state else { return }
         guard plan.admits(context.remoteAddress) else {
-            return refuse(context, "access denied", level: .warn)
+            return refuse(context, "access denied", .accessDenied, level: .warn)
         }
         guard tunnel.counters.open(.tcp, limit: plan.connectionLimit) else {
-            return refuse(context, "connection limit \(plan.connectionLimit) reached", level: .error)
+            return refuse(context, "connection limit \(plan.connectionLimit) reached", .limitReached, level: .error)
         }
         releaseWhenClosed(context.channel)
         guard group.add(context.channel) else { return context.close(promise: nil) }
@@ -79,9 +79,9 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func refuse(_ context: ChannelHandlerContext, _ why: String, level: LogLevel) {
+    private func refuse(_ context: ChannelHandlerContext, _ why: String, _ subject: LogSubject, level: LogLevel) {
         state = .done
-        tunnel.log.write(level, "Connection from \(Self.name(context.remoteAddress)) refused: \(why)")
+        tunnel.log.write(level, subject, "Connection from \(Self.name(context.remoteAddress)) refused: \(why)")
         context.close(promise: nil)
     }
 
@@ -173,11 +173,8 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func relay(_ context: ChannelHandlerContext, _ far: RelayEnd, name: @autoclosure () -> String) {
         state = .done
-        let names = tunnel.log.level == .debug ? "\(Self.name(context.remoteAddress)) <-> \(name())" : ""
-        tunnel.log.write(.debug, "Starting exchange: \(names)")
-        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) { [log = tunnel.log] in
-            log.write(.debug, "Exchange complete: \(names)")
-        }
+        let end = tunnel.log.beginExchange { "\(Self.name(context.remoteAddress)) <-> \(name())" }
+        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) { end?() }
         do {
             try relay.install(near: RelayEnd(channel: context.channel, early: early), far: far)
             early = EarlyBytes()
@@ -217,6 +214,7 @@ final class ProtocolGuardHandler: ChannelInboundHandler, RemovableChannelHandler
     private let sniffer: ProtocolSniffer
     private let log: TunnelLog
     private var held = ByteBuffer()
+    private var followsBlank = false
 
     init(sniffer: ProtocolSniffer, log: TunnelLog) {
         self.sniffer = sniffer
@@ -226,14 +224,19 @@ final class ProtocolGuardHandler: ChannelInboundHandler, RemovableChannelHandler
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = Self.unwrapInboundIn(data)
         held.writeBuffer(&bytes)
-        switch sniffer.judge(held.readableBytesView) {
+        switch sniffer.judge(held.readableBytesView, followsBlank: followsBlank) {
         case .undecided:
             // With reads on, the next one comes by itself; with reads off, it has to be asked for.
             context.read()
+        case .blank:
+            // Somebody may press Enter at a terminal: the lines are passed on, and what follows is judged.
+            followsBlank = true
+            passOn(context)
         case .allowed:
             release(context)
         case .blocked(let kind):
-            log.write(.warn, "Blocked \(kind) connection from \(context.remoteAddress?.description ?? "unknown")")
+            let user = context.remoteAddress.map { Endpoint($0).description } ?? "unknown"
+            log.write(.warn, .blocked, "Blocked \(kind) connection from \(user)")
             context.close(promise: nil)
         }
     }
@@ -244,11 +247,15 @@ final class ProtocolGuardHandler: ChannelInboundHandler, RemovableChannelHandler
         context.fireUserInboundEventTriggered(event)
     }
 
-    private func release(_ context: ChannelHandlerContext) {
+    private func passOn(_ context: ChannelHandlerContext) {
         let bytes = held
         held = ByteBuffer()
         context.fireChannelRead(Self.wrapInboundOut(bytes))
         context.fireChannelReadComplete()
+    }
+
+    private func release(_ context: ChannelHandlerContext) {
+        passOn(context)
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 }

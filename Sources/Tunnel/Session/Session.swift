@@ -80,7 +80,7 @@ final class Session {
 
     /// Begins: the client dials, the server waits; without a control link in time the session ends.
     func start() {
-        tunnel.log.write(.info, "Getting tunnel pool ready...")
+        tunnel.log.write(.info, .poolStart, "Getting tunnel pool ready...")
         control.start { self.controlEvent($0) }
         refill()
     }
@@ -207,7 +207,7 @@ final class Session {
         case .unexpectedBytes(let bytes):
             tunnel.counters.countRejected()
             drop(id)
-            tunnel.log.write(.warn, "Link \(id) closed: the peer spoke on it before it was used")
+            tunnel.log.write(.warn, .strayBytes, "Link \(id) closed: the peer spoke on it before it was used")
             onEvent?(.strayBytes(bytes))
         case .inputEnded where !isEntry:
             // The user has sent everything and the signal that names the link is still on its way.
@@ -280,7 +280,7 @@ final class Session {
     private func giveUpAwaiting(_ id: LinkID) {
         guard phase != .ended, table.takeClaim(of: id) != nil else { return }
         control.state.missedLink()
-        tunnel.log.write(.error, "The link \(id) that the peer named did not arrive")
+        tunnel.log.write(.error, .missingLink, "The link \(id) that the peer named did not arrive")
         refuse(id, "the link did not arrive")
     }
 
@@ -352,7 +352,7 @@ final class Session {
                 noteIdle()
                 refill()
             case .refused(let id, let why):
-                tunnel.log.write(.error, "The peer refused a connection: \(why.prefix(TunnelLimits.refusalTextLength))")
+                tunnel.refusedByPeer(why)
                 inUse.removeValue(forKey: id)?.closeAtOnce()
             case .trim(let count): if terms.extensions.contains(.trim) { trim(count) }
             case .roundTrip(let time): tunnel.counters.recordPing(milliseconds: Int(time.nanoseconds / 1_000_000))
@@ -378,7 +378,9 @@ final class Session {
         // get it.
         drop(id)
         noteIdle()
-        if own == fingerprint { tunnel.log.write(.info, "TLS certificate fingerprint verified: \(fingerprint)") }
+        if own == fingerprint {
+            tunnel.log.write(.info, .verified, "TLS certificate fingerprint verified: \(fingerprint)")
+        }
         perform(control.state.verified(fingerprint, against: own))
         sendVerifyIfDue(atLeast: 1)
         refill()

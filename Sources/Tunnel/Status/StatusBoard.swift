@@ -38,8 +38,12 @@ final class StatusBoard: Sendable {
     /// Notes a step of the tunnel's life; the same step twice in a row is one.
     func move(to step: TunnelStep) {
         update { status in
-            let text = status.spec.secretTexts.masked(in: step.message)
+            let text = status.spec.secretTexts.masked(in: PlainText.line(step.message))
             guard status.phase != step.phase || status.reason != step.reason || status.message != text else { return }
+            if step.phase.isFailing, status.phase == step.phase, status.reason == step.reason {
+                // An attempt that failed in other words is the same failure.
+                return status.reword(text)
+            }
             let now = Date()
             status.transitions.append(
                 PhaseTransition(

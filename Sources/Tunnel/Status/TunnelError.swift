@@ -23,6 +23,9 @@ package struct TunnelError: Error, Sendable, Hashable {
         (error as? TunnelError)?.message ?? "\(error)"
     }
 
+    /// A UDP socket that the system closed under a datagram, without more words.
+    static let sendingFailed = TunnelError(.targetUnreachable, "sending failed; mostly its machine refuses")
+
     /// What a tunnel cannot do before descriptors are free.
     static func noDescriptor(for what: String) -> TunnelError {
         TunnelError(.tooManyOpenFiles, "too many open files for \(what); raise the limit (LimitNOFILE, ulimit -n)")

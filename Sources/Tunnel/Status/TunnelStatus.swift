@@ -38,6 +38,8 @@ package struct TunnelStatus: Sendable, Hashable {
     package var held: Set<ListenAddress> = []
     /// When the next attempt is due, in phase backoff.
     package var nextRetry: Date?
+    /// How users fared with the targets, those of a target that nobody has been connected to yet left out.
+    package var targets: [TargetHealth] = []
 
     package static let transitionLimit = 32
 
@@ -51,6 +53,20 @@ package struct TunnelStatus: Sendable, Hashable {
     mutating func take(_ spec: Shared<TunnelSpec>, generation: Int) {
         _spec = spec
         self.generation = generation
+    }
+
+    /// Says the last step in other words.
+    mutating func reword(_ message: String) {
+        guard let last = transitions.popLast() else { return }
+        transitions.append(
+            PhaseTransition(
+                sequence: last.sequence,
+                phase: last.phase,
+                reason: last.reason,
+                message: message,
+                time: last.time
+            )
+        )
     }
 
     package var phase: TunnelPhase { transitions.last?.phase ?? .stopped }

@@ -43,7 +43,7 @@ struct ActionOptions: ParsableArguments {
     func perform(_ action: String, _ word: String) async throws {
         let client = tunnel.connection.client
         let row = try await tunnel.patch(action, try await path(client), client)
-        Output.line("\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))")
+        Output.line(PlainText.line("\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))"))
     }
 }
 
@@ -82,7 +82,7 @@ struct ResetCommand: AsyncParsableCommand {
     func run() async throws {
         let client = options.connection.client
         let row = try await options.patch("reset", try await options.path(client), client)
-        Output.line("\(InstanceText.name(row)): counters reset")
+        Output.line(PlainText.line("\(InstanceText.name(row)): counters reset"))
     }
 }
 
@@ -99,7 +99,7 @@ struct DeleteCommand: AsyncParsableCommand {
         let row = try GetCommand.find(options.tunnel.name, in: try await client.instances())
         try await client.delete(try await options.path(client))
         let lasts = row.origin != "manifest" ? "" : ", overrides the manifest until released or edited"
-        Output.line("\(InstanceText.name(row)): deleted\(options.lifetime == nil ? lasts : "")")
+        Output.line(PlainText.line("\(InstanceText.name(row)): deleted\(options.lifetime == nil ? lasts : "")"))
     }
 }
 
@@ -126,7 +126,7 @@ struct ReleaseCommand: AsyncParsableCommand {
         let client = connection.client
         for tunnel in try await overridden(client) {
             try await client.delete("/instances/\(tunnel.id)/override")
-            Output.line("\(tunnel.name): released")
+            Output.line(PlainText.line("\(tunnel.name): released"))
         }
     }
 

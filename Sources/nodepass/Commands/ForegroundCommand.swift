@@ -19,22 +19,28 @@ struct ForegroundCommand: AsyncParsableCommand {
     @Option(help: "Log level instead of the URL's: none, debug, info, warn, error or event.")
     var log: String?
 
+    @Option(help: "Form of the log: text (the default) or json.")
+    var logFormat: String?
+
     @Option(help: "Has no effect: a single tunnel keeps no state.")
     var stateDir: String?
 
     func run() async throws {
+        let output = LogOutput(try LogFormat(named: logFormat))
         do {
-            try await ForegroundTunnel.run(try spec())
+            try await ForegroundTunnel.run(try spec(output), output)
         } catch {
+            await output.flush()
             throw CommandFailure(startingFailed: error)
         }
+        await output.flush()
     }
 
-    private func spec() throws(CommandFailure) -> TunnelSpec {
+    private func spec(_ output: LogOutput) throws(CommandFailure) -> TunnelSpec {
         var spec: TunnelSpec
         do throws(TunnelURLError) {
             let (parsed, diagnostics) = try TunnelURL.parse(url)
-            for diagnostic in diagnostics { LogLine.print(.warn, diagnostic.description) }
+            for diagnostic in diagnostics { output.print(.warn, diagnostic.description) }
             spec = parsed
         } catch {
             let problems = error.diagnostics.map(\.description).joined(separator: "; ")

@@ -36,7 +36,7 @@ struct ImportCommand: ParsableCommand {
             if !dryRun { try store?.save(imported) }
             report(imported, directory)
         } catch let error as StateImportError {
-            throw CommandFailure(message: "nothing was imported from \(file): \(error)".printable)
+            throw CommandFailure(message: PlainText.line("nothing was imported from \(file): \(error)"))
         } catch let error as StateStoreError {
             throw CommandFailure(message: "nothing was imported: \(error)")
         }
@@ -52,7 +52,7 @@ struct ImportCommand: ParsableCommand {
         do throws(NodePassStateError) {
             return try NodePassStateFile.read(bytes)
         } catch {
-            throw CommandFailure(message: "nothing was imported from \(file): \(error)".printable)
+            throw CommandFailure(message: PlainText.line("nothing was imported from \(file): \(error)"))
         }
     }
 
@@ -66,8 +66,8 @@ struct ImportCommand: ParsableCommand {
                 parts.append(line.startsWithDaemon ? "starts" : "stays stopped")
             }
             if !line.alias.isEmpty { parts.append(line.alias) }
-            Output.line(parts.joined(separator: "  ").printable)
-            for warning in warnings { Output.error("Warning: \(line.id): \(warning)".printable) }
+            Output.line(PlainText.line(parts.joined(separator: "  ")))
+            for warning in warnings { Output.error(PlainText.line("Warning: \(line.id): \(warning)")) }
         }
         if let note = imported.identityNote { Output.error("Warning: \(note); the daemon uses its own") }
         func count(_ word: String) -> Int { imported.lines.count { $0.outcome.word == word } }
@@ -84,12 +84,5 @@ extension StateImport.Outcome {
         case .present: "present"
         case .skipped: "skipped"
         }
-    }
-}
-
-extension String {
-    /// Without control characters, which could steer a terminal: the file may come from a stranger.
-    fileprivate var printable: String {
-        String(String.UnicodeScalarView(unicodeScalars.filter { $0.properties.generalCategory != .control }))
     }
 }

@@ -1,7 +1,6 @@
 import API
 import ArgumentParser
 import Config
-import Glibc
 
 /// `nodepass logs`: the newest log lines of one tunnel, and with `-f` those that follow.
 struct LogsCommand: AsyncParsableCommand {
@@ -25,7 +24,7 @@ struct LogsCommand: AsyncParsableCommand {
         let client = connection.client
         let id = try GetCommand.find(name, in: try await client.instances()).id
         let path = "/instances/\(id)/logs?tail=\(tail)"
-        let isColored = isatty(STDOUT_FILENO) != 0
+        let isColored = Output.isTerminal
         guard follow else {
             for line in try await client.get(path, as: LogView.self).lines {
                 Output.line(Self.text(line, isColored: isColored))
@@ -42,8 +41,8 @@ struct LogsCommand: AsyncParsableCommand {
     private static func text(_ line: WireObject<LogView.Line>, isColored: Bool) -> String {
         let level = LogLevel(rawValue: line.level) ?? .info
         guard let time = RFC3339.date(line.time) else {
-            return "\(line.time)  \(level.rawValue.uppercased())  \(line.message)"
+            return PlainText.line("\(line.time)  \(level.rawValue.uppercased())  \(line.message)")
         }
-        return LogLine.text(level, line.message, time: time, isColored: isColored)
+        return LogLine.text(level, PlainText.line(line.message), time: time, isColored: isColored)
     }
 }

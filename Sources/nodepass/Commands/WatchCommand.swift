@@ -24,9 +24,9 @@ struct WatchCommand: AsyncParsableCommand {
         for try await event in try await connection.client.stream(path) {
             guard let data = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
             if json {
-                guard Output.line(event.data) else { return }
+                guard Output.line(data.compactText) else { return }
             } else if let line = why ? Self.reason(data) : Self.step(WireObject(data), &seen) {
-                guard Output.line(line) else { return }
+                guard Output.line(PlainText.line(line)) else { return }
             }
         }
     }

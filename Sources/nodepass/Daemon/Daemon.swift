@@ -16,6 +16,7 @@ struct Daemon {
 
     private let options: DaemonOptions
     private let logger: Logger
+    private let output: LogOutput
     private let notifier: SystemdNotifier
     private let engine: TunnelEngine
     private let reconciler: TunnelReconciler
@@ -32,11 +33,23 @@ struct Daemon {
     /// Runs until a signal stops it.
     static func run(_ options: DaemonOptions) async throws {
         let openFiles = ProcessLimits.raiseOpenFiles()
-        LoggingSystem.bootstrap { _ in NodePassLogHandler(level: options.log) }
+        let output = LogOutput(options.logFormat)
+        LoggingSystem.bootstrap { _ in NodePassLogHandler(level: options.log, output: output) }
+        do {
+            try await run(options, output, openFiles: openFiles)
+        } catch {
+            await output.flush()
+            throw error
+        }
+        await output.flush()
+    }
+
+    private static func run(_ options: DaemonOptions, _ output: LogOutput, openFiles: Int) async throws {
         let daemon: Daemon
         do {
             daemon = try await Daemon(
                 options,
+                output,
                 environment: ProcessInfo.processInfo.environment,
                 openFiles: openFiles
             )
@@ -54,7 +67,12 @@ struct Daemon {
     /// early.
     ///
     /// `openFiles` is how many the system lets the process have open.
-    private init(_ options: DaemonOptions, environment: [String: String], openFiles: Int) async throws {
+    private init(
+        _ options: DaemonOptions,
+        _ output: LogOutput,
+        environment: [String: String],
+        openFiles: Int
+    ) async throws {
         let logger = Logger(label: "nodepass")
         let reader = ManifestReader(
             environment: environment,
@@ -63,7 +81,11 @@ struct Daemon {
         let reading = options.manifests.isEmpty ? nil : reader.read(paths: options.manifests)
         try Self.report(reading, isStrict: options.isStrict, logger: logger)
         let store = try StateStore.open(directory: options.stateDirectory, reset: options.resetsState)
+        for problem in store.modeProblems { logger.warning("\(problem)") }
         let identity = try DaemonIdentity(store: store)
+        if let path = options.legacyKeyFile {
+            try LegacyKeyFile(path: path, logger: logger).follow(identity)
+        }
         let credentials = try Self.credentials(options, store: store)
         let streams = try EventStreams(store: store, renderer: EventView.payload)
         let group = MultiThreadedEventLoopGroup.singleton
@@ -108,7 +130,8 @@ struct Daemon {
                 watcher: watcher,
                 facts: Self.facts(options),
                 group: group,
-                descriptors: descriptors
+                descriptors: descriptors,
+                logger: logger
             )
         )
         let reconciler = reconciler
@@ -134,6 +157,7 @@ struct Daemon {
         notifier = SystemdNotifier(environment: environment)
         self.options = options
         self.logger = logger
+        self.output = output
     }
 
     private func runServices() async throws {
@@ -173,8 +197,9 @@ struct Daemon {
     /// The log lines of tunnels go to standard output and to the event streams.
     private func forwardLog() async {
         for await line in engine.logLines {
-            let text = LogLine.text(line.level, line.message, time: line.time)
-            if options.log.shows(line.level) { Output.line("\(text) [\(line.id)]") }
+            if options.log.shows(line.level) { output.print(line.level, line.message, time: line.time, of: line.id) }
+            // With colors, as NodePass's clients know it.
+            let text = LogLine.text(line.level, line.message, time: line.time, isColored: true)
             await reconciler.publishLog(line, as: text)
         }
     }
@@ -185,6 +210,8 @@ struct Daemon {
         for await _ in reconciler.readiness {}
         guard reconciler.isReady else { return }
         ProcessLimits.trimMemory()
+        // Who waits for readiness may look for the key in the log.
+        await output.flush()
         notifier.send(.ready)
     }
 
@@ -235,7 +262,7 @@ extension Daemon {
     private func logStart(at address: APIListener.Address) {
         guard case .tcp(let endpoint) = address else { return }
         logger.info("Master started: \(endpoint)\(prefix)/v1")
-        if identity.wasKeyCreated { LogLine.print(.info, "API Key created: \(identity.apiKey)") }
+        if identity.wasKeyCreated { output.print(.info, "API Key created: \(identity.apiKey)") }
         if let certificate = credentials?.current().certificate {
             logger.info(
                 "API certificate",

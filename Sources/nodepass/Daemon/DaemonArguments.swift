@@ -15,6 +15,12 @@ struct DaemonArguments: ParsableArguments {
     @Option(help: "Log level: none, debug, info (the default), warn, error or event.")
     var log: String?
 
+    @Option(help: "Form of the log: text (the default) or json.")
+    var logFormat: String?
+
+    @Option(help: "Also keep the API key in this file, where NodePass's scripts look for it: gob/nodepass.gob.")
+    var legacyKeyFile: String?
+
     @Flag(help: "Keep tunnels that leave the manifest.")
     var noPrune = false
 
@@ -29,6 +35,8 @@ struct DaemonArguments: ParsableArguments {
         if !file.isEmpty { options.manifests = file }
         if let tls { options.tls = try Self.tls(tls) }
         if let log { options.log = try DaemonOptions.log(named: log) }
+        options.logFormat = try LogFormat(named: logFormat)
+        options.legacyKeyFile = legacyKeyFile
         options.isPruning = !noPrune
         options.isStrict = strict
         options.resetsState = resetState

@@ -12,6 +12,9 @@ struct DaemonOptions: Sendable {
     var tls = TLSMode.off
     var stateDirectory: String
     var log = LogLevel.info
+    var logFormat = LogFormat.text
+    /// Where installers of NodePass look for the key; nil for nowhere.
+    var legacyKeyFile: String?
     /// When false, a tunnel that leaves the manifest is kept, whatever the manifest's policy says.
     var isPruning = true
     /// Exit at start when any tunnel is invalid.

@@ -13,7 +13,7 @@ enum ForegroundTunnel {
 
     /// Runs until a signal stops it; throws when the tunnel has failed for good, since nothing can
     /// change its configuration while the process lives.
-    static func run(_ spec: TunnelSpec) async throws(CommandFailure) {
+    static func run(_ spec: TunnelSpec, _ output: LogOutput) async throws(CommandFailure) {
         let plan = DescriptorPlan(limit: ProcessLimits.raiseOpenFiles(), cores: System.coreCount, api: 0)
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
         let engine = TunnelEngine(
@@ -29,10 +29,12 @@ enum ForegroundTunnel {
             group.addTask { await engine.run() }
             group.addTask { [spec] in await engine.run(id, spec: spec, generation: 0, releaseFirst: false) }
             group.addTask { await signals.run() }
-            group.addTask { [log = spec.log] in await report(engine, every: environment.reportInterval, log: log) }
+            group.addTask { [log = spec.log] in
+                await report(engine, every: environment.reportInterval, log: log, output)
+            }
             // The log ends with the engine, so its last line is printed before anything is
             // cancelled.
-            await printLog(of: engine)
+            for await line in engine.logLines { output.print(line.level, line.message, time: line.time) }
             group.cancelAll()
         }
         if let message = await failure { throw CommandFailure(message: message) }
@@ -49,15 +51,16 @@ enum ForegroundTunnel {
         return nil
     }
 
-    private static func printLog(of engine: TunnelEngine) async {
-        for await line in engine.logLines { LogLine.print(line.level, line.message, time: line.time) }
-    }
-
     /// A `CHECK_POINT` line each interval, which NodePass's masters read from their children.
-    private static func report(_ engine: TunnelEngine, every interval: Duration, log: LogLevel) async {
+    private static func report(
+        _ engine: TunnelEngine,
+        every interval: Duration,
+        log: LogLevel,
+        _ output: LogOutput
+    ) async {
         while (try? await Task.sleep(for: interval)) != nil {
             guard log.shows(.event), let status = engine.snapshot()[id], status.phase == .ready else { continue }
-            LogLine.print(.event, checkPoint(status))
+            output.print(.event, checkPoint(status))
         }
     }
 

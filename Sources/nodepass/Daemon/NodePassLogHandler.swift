@@ -1,16 +1,18 @@
 import Config
 import Logging
 
-/// Writes the daemon's log in NodePass's format, which scripts read.
+/// Writes the daemon's log in NodePass's format, which scripts read, or in another that was asked for.
 struct NodePassLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
     var logLevel: Logger.Level
     /// `none`: nothing at all.
     private let isSilent: Bool
+    private let output: LogOutput
 
-    init(level: LogLevel) {
+    init(level: LogLevel, output: LogOutput) {
         logLevel = level.loggerLevel
         isSilent = level == .none
+        self.output = output
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -20,10 +22,9 @@ struct NodePassLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         guard !isSilent else { return }
-        let all = metadata.merging(event.metadata ?? [:]) { $1 }.mapValues { "\($0)" }
-        let shown = all.filter { $0.key != "hb.request.id" && !$0.value.isEmpty }
-        let data = shown.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
-        LogLine.print(event.level.nodePassLevel, "\(event.message)\(data)")
+        let all = metadata.merging(event.metadata ?? [:]) { $1 }.filter { $0.key != "hb.request.id" }
+        let fields = all.sorted { $0.key < $1.key }.map { (name: $0.key, value: "\($0.value)") }
+        output.print(event.level.nodePassLevel, "\(event.message)", fields: fields)
     }
 }
 

@@ -5,7 +5,8 @@ import Config
 enum InstanceDescription {
     static func text(_ row: InstanceRow) -> String {
         let lines =
-            identity(row) + state(row) + figures(row) + (row.certificate.map(certificate) ?? []) + history(row)
+            identity(row) + state(row) + figures(row) + targets(row) + (row.certificate.map(certificate) ?? [])
+            + history(row)
             + events(row)
         let width = (lines.map(\.label.count).max() ?? 0) + 2
         return lines.map { line in
@@ -21,7 +22,8 @@ enum InstanceDescription {
 
         init(_ label: String, _ value: String) {
             self.label = label
-            self.value = value
+            // Aliases, messages and texts of peers are part of it.
+            self.value = PlainText.line(value)
         }
     }
 
@@ -110,6 +112,20 @@ enum InstanceDescription {
         return lines + [
             Line("Pool", "\(row.pool) idle"), Line("Ping", "\(row.ping) ms"), Line("Rejected", "\(row.rejected)"),
         ]
+    }
+
+    /// How users fared with the targets.
+    private static func targets(_ row: InstanceRow) -> [Line] {
+        row.targets.enumerated().map { index, target in
+            let name = target.target.isEmpty ? "at the other end" : target.target
+            var words = [name]
+            if target.failures > 0 { words.append("failed \(target.failures) times in a row") }
+            if let reached = target.reachedTime { words.append("last reached \(time(reached))") }
+            if let error = target.error, let when = target.errorTime {
+                words.append("last error \(time(when)): \(error)")
+            }
+            return Line(index == 0 ? "Targets" : "", words.joined(separator: ", "))
+        }
     }
 
     private static func draining(_ draining: WireObject<OwnKeys.Draining>) -> String {

@@ -1,13 +1,9 @@
 import Config
 import FoundationEssentials
 
-/// One line: `2026-11-23 20:42:28.717  INFO  text`, the level in its color.
+/// One line of a log in NodePass's form: `2026-11-23 20:42:28.717  INFO  text`, the level in its color.
 enum LogLine {
-    static func print(_ level: LogLevel, _ message: String, time: Date = Date()) {
-        Output.line(text(level, message, time: time))
-    }
-
-    static func text(_ level: LogLevel, _ message: String, time: Date, isColored: Bool = true) -> String {
+    static func text(_ level: LogLevel, _ message: String, time: Date, isColored: Bool) -> String {
         let (name, color) = level.label
         let label = isColored ? "\u{1b}[\(color)m\(name)\u{1b}[0m" : name
         return "\(LogTime.text(time))  \(label)  \(message)"

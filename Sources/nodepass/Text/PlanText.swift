@@ -1,4 +1,5 @@
 import API
+import Config
 
 /// A plan as lines: a symbol, the tunnel, the action, its details, and the effect on connections.
 struct PlanText {
@@ -63,9 +64,9 @@ struct PlanText {
         return Line(
             symbol: shown.symbol,
             color: shown.color,
-            name: Self.name(step),
+            name: PlainText.line(Self.name(step)),
             action: step.action,
-            detail: detail.joined(separator: " "),
+            detail: PlainText.line(detail.joined(separator: " ")),
             connections: step.connections.map(Self.connections) ?? ""
         )
     }
@@ -109,7 +110,7 @@ struct PlanText {
         let end = tunnel.until.map { " until \(InstanceText.time($0))" } ?? ""
         let since = InstanceText.time(tunnel.since)
         return
-            "\(colored("!", "36")) \(padded(tunnel.name, width)) overridden since \(since)\(end) by REST "
+            "\(colored("!", "36")) \(padded(PlainText.line(tunnel.name), width)) overridden since \(since)\(end) by REST "
             + "(\(tunnel.present)); the manifest says \(tunnel.declared)"
     }
 
@@ -126,7 +127,7 @@ struct PlanText {
         }
         return lines.map { line in
             let place = "\(line.transports.joined(separator: " and ")) \(line.address)"
-            let names = line.tunnels.joined(separator: ", ")
+            let names = PlainText.line(line.tunnels.joined(separator: ", "))
             return "\(colored("!", "31")) \(place) is used by \(names): only one of them can listen, "
                 + "the others wait with PortInUse"
         }

@@ -48,7 +48,7 @@ class Dashboard {
     this.table.node.hidden = true;
     this.table.node.append(new LatestEvents(this.feed).node);
     page('view').append(this.table.node);
-    this.instances = new EventStream('/events', {
+    this.instances = new EventStream('/events?reports=changed', {
       onevent: (event) => this.instanceEvent(event),
       onstate: (name, detail) => this.connection(name, detail),
     });

@@ -1,6 +1,6 @@
 // The documentation: openapi.json drawn as a page that can be tried.
 
-import { currentKey, forgetKey, keyHeaders, rememberKey } from '../shared/api.js';
+import { currentKey, forgetKey, keyHeaders, rememberKey, root } from '../shared/api.js';
 import { copyButton, element, icon, prose, setText } from '../shared/dom.js';
 import { bytes } from '../shared/format.js';
 import { Schemas, onFirstOpen } from './schema.js';
@@ -160,7 +160,7 @@ class OperationView {
     }
     const body = this.editor?.value.trim() ? this.editor.value : undefined;
     if (body) headers['Content-Type'] = this.body.type;
-    return { url: `${path}${query.size ? `?${query}` : ''}`, headers, body };
+    return { url: `${root}${path}${query.size ? `?${query}` : ''}`, headers, body };
   }
 
   /** The command; the key itself stays out of it. */

@@ -1,8 +1,12 @@
 // Requests to the daemon. The key lives as long as the tab.
 
-export const base = document.querySelector('meta[name="nodepass-api"]').content;
+/** What a reverse proxy has put before the daemon's paths; empty without one. */
+export const root = new URL('..', import.meta.url).pathname.replace(/\/$/, '');
 
-const storageKey = 'nodepass-key';
+export const base = root + document.querySelector('meta[name="nodepass-api"]').content;
+
+/** Two daemons behind one host have a key each. */
+const storageKey = `nodepass-key${root}`;
 
 /** Sends `unauthorized` when the daemon refuses the key. */
 export const session = new EventTarget();

@@ -102,7 +102,7 @@ extension InstanceRoutes {
                     value: ["alias": "web", "meta": ["tags": ["team": "blue"]]]
                 ),
             ],
-            answers: [.instance, .badRequest, .notFound, .conflict, .stale, .unstored, .full],
+            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: patch
         )
     }
@@ -162,9 +162,15 @@ extension Operation.Answer {
         headers: [.etag]
     )
     static let badRequest = refusal(400, "The request is wrong; nothing was done")
-    static let forbidden = refusal(403, "The API key's row cannot be changed like this")
+    static let forbidden = refusal(
+        403,
+        "The API key's row cannot be changed like this, or the manifest denies overrides"
+    )
     static let notFound = refusal(404, "No such instance")
-    static let conflict = refusal(409, "The URL is the present one, or the manifest denies overrides")
+    static let conflict = refusal(
+        409,
+        "The URL is the present one, or the daemon holds as many instances as it accepts"
+    )
     static let rejected = refusal(422, "The manifest cannot be read; `details` says where and why")
     static let full = refusal(507, "The disk is full; nothing was done")
     static let unread = refusal(503, "The store cannot be read at the moment")

@@ -71,7 +71,10 @@ struct InstanceRoutes: Sendable {
         let patch = try InstanceBody.patch(try await request.json())
         let mutation = try mutation(request, context)
         guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
-        return answer(try await reconciler.patch(context.instanceID, patch, mutation))
+        // The status before the action, as NodePass's masters answer.
+        let before = await reconciler.instance(context.instanceID).map { WireStatus($0.phase) }
+        let instance = try await reconciler.patch(context.instanceID, patch, mutation)
+        return answer(instance, wire: patch.action == nil ? nil : before)
     }
 
     /// Only `restart` means something here: a new key, after which every stream has to show it.

@@ -14,6 +14,13 @@ package struct StatusKeys: WireView {
         "history",
         .list(.object(Transition.self), "Its last changes of phase, oldest first")
     ) { $0?.transitions ?? [] }
+    package let targets = Field(
+        "targets",
+        .list(.object(Target.self), "How users fared with its targets, those left out that nobody was connected to")
+    ) { status in
+        let secrets = status?.spec.secretTexts ?? SecretTexts()
+        return (status?.targets ?? []).map { Target.Source(health: $0, secrets: secrets) }
+    }
 
     package init() {}
 
@@ -22,6 +29,30 @@ package struct StatusKeys: WireView {
         (status?.listening ?? []).reduce(into: []) { seen, address in
             if !seen.contains(address.description) { seen.append(address.description) }
         }
+    }
+
+    /// How users fared with one target.
+    package struct Target: WireView {
+        package struct Source: Sendable {
+            let health: TargetHealth
+            let secrets: SecretTexts
+        }
+
+        package static let name = "Target"
+        package static let summary = "How users fared with one target"
+        package static let table = WireTable(Target())
+
+        package let target = Field("target", .text("Its address; empty for that of the other end")) { source in
+            source.secrets.masked(in: source.health.target?.description ?? "")
+        }
+        package let failures = Field("failures", .count("Since it was last reached")) { $0.health.failures }
+        package let error = Field("error", .nullable(.text("What went wrong last"))) { $0.health.error }
+        package let errorTime = Field("errorTime", .nullable(.time("When that was"))) { $0.health.errorTime }
+        package let reachedTime = Field("reachedTime", .nullable(.time("When it was last reached"))) { source in
+            source.health.reachedTime
+        }
+
+        package init() {}
     }
 
     /// A change of a tunnel's phase.

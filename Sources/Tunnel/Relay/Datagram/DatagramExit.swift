@@ -15,6 +15,8 @@ final class DatagramExit {
     private var group: ConnectionGroup?
     private var link: (any Channel)?
     private var target: (any Channel)?
+    private var targetIndex: Int?
+    private var isAnswered = false
     private var waiting: [ByteBuffer] = []
     private var isClosed = false
 
@@ -43,7 +45,9 @@ final class DatagramExit {
             }
         }.assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel): self.connected(channel)
+            case .success(let (channel, index)):
+                self.targetIndex = index
+                self.connected(channel)
             case .failure(let error):
                 self.tunnel.unreachable(error)
                 refuse("target unreachable: \(TunnelError.text(of: error))")
@@ -91,6 +95,10 @@ final class DatagramExit {
 
     fileprivate func toLink(_ datagram: ByteBuffer) {
         lastActivity = .now()
+        if let targetIndex, !isAnswered {
+            isAnswered = true
+            plan.rotation.succeeded(targetIndex)
+        }
         tunnel.counters.countUDP(datagram.readableBytes, .fromUser)
         if let link, link.isWritable { link.write(datagram, promise: nil) }
     }
@@ -107,6 +115,11 @@ final class DatagramExit {
         case .link: plan.rates?.toUser
         case .target: plan.rates?.fromUser
         }
+    }
+
+    /// Mostly "connection refused", by ICMP.
+    fileprivate func failed(_ side: DatagramExitHandler.Side, _ error: any Error) {
+        if side == .target, !isClosed, let targetIndex { tunnel.targetFailed(targetIndex, plan, error) }
     }
 
     fileprivate func closed(_ side: DatagramExitHandler.Side, _ channel: any Channel) {
@@ -142,6 +155,8 @@ private final class DatagramExitHandler: ChannelDuplexHandler {
     private let session: DatagramExit
     private let side: Side
     private let gate = RateGate()
+    /// It closes by our doing.
+    private var isClosing = false
 
     init(session: DatagramExit, side: Side) {
         self.session = session
@@ -167,10 +182,17 @@ private final class DatagramExitHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        session.failed(side, error)
         context.channel.closeAtOnce()
     }
 
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        isClosing = true
+        context.close(mode: mode, promise: promise)
+    }
+
     func channelInactive(context: ChannelHandlerContext) {
+        if !isClosing { session.failed(side, TunnelError.sendingFailed) }
         session.closed(side, context.channel)
         context.fireChannelInactive()
     }

@@ -19,7 +19,6 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     private var toFlush: [DatagramSession] = []
     private let sweep: IdleSweep
     private let gate = RateGate()
-    private var refusals = ThinnedCount()
 
     init(tunnel: TunnelContext, entrance: LinkEntrance?) {
         self.tunnel = tunnel
@@ -57,7 +56,7 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
 
     private func open(_ user: SocketAddress, _ context: ChannelHandlerContext) -> DatagramSession? {
         let (plan, group) = tunnel.admission()
-        guard plan.admits(user) else { return refuse("access denied", user) }
+        guard plan.admits(user) else { return refuse("access denied", .accessDenied, user) }
         // A user who gets a link needs no descriptor here.
         let place = entrance == nil ? tunnel.descriptors.place(for: .target) : nil
         guard entrance != nil || place != nil else {
@@ -65,7 +64,7 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
             return nil
         }
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
-            return refuse("connection limit \(plan.connectionLimit) reached", user)
+            return refuse("connection limit \(plan.connectionLimit) reached", .limitReached, user)
         }
         let session = DatagramSession(user: user, plan: plan, tunnel: tunnel, listener: self, context: context)
         sessions[user] = session
@@ -74,10 +73,8 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         return session
     }
 
-    private func refuse(_ why: String, _ user: SocketAddress) -> DatagramSession? {
-        if let count = refusals.next() {
-            tunnel.log.write(.warn, "Datagram from \(user) refused: \(why) (\(count) refused so far)")
-        }
+    private func refuse(_ why: String, _ subject: LogSubject, _ user: SocketAddress) -> DatagramSession? {
+        tunnel.log.write(.warn, subject, "Datagram from \(Endpoint(user)) refused: \(why)")
         return nil
     }
 
@@ -117,6 +114,9 @@ final class DatagramSession {
     private let listenerContext: ChannelHandlerContext
     /// The target's socket, or the link.
     private var channel: (any Channel)?
+    /// Which target it is; nil for a link.
+    private var target: Int?
+    private var isAnswered = false
     private var waiting: [ByteBuffer] = []
     private var isClosed = false
 
@@ -154,7 +154,9 @@ final class DatagramSession {
             }
         }.assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let channel): self.connected(channel, group)
+            case .success(let (channel, target)):
+                self.target = target
+                self.connected(channel, group)
             case .failure(let error):
                 self.tunnel.unreachable(error)
                 self.close()
@@ -173,7 +175,7 @@ final class DatagramSession {
                     self.connected(link.channel, group)
                 } catch {
                     link.close()
-                    self.tunnel.log.write(.error, "Link failed: \(TunnelError.text(of: error))")
+                    self.tunnel.log.write(.error, .linkFailed, "Link failed: \(TunnelError.text(of: error))")
                     self.close()
                 }
             case .failure: self.close()
@@ -220,6 +222,10 @@ final class DatagramSession {
     /// Gives a target's datagram to the user; the caller flushes when it has given all it has.
     fileprivate func reply(_ datagram: ByteBuffer) {
         lastActivity = .now()
+        if let target, !isAnswered {
+            isAnswered = true
+            plan.rotation.succeeded(target)
+        }
         guard listenerContext.channel.isWritable else { return }
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
         let envelope = AddressedEnvelope(remoteAddress: user, data: datagram)
@@ -231,6 +237,13 @@ final class DatagramSession {
     }
 
     fileprivate var limiter: RateLimiter? { plan.rates?.toUser }
+
+    /// The socket failed, or is gone without our doing: the next datagram of this user starts over, with the next
+    /// target.
+    fileprivate func failed(_ error: any Error) {
+        if !isClosed, let target { tunnel.targetFailed(target, plan, error) }
+        close()
+    }
 
     func close() {
         guard !isClosed else { return }
@@ -260,6 +273,8 @@ private final class DatagramReplyHandler: ChannelDuplexHandler {
 
     private let session: DatagramSession
     private let gate = RateGate()
+    /// It closes by our doing.
+    private var isClosing = false
 
     init(session: DatagramSession) {
         self.session = session
@@ -281,13 +296,17 @@ private final class DatagramReplyHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Mostly "connection refused" by ICMP: the next datagram of this user starts over, with the
-        // next target.
-        session.close()
+        // Mostly "connection refused", by ICMP.
+        session.failed(error)
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        isClosing = true
+        context.close(mode: mode, promise: promise)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        session.close()
+        if isClosing { session.close() } else { session.failed(TunnelError.sendingFailed) }
         context.fireChannelInactive()
     }
 }

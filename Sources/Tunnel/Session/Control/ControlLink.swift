@@ -58,8 +58,8 @@ final class ControlLink {
         try carrier.channel.pipeline.syncOperations.addHandler(handler)
         try carrier.channel.syncOptions?.setOption(.autoRead, value: true)
         let milliseconds = (NIODeadline.now() - began).nanoseconds / 1_000_000
-        tunnel.log.write(.info, "Marking tunnel handshake as complete in \(milliseconds)ms")
-        if state.owesVerify { tunnel.log.write(.info, "TLS certificate fingerprint verifying...") }
+        tunnel.log.write(.info, .handshakeDone, "Marking tunnel handshake as complete in \(milliseconds)ms")
+        if state.owesVerify { tunnel.log.write(.info, .verification, "TLS certificate fingerprint verifying...") }
         onEvent?(.opened)
         scheduleBeat()
         if early.readableBytes > 0 { handler.receive(early) }
@@ -99,7 +99,7 @@ final class ControlLink {
             )
         case .badLine(let problem):
             tunnel.counters.countRejected()
-            tunnel.log.write(.warn, "Control line skipped: \(problem)")
+            tunnel.log.write(.warn, .badLine, "Control line skipped: \(problem)")
             onEvent?(.effects(state.receivedGarbage(now: .now())))
         case .ended(let why): onEvent?(.closed(TunnelError(.peerUnreachable, why)))
         }

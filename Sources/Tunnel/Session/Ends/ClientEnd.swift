@@ -46,7 +46,7 @@ final class ClientEnd {
             return report(.lost(.noDescriptor(for: "the connection to the server")))
         }
         isConnecting = true
-        tunnel.log.write(isRepeated ? .debug : .info, "Pending tunnel handshake...")
+        tunnel.log.write(isRepeated ? .debug : .info, .attempt, "Pending tunnel handshake...")
         let began = NIODeadline.now()
         let loop = tunnel.home
         let client = handshakeClient(place)
@@ -102,12 +102,17 @@ final class ClientEnd {
     private func begin(_ terms: HandshakeTerms, _ server: SocketAddress, _ began: NIODeadline) throws(TunnelError) {
         tunnel.log.write(
             .info,
+            .terms,
             "Loading tunnel config: FLOW=\(terms.flow.rawValue)|MAX=\(terms.max)|TLS=\(terms.tls)|TYPE=\(terms.transport.codeText)"
         )
         // NodePass ignores a client's own `tls`, and there are URLs with any value of it: so a
         // difference is logged, not refused.
         if let wanted = spec.tls, wanted.code > terms.tls {
-            tunnel.log.write(.warn, "The server offers tls=\(terms.tls) only, this client's URL says \(wanted.code)")
+            tunnel.log.write(
+                .warn,
+                .weakerTLS,
+                "The server offers tls=\(terms.tls) only, this client's URL says \(wanted.code)"
+            )
         }
         let session = Session(
             terms: terms,

@@ -27,11 +27,8 @@ final class LinkEntrance {
     private var waiters: [Int: Waiter] = [:]
     private var nextTicket = 0
     private let log: TunnelLog
-    private var turnedAway = ThinnedCount()
     /// The present session, while there is one.
-    var session: Session? {
-        didSet { if session != nil { turnedAway = ThinnedCount() } }
-    }
+    var session: Session?
 
     init(loop: any EventLoop, patience: TimeAmount, log: TunnelLog) {
         self.loop = loop
@@ -112,9 +109,7 @@ final class LinkEntrance {
     }
 
     private func refusal(_ why: String) -> TunnelError {
-        if let count = turnedAway.next() {
-            log.write(.error, "No link: \(why) (\(count) users turned away so far)")
-        }
+        log.write(.error, .noLink, "User turned away, no link: \(why)")
         return TunnelError(.peerUnreachable, "no link: \(why)")
     }
 }

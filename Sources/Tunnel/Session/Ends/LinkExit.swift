@@ -17,7 +17,7 @@ final class LinkExit {
     /// Connects the user of `link` to a target; `refuse` is called with a reason when it cannot.
     func connect(_ link: Link, _ claim: LinkClaim, framed: Bool, refuse: @escaping (String) -> Void) {
         guard tunnel.admission().plan.protocols.contains(claim.transport) else {
-            return turnAway(link, "\(claim.transport.rawValue) is switched off", refuse)
+            return turnAway(link, .accessDenied, "\(claim.transport.rawValue) is switched off", refuse)
         }
         switch claim.transport {
         case .tcp: connectTCP(link, claim.user, refuse)
@@ -25,8 +25,8 @@ final class LinkExit {
         }
     }
 
-    private func turnAway(_ link: Link, _ why: String, _ refuse: (String) -> Void) {
-        tunnel.log.write(.error, "Connection refused: \(why)")
+    private func turnAway(_ link: Link, _ subject: LogSubject, _ why: String, _ refuse: (String) -> Void) {
+        tunnel.log.write(.error, subject, "Connection refused: \(why)")
         refuse(why)
         link.close()
     }
@@ -43,7 +43,7 @@ final class LinkExit {
         let (plan, group) = tunnel.admission()
         guard let place = tunnel.descriptors.place(for: .target) else { return turnAwayUser(link, refuse) }
         guard tunnel.counters.open(.tcp, limit: plan.connectionLimit) else {
-            return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
+            return turnAway(link, .limitReached, "connection limit \(plan.connectionLimit) reached", refuse)
         }
         link.channel.closeFuture.whenComplete { [tunnel, channel = link.channel] _ in
             tunnel.counters.close(.tcp)
@@ -66,11 +66,8 @@ final class LinkExit {
     private func relay(_ link: Link, _ target: TargetDialer.Connection, _ user: String, _ plan: ForwardingPlan) {
         guard link.channel.isActive else { return target.channel.close(promise: nil) }
         sendProxyHeader(to: target, user, plan)
-        let names = tunnel.log.level == .debug ? "\(user) <-> \(Endpoint(target.address))" : ""
-        tunnel.log.write(.debug, "Starting exchange: \(names)")
-        let relay = TCPRelay(loop: tunnel.home, plan: plan, counters: tunnel.counters) { [log = tunnel.log] in
-            log.write(.debug, "Exchange complete: \(names)")
-        }
+        let end = tunnel.log.beginExchange { "\(user) <-> \(Endpoint(target.address))" }
+        let relay = TCPRelay(loop: tunnel.home, plan: plan, counters: tunnel.counters) { end?() }
         do {
             let early = link.release()
             try relay.install(
@@ -104,7 +101,7 @@ final class LinkExit {
         let (plan, group) = tunnel.admission()
         guard let place = tunnel.descriptors.place(for: .target) else { return turnAwayUser(link, refuse) }
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
-            return turnAway(link, "connection limit \(plan.connectionLimit) reached", refuse)
+            return turnAway(link, .limitReached, "connection limit \(plan.connectionLimit) reached", refuse)
         }
         let session = DatagramExit(plan: plan, tunnel: tunnel) { [weak self] ended in
             guard let self, datagrams[user] === ended else { return }

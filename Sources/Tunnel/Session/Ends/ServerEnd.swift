@@ -22,9 +22,6 @@ final class ServerEnd {
     /// Requests whose answer waits for the seat, by the contender's number.
     private var contenders: [Int: Contender] = [:]
     private var contendersSeen = 0
-    private var rejections = ThinnedCount()
-    /// Attempts of clients that wait for the present one to leave.
-    private var standbys = ThinnedCount()
     private var isStopped = false
 
     private struct Contender {
@@ -48,7 +45,7 @@ final class ServerEnd {
         tlsCode = spec.tls?.code ?? 0
         transport = spec.transport
         self.acceptor = acceptor
-        tunnel.log.write(.info, "Pending tunnel handshake...")
+        tunnel.log.write(.info, .attempt, "Pending tunnel handshake...")
     }
 
     /// Ends the session; no client gets another.
@@ -108,8 +105,7 @@ final class ServerEnd {
 
     func rejected(_ address: String, _ why: String) {
         tunnel.counters.countRejected()
-        guard let count = rejections.next() else { return }
-        tunnel.log.write(.warn, "Connection from \(address) refused: \(why) (\(count) refused so far)")
+        tunnel.log.write(.warn, .rejected, "Connection from \(address) refused: \(why)")
     }
 
     // MARK: Handshake
@@ -133,8 +129,8 @@ final class ServerEnd {
             throttle.failed(address, now: now)
             rejected(address, "handshake answered \(problem.status)")
             if problem == .unauthorized, current == nil {
-                let message = "Unauthorized: a client at \(address) has another key"
-                report(.rejected(TunnelError(.authFailed, message)))
+                // Without the address: strangers must not make a step of the tunnel's life each.
+                report(.rejected(TunnelError(.authFailed, "Unauthorized: a client has another key")))
             }
             reply(refusal(problem))
             return nil
@@ -161,12 +157,11 @@ final class ServerEnd {
             case .refuse(let contender):
                 guard let refused = contenders.removeValue(forKey: contender) else { continue }
                 let holder = current?.session.peer ?? "unknown"
-                if let count = standbys.next() {
-                    tunnel.log.write(
-                        .info,
-                        "Another client (\(refused.address)) is on standby; \(holder) has the tunnel (\(count) attempts so far)"
-                    )
-                }
+                tunnel.log.write(
+                    .info,
+                    .standby,
+                    "Another client (\(refused.address)) is on standby; \(holder) has the tunnel"
+                )
                 refused.reply(refusal(isStopped ? .unavailable : .taken(by: holder)))
             }
         }
@@ -207,9 +202,9 @@ final class ServerEnd {
             extensions: wanted,
             nonce: wanted.isEmpty ? [] : SessionSecret.makeNonce()
         )
-        standbys = ThinnedCount()
         tunnel.log.write(
             .info,
+            .terms,
             "Sending tunnel config: FLOW=\(flow.rawValue)|MAX=\(terms.max)|TLS=\(tlsCode)|TYPE=\(transport.codeText)"
         )
         let session = Session(

@@ -7,7 +7,6 @@ final class LinkProofVerifier {
     private let tunnel: TunnelContext
     private let secret: SessionSecret
     private var window = LinkProofWindow()
-    private var forged = ThinnedCount()
 
     init(tunnel: TunnelContext, secret: SessionSecret) {
         self.tunnel = tunnel
@@ -31,12 +30,11 @@ final class LinkProofVerifier {
 
     private func reject(_ carrier: LinkChannel) {
         tunnel.counters.countRejected()
-        if let count = forged.next() {
-            tunnel.log.write(
-                .warn,
-                "Link without proof of the tunnel key from \(carrier.peerName) closed (\(count) so far)"
-            )
-        }
+        tunnel.log.write(
+            .warn,
+            .forgedLink,
+            "Link without proof of the tunnel key from \(carrier.peerName) closed"
+        )
         carrier.channel.closeAtOnce()
     }
 }

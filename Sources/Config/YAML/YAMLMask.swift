@@ -1,0 +1,90 @@
+/// Lets a text have what YAML reads otherwise though nobody means it: `${env:N}` in a flow mapping, an IPv6 address
+/// without quotes, and there `:8080`.
+///
+/// Before the parser sees the text, the characters of these that mean something to YAML are replaced by others of the
+/// same number, so that lines and columns stay; in what the parser gives back they return.
+struct YAMLMask {
+    /// Characters of Unicode's private use area, which YAML allows and nobody types.
+    private static let masks: [(Unicode.Scalar, Unicode.Scalar)] = Array(
+        zip("{}[],:#".unicodeScalars, (0xf8f0...0xf8f6).compactMap { Unicode.Scalar($0) })
+    )
+    private static let masked = Dictionary(uniqueKeysWithValues: masks)
+    private static let unmasked = Dictionary(uniqueKeysWithValues: masks.map { ($0.1, $0.0) })
+
+    /// What the parser reads.
+    let text: String
+    private let isUsed: Bool
+
+    init(_ text: String) {
+        let mayOccur = text.utf8.contains(UInt8(ascii: "$")) || text.contains("]:") || text.contains(" :")
+        guard mayOccur, !text.unicodeScalars.contains(where: { Self.unmasked[$0] != nil }) else {
+            self.text = text
+            isUsed = false
+            return
+        }
+        var scalars = Array(text.unicodeScalars)
+        var isUsed = false
+        var index = 0
+        while index < scalars.count {
+            if let end = Self.reference(at: index, in: scalars) ?? Self.address(at: index, in: scalars)
+                ?? Self.port(at: index, in: scalars)
+            {
+                for place in index..<end { scalars[place] = Self.masked[scalars[place]] ?? scalars[place] }
+                isUsed = true
+                index = end
+            } else {
+                index += 1
+            }
+        }
+        self.isUsed = isUsed
+        self.text = isUsed ? String(String.UnicodeScalarView(scalars)) : text
+    }
+
+    /// A scalar as it stands in the text.
+    func original(_ scalar: String) -> String {
+        guard isUsed, scalar.unicodeScalars.contains(where: { Self.unmasked[$0] != nil }) else { return scalar }
+        return String(String.UnicodeScalarView(scalar.unicodeScalars.map { Self.unmasked[$0] ?? $0 }))
+    }
+
+    /// The end of a `${env:…}` or `${file:…}` that begins here.
+    private static func reference(at start: Int, in text: [Unicode.Scalar]) -> Int? {
+        guard text[start] == "$", start + 1 < text.count, text[start + 1] == "{" else { return nil }
+        let rest = text[(start + 2)...]
+        guard rest.starts(with: "env:".unicodeScalars) || rest.starts(with: "file:".unicodeScalars) else { return nil }
+        for index in rest.indices {
+            switch text[index] {
+            case "}": return index + 1
+            case "\n", "\r", "{", "\"", "'": return nil
+            case ",", ":":
+                // A reference that was not closed: the next key of a flow mapping follows.
+                if index + 1 < text.count, text[index + 1] == " " { return nil }
+            default: break
+            }
+        }
+        return nil
+    }
+
+    /// The end of a `[::1]:8080` that begins here, where a value or a part of a URL may begin.
+    private static func address(at start: Int, in text: [Unicode.Scalar]) -> Int? {
+        guard text[start] == "[" else { return nil }
+        if start > 0, !" \t\n\r,[{/@".unicodeScalars.contains(text[start - 1]) { return nil }
+        guard let close = text[start...].prefix(64).firstIndex(of: "]"), close + 2 < text.count else { return nil }
+        let host = text[(start + 1)..<close]
+        let isHost = host.count { $0 == ":" } >= 2 && host.allSatisfy { $0 == ":" || $0 == "." || isHexDigit($0) }
+        guard isHost, text[close + 1] == ":" else { return nil }
+        let port = text[(close + 2)...].prefix { ("0"..."9").contains($0) }
+        return port.isEmpty ? nil : port.endIndex
+    }
+
+    /// The end of a `:8080` that begins here and is a value of its own.
+    private static func port(at start: Int, in text: [Unicode.Scalar]) -> Int? {
+        guard text[start] == ":", start > 0, " \t[,".unicodeScalars.contains(text[start - 1]) else { return nil }
+        let port = text[(start + 1)...].prefix { ("0"..."9").contains($0) }
+        let isWhole = port.endIndex == text.count || " \t\r\n,]}".unicodeScalars.contains(text[port.endIndex])
+        return !port.isEmpty && isWhole ? port.endIndex : nil
+    }
+
+    private static func isHexDigit(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isASCIIHexDigit
+    }
+}
