@@ -22,6 +22,9 @@ package struct APIApplication: Sendable {
         package let facts: DaemonFacts
         package let group: any EventLoopGroup
         package let descriptors: DescriptorBudget
+        /// What `/tcping` connects by.
+        package let probe: TargetProbe
+        package let listening: ListenerBoard
         /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
         /// its tunnels.
         let readURL: URLReader?
@@ -37,6 +40,8 @@ package struct APIApplication: Sendable {
             facts: DaemonFacts,
             group: any EventLoopGroup,
             descriptors: DescriptorBudget,
+            probe: TargetProbe,
+            listening: ListenerBoard = ListenerBoard(),
             readURL: URLReader? = nil
         ) {
             self.reconciler = reconciler
@@ -47,6 +52,8 @@ package struct APIApplication: Sendable {
             self.facts = facts
             self.group = group
             self.descriptors = descriptors
+            self.probe = probe
+            self.listening = listening
             self.readURL = readURL
         }
     }
@@ -91,7 +98,8 @@ package struct APIApplication: Sendable {
             + MetricsRoutes(
                 reconciler: parts.reconciler,
                 facts: parts.facts,
-                descriptors: parts.descriptors
+                descriptors: parts.descriptors,
+                listening: parts.listening
             ).resources
             + [PageRoutes(base: prefix + "/v1").dashboard]
         router.register(probes + PageRoutes.assets, below: "", auth: auth)
@@ -118,9 +126,13 @@ package struct APIApplication: Sendable {
                 system: system,
                 descriptors: parts.descriptors
             ).resources
-            + PingRoutes(prober: ConnectProber(group: parts.group)).resources
+            + PingRoutes(prober: ConnectProber(probe: parts.probe)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
-            + ReconcileRoutes(reconciler: parts.reconciler, watcher: parts.watcher).resources
+            + ReconcileRoutes(
+                reconciler: parts.reconciler,
+                watcher: parts.watcher,
+                listening: parts.listening
+            ).resources
             + ManifestRoutes(
                 reconciler: parts.reconciler,
                 reader: parts.manifestReader,

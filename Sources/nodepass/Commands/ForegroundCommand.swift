@@ -22,9 +22,13 @@ struct ForegroundCommand: AsyncParsableCommand {
     @Option(help: "Accepted as by a daemon; a single tunnel keeps no state.")
     var stateDir: String?
 
+    @Option(help: "How long connections may take to finish at a stop; at most the tunnel's drain.")
+    var shutdownTimeout: String?
+
     func run() async throws {
         do {
-            try await ForegroundTunnel.run(try spec())
+            let limit = try shutdownTimeout.map(DaemonArguments.shutdownTimeout)
+            try await ForegroundTunnel.run(try spec(), shutdownTimeout: limit)
         } catch {
             throw CommandFailure(startingFailed: error)
         }
