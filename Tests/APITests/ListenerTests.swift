@@ -27,7 +27,7 @@ struct ListenerTests {
             limits: limits,
             group: MultiThreadedEventLoopGroup.singleton,
             logger: .silent,
-            onRunning: { opening.yield($0) },
+            onReport: { if case .open(let address) = $0 { opening.yield(address) } },
             onShutdown: {}
         )
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -10,6 +10,7 @@ import NIOPosix
 import Reconciler
 import TestSupport
 import Testing
+import Tunnel
 
 /// The API over a real reconciler, with a host that needs no sockets and a store of its own.
 struct TestDaemon: Sendable {
@@ -62,6 +63,7 @@ struct TestDaemon: Sendable {
                 facts: DaemonFacts(name: "127.0.0.1"),
                 group: MultiThreadedEventLoopGroup.singleton,
                 descriptors: .ample,
+                probe: TargetProbe(group: MultiThreadedEventLoopGroup.singleton),
                 readURL: readURL
             )
         )

@@ -10,7 +10,8 @@ import Tunnel
 struct WireViewTests {
     private static let views: [any WireView.Type] = [
         NodePassKeys.self, OwnKeys.self, StatusKeys.self, HistoryKeys.self, EventView.self, NoticeView.self,
-        PlanView.self, PlanView.Step.self, OverrideView.self, ReconcileView.self, OutcomeView.self, ManifestView.self,
+        PlanView.self, PlanView.Step.self, OverrideView.self, ReconcileView.self, ReconcileView.Leaving.self,
+        OutcomeView.self, ManifestView.self,
         InfoView.self, HistoryView.self, HistoryOverviewView.self, LogView.self, PingView.self, ErrorView.self,
         DiagnosticView.self,
     ]

@@ -193,6 +193,7 @@ extension TunnelSpec {
         spec.rateMbps = random.pick([0, 1, 100, 10_000])
         spec.connections = random.pick([0, 1, 65536, 1_000_000])
         spec.readTimeout = .milliseconds(random.pick([0, 1, 1500, 30_000, 5_400_000]))
+        spec.keepalive = .milliseconds(random.pick([0, 1, 1500, 15_000, 5_400_000]))
         spec.dnsTTL = .milliseconds(random.pick([0, 500, 300_000, 60_000]))
         spec.dialFrom = random.pick([nil, "10.0.0.1", "2001:db8::1"])
         spec.proxyProtocol = random.pick(ProxyProtocol.allCases)

@@ -34,7 +34,13 @@ struct SettlementTests {
         _ announcements: Announcements = Announcements(records: []),
         _ outbox: Outbox = Outbox()
     ) -> Settlement {
-        let inputs = Settlement.Inputs(state: state, actual: actual, traffic: TrafficLedger(), now: epoch)
+        let inputs = Settlement.Inputs(
+            state: state,
+            actual: actual,
+            leaving: [],
+            traffic: TrafficLedger(),
+            now: epoch
+        )
         return Settlement(of: inputs, announcements: announcements, outbox: outbox)
     }
 

@@ -72,5 +72,8 @@ struct EngineHost: ScenarioHost {
     }
 
     func stop(_ id: InstanceID) async { await engine.stop(id) }
+    func leaving() -> [InstanceID: TunnelStatus] { engine.leaving() }
+    func forgetNames() { engine.forgetNames() }
+
     func remove(_ id: InstanceID) async { await engine.remove(id) }
 }

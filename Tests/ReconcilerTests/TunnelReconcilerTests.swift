@@ -209,7 +209,7 @@ struct TunnelReconcilerTests {
 
     @Test("a running instance is reported every interval, an idle one too, but not to who wants what changed")
     func idleReports() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         let changed = try daemon.hub.subscribe(reports: .changed)
@@ -229,7 +229,7 @@ struct TunnelReconcilerTests {
 
     @Test("a tunnel that fails again in another way is no event; its reports tell the reason, once")
     func failingReports() async throws {
-        let daemon = try Daemon(directory: directory)
+        let daemon = try RunningReconciler(directory: directory)
         let id = try await daemon.create("web", port: 9001).id
         _ = try await daemon.next(3)
         daemon.host.show(id, .backoff, .peerUnreachable)

@@ -26,7 +26,11 @@ struct WatchedFiles {
     private let notice: Notice
 
     /// Watches `root`, which may be a directory; changes are noticed as `notice` says.
-    init(_ root: String = "tunnels.yaml", by notice: Notice = .hint) throws {
+    init(
+        _ root: String = "tunnels.yaml",
+        by notice: Notice = .hint,
+        isBeingWritten: @escaping @Sendable (Set<String>) -> Bool = { _ in false }
+    ) throws {
         let directory = try TemporaryDirectory()
         let (readings, reading) = AsyncStream.makeStream(of: String.self)
         let reader = ManifestReader(environment: [:], workingDirectory: directory.path)
@@ -40,7 +44,8 @@ struct WatchedFiles {
             debounce: Self.debounce,
             clock: clock,
             logger: .silent,
-            deliver: { reading.yield($0.summary) }
+            isBeingWritten: isBeingWritten,
+            deliver: { manifest, _ in reading.yield(manifest.summary) }
         )
     }
 

@@ -112,6 +112,11 @@ package final class FakeHost: InstanceHost {
         }
     }
 
+    /// It has no names.
+    package func forgetNames() {}
+    /// Its connections end with their instance.
+    package func leaving() -> [InstanceID: TunnelStatus] { [:] }
+
     package func remove(_ id: InstanceID) async {
         edit { state in
             state.calls.append(.remove(id))

@@ -141,13 +141,14 @@ private final class InboxHandler: ChannelInboundHandler {
     }
 }
 
-/// A UDP socket connected to a port of 127.0.0.1; datagrams arrive as a stream.
+/// A UDP socket connected to a port of this machine; datagrams arrive as a stream.
 package struct DatagramClient: Sendable {
     package let channel: any Channel
     package let datagrams: AsyncStream<ByteBuffer>
 
     package static func connect(
         port: Int,
+        host: String = "127.0.0.1",
         on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) async throws -> DatagramClient {
         let (datagrams, continuation) = AsyncStream.makeStream(of: ByteBuffer.self)
@@ -159,7 +160,7 @@ package struct DatagramClient: Sendable {
                     try channel.pipeline.syncOperations.addHandler(DatagramInboxHandler(continuation))
                 }
             }
-            .connect(host: "127.0.0.1", port: port)
+            .connect(host: host, port: port)
             .get()
         return DatagramClient(channel: channel, datagrams: datagrams)
     }

@@ -85,6 +85,87 @@ struct LifeTests {
         }
     }
 
+    @Test("a deleted tunnel that returns has its connections, its port and its counters again")
+    func undo() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = try TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .milliseconds(300)
+            var other = try TunnelSpec.singleEnd(to: server.port)
+            other.drain = .milliseconds(300)
+            let port = await engine.start(spec)
+            let held = try await TestClient.connect(port: port)
+            #expect(try await held.echo("a") == "a")
+            let lost = try await TestClient.connect(port: await engine.start(other, as: "00000002"))
+            #expect(try await lost.echo("a") == "a")
+
+            await engine.remove("00000001")
+            #expect(engine.snapshot()["00000001"] == nil)
+            let left = try #require(engine.leaving()["00000001"])
+            #expect(left.drainingConnections == 1 && left.drainDeadline != nil)
+            await #expect(throws: (any Error).self) { try await TestClient.connect(port: port) }
+            #expect(await engine.start(spec) == port)
+            await engine.remove("00000002")
+
+            // By then the first tunnel's limit has passed, too.
+            #expect(try await lost.receiveAll().readableBytes == 0)
+            #expect(try await held.echo("b") == "b")
+            let back = try #require(engine.snapshot()["00000001"])
+            #expect(back.tcpConnections == 1 && back.drainingConnections == 0)
+            #expect(back.traffic == Traffic(tcpRx: 2, tcpTx: 2))
+            #expect(back.transitions.map(\.phase) == [.stopped, .starting, .ready])
+            _ = try await engine.wait("00000001", for: "the other one's end") { _ in engine.leaving().isEmpty }
+
+            spec.drain = .zero
+            _ = await engine.start(spec)
+            await engine.remove("00000001")
+            #expect(try await held.receiveAll().readableBytes == 0)
+        }
+    }
+
+    @Test("a tunnel that returns after its last connection is a new one")
+    func undoTooLate() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = try TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .seconds(30)
+            let port = await engine.start(spec)
+            let held = try await TestClient.connect(port: port)
+            #expect(try await held.echo("a") == "a")
+            let first = engine.snapshot()["00000001"]?.incarnation
+            await engine.remove("00000001")
+            try await held.close()
+            while !engine.leaving().isEmpty { await Task.yield() }
+            #expect(await engine.start(spec) == port)
+            #expect(try await TestClient.echo("b", port: port) == "b")
+            let status = await engine.figures { $0.tcpConnections == 0 }
+            // Its life may have been ending still, and then it is the old one.
+            let count: UInt64 = status.incarnation == first ? 2 : 1
+            #expect(status.traffic == Traffic(tcpRx: count, tcpTx: count))
+        }
+    }
+
+    @Test("a shutdown with a limit cuts what would drain longer, of deleted tunnels too")
+    func shutdownLimit() async throws {
+        let server = try await EchoServer.start()
+        let start = ContinuousClock.now
+        try await withEngine { engine in
+            var spec = try TunnelSpec.singleEnd(to: server.port)
+            spec.drain = .seconds(600)
+            let held = try await TestClient.connect(port: await engine.start(spec))
+            #expect(try await held.echo("a") == "a")
+            spec.tunnel.port = UInt16(try FreePorts.one())
+            let left = try await TestClient.connect(port: await engine.start(spec, as: "00000002"))
+            #expect(try await left.echo("a") == "a")
+            await engine.remove("00000002")
+            #expect(engine.longestDrain > .seconds(590))
+            await engine.shutdown(within: .milliseconds(100))
+            #expect(try await held.receiveAll().readableBytes == 0)
+            #expect(try await left.receiveAll().readableBytes == 0)
+        }
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
     @Test("a moved tunnel listens at the new address, not at the old, and its connections live on")
     func rebind() async throws {
         let server = try await EchoServer.start()

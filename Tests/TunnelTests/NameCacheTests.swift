@@ -55,6 +55,23 @@ struct NameCacheTests {
         #expect(names.ask("db", ttl: ttl, now: at(12)) == .addresses(new, lookUp: false))
     }
 
+    @Test("a name that is forgotten is looked up at once, also when it failed, but once a second at most")
+    func forget() {
+        var names = known()
+        names.forget("db")
+        #expect(names.ask("db", ttl: ttl, now: at(10)) == .wait(lookUp: true))
+        names.answered("db", [], problem: "no server", now: at(10))
+        #expect(names.ask("db", ttl: ttl, now: at(12)) == .addresses(old, lookUp: false))
+        names.forgetAll()
+        #expect(names.ask("db", ttl: ttl, now: at(12)) == .wait(lookUp: true))
+
+        _ = names.ask("none", ttl: ttl, now: at(20))
+        names.answered("none", [], problem: "no server", now: at(20))
+        names.forgetAll()
+        #expect(names.ask("none", ttl: ttl, now: at(20)) == .failed("no server"))
+        #expect(names.ask("none", ttl: ttl, now: at(21)) == .wait(lookUp: true))
+    }
+
     @Test("a failed look-up takes no address away, doubted or not")
     func failure() {
         for isDoubted in [false, true] {

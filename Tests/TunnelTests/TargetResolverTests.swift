@@ -74,6 +74,60 @@ struct TargetResolverTests {
         #expect(servers.asked.withLock { $0 } == ["none"])
     }
 
+    @Test("a name that is not ASCII is asked for in its ASCII form, and by its own name in messages")
+    func internationalName() async throws {
+        let servers = NameServers()
+        let resolver = TargetResolver(lookup: servers.lookup)
+        for host in ["bücher.test", "BÜCHER.test", "bu\u{308}cher。test"] {
+            let addresses = try await resolver.resolve(Endpoint(host: host, port: 80), ttl: .seconds(60), on: loop)
+                .get()
+            #expect(addresses.map(\.port) == [80])
+        }
+        #expect(servers.asked.withLock { $0 } == ["xn--bcher-kva.test"])
+    }
+
+    @Test("a look-up is repeated after names are forgotten, and what was known serves if it fails")
+    func forgotten() async throws {
+        let endpoint = Endpoint(host: "db.test", port: 80)
+        let names: Mutex<[String]> = Mutex(["127.0.0.2"])
+        let resolver = TargetResolver { _ in
+            try names.withLock { try $0.map { try SocketAddress(ipAddress: $0, port: 0) } }
+        }
+        func addresses() async throws -> [String?] {
+            try await resolver.resolve(endpoint, ttl: .seconds(60), on: loop).get().map(\.ipAddress)
+        }
+        #expect(try await addresses() == ["127.0.0.2"])
+        names.withLock { $0 = ["127.0.0.3"] }
+        // At most one look-up a second, so the old answer may come for so long.
+        let start = ContinuousClock.now
+        while try await addresses() == ["127.0.0.2"], ContinuousClock.now - start < .seconds(10) {
+            resolver.forget([endpoint])
+        }
+        #expect(try await addresses() == ["127.0.0.3"])
+        names.withLock { $0 = [] }
+        resolver.forget()
+        #expect(try await addresses() == ["127.0.0.3"])
+    }
+
+    @Test("a ping finds a name that has moved, as users do")
+    func pingMoved() async throws {
+        let target = try await EchoServer.start()
+        let names = Mutex(["127.0.0.2"])
+        let resolver = TargetResolver { _ in
+            try names.withLock { try $0.map { try SocketAddress(ipAddress: $0, port: 0) } }
+        }
+        let dialer = TargetDialer(resolver: resolver, environment: TunnelEnvironment())
+        let probe = TargetProbe(dialer: dialer, group: MultiThreadedEventLoopGroup.singleton)
+        let endpoint = Endpoint(host: "db.test", port: UInt16(target.port))
+        await #expect(throws: (any Error).self) { try await probe.reach(endpoint, within: .seconds(5)) }
+        names.withLock { $0 = ["127.0.0.1"] }
+        let start = ContinuousClock.now
+        while ContinuousClock.now - start < .seconds(10) {
+            if (try? await probe.reach(endpoint, within: .seconds(5))) != nil { break }
+        }
+        #expect(ContinuousClock.now - start < .seconds(3))
+    }
+
     @Test("a target whose name has moved is reached by the user who finds the old address dead")
     func movedTarget() async throws {
         let target = try await EchoServer.start()

@@ -116,10 +116,50 @@ struct TunnelLifeTests {
         Story(testDescription: "a life that leaves takes no more runs, and is over with its last connection") {
             [
                 runSingle, singleBound,
-                Turn(.leave, "release tcp1 udp1, drain, no retry, listen, count"),
+                leaveSingle,
                 Turn(.draining(1), "draining, settle"),
                 Turn(run(single), "settle"),
                 Turn(.draining(0), "log info, stopped, finish"),
+            ]
+        },
+        Story(testDescription: "a tunnel that comes back before takes its connections back") {
+            [
+                runSingle, singleBound, leaveSingle,
+                Turn(.draining(1), "draining, settle"),
+                Turn(comeBack(single), "take back, begin anew, apply 0, starting, bind tcp1 udp1"),
+                singleBound,
+                Turn(.draining(0), ""),
+                leaveSingle,
+                Turn(.draining(0), "log info, stopped, settle, finish"),
+            ]
+        },
+        Story(testDescription: "one that comes back at another address lets them finish") {
+            [
+                runSingle, singleBound, leaveSingle,
+                Turn(.draining(1), "draining, settle"),
+                Turn(comeBack(single, port: 2), "begin anew, apply 0, starting, bind tcp2 udp2"),
+            ]
+        },
+        Story(testDescription: "a tunnel whose address is not there yet tries again when addresses have changed") {
+            [
+                runSingle,
+                Turn(
+                    .bindFailed(TunnelError(.addressNotAvailable, "not there")),
+                    "log error, listen, retry shown, backoff AddressNotAvailable, wait 1 retry, settle"
+                ),
+                Turn(.addressesChanged, "cancel wait, starting, bind tcp1 udp1"),
+                Turn(.bound, "mode 1, listen tcp1 udp1, log info, no retry, ready"),
+                Turn(.addressesChanged, ""),
+            ]
+        },
+        Story(testDescription: "one that waits for something else does not") {
+            [
+                runSingle,
+                Turn(
+                    .bindFailed(taken),
+                    "log error, listen, retry shown, backoff PortInUse, wait 1 retry, settle"
+                ),
+                Turn(.addressesChanged, ""),
             ]
         },
     ]
@@ -349,11 +389,15 @@ struct TunnelLifeTests {
                 return
             }
         }
+        if world.isLeaving { world.take(comeBack(single), using: &random) }
         world.take(.stop, using: &random)
         world.drains = 0
         world.take(.draining(0), using: &random)
         #expect(world.life.step.phase == .stopped, "seed \(seed)")
         world.take(.leave, using: &random)
+        world.isLeaving = false
+        world.drains = 0
+        world.take(.draining(0), using: &random)
         #expect(world.isOver, "seed \(seed)")
         world.take(run(single), using: &random)
         #expect(world.problems.isEmpty && world.held.isEmpty, "seed \(seed)")
@@ -374,6 +418,10 @@ private let runSingle = TunnelLifeTests.Turn(run(single), "apply 0, starting, bi
 private let singleBound = TunnelLifeTests.Turn(
     .bound,
     "mode 1, listen tcp1 udp1, log info, no retry, ready, settle"
+)
+private let leaveSingle = TunnelLifeTests.Turn(
+    .leave,
+    "release tcp1 udp1, drain until return, no retry, listen, count"
 )
 private let runClient = TunnelLifeTests.Turn(run(client), "apply 0, starting, make 1")
 private let clientMade = TunnelLifeTests.Turn(.endMade, "mode 2, listen, connecting, connect, settle")
@@ -415,6 +463,12 @@ private func run(
     return .run(Shared(wrappedValue: spec), generation: generation, releaseFirst: releaseFirst)
 }
 
+private func comeBack(_ spec: TunnelSpec, port: UInt16? = nil) -> TunnelLife.Input {
+    var spec = spec
+    spec.tunnel.port = port ?? spec.tunnel.port
+    return .comeBack(Shared(wrappedValue: spec), generation: 0, releaseFirst: false)
+}
+
 extension TunnelLife.Action {
     /// A word or two, as the tables write it.
     fileprivate var summary: String {
@@ -423,6 +477,9 @@ extension TunnelLife.Action {
         case .bind(let keys): "bind" + Self.names(keys)
         case .release(let keys): "release" + Self.names(keys)
         case .drain: "drain"
+        case .drainUntilReturn: "drain until return"
+        case .takeBack: "take back"
+        case .beginAnew: "begin anew"
         case .countDraining: "count"
         case .makeEnd(let number, let flow): "make \(number)" + (flow.map { " \($0)" } ?? "")
         case .leaveEnd: "leave"
@@ -456,6 +513,8 @@ private struct LifeWorld {
     var drains = 0
     var unsettled = 0
     var isOver = false
+    /// It has been told to leave.
+    var isLeaving = false
     var problems: [String] = []
     private var lastError: TunnelError?
     private var now = NIODeadline.uptimeNanoseconds(1)
@@ -464,10 +523,11 @@ private struct LifeWorld {
         taken, unreachable, standby, unauthorized, TunnelError(.noPermission, "no"),
         TunnelError(.certificateInvalid, "bad"), TunnelError(.certificateInvalid, "theirs", isTerminal: false),
         TunnelError(.nameNotResolved, "who"), TunnelError(.internalError, "odd"),
+        TunnelError(.addressNotAvailable, "where"),
     ]
 
     func randomEvent(using random: inout SeededRandom) -> TunnelLife.Input {
-        switch Int.random(in: 0..<20, using: &random) {
+        switch Int.random(in: 0..<22, using: &random) {
         case 0..<6: return Self.randomRun(generation: life.generation, using: &random)
         case 6: return .stop
         case 7..<10: return waitEnded(using: &random)
@@ -478,8 +538,20 @@ private struct LifeWorld {
         case 15..<17: return .report(.lost(Self.randomError(&random)), of: end ?? 0)
         case 17: return .report(.rejected(unauthorized), of: end ?? 0)
         case 18: return .report(.lost(unreachable), of: .random(in: 0...(end ?? 3), using: &random))
+        case 19: return .addressesChanged
+        case 20: return isLeaving ? Self.randomReturn(of: life, using: &random) : .leave
         default: return .draining(drains)
         }
+    }
+
+    private static func randomReturn(of life: TunnelLife, using random: inout SeededRandom) -> TunnelLife.Input {
+        guard
+            case .run(let spec, let generation, let releaseFirst) = randomRun(
+                generation: life.generation,
+                using: &random
+            )
+        else { return .stop }
+        return .comeBack(spec, generation: generation, releaseFirst: releaseFirst)
     }
 
     /// What the driver makes of the wait that is running.
@@ -509,10 +581,18 @@ private struct LifeWorld {
     mutating func take(_ input: TunnelLife.Input, using random: inout SeededRandom) {
         now = now + .milliseconds(.random(in: 0...2000, using: &random))
         switch input {
-        case .run, .stop, .leave: unsettled += 1
+        case .leave:
+            // One with nothing left to wait for would be over.
+            drains = max(drains, 1)
+            isLeaving = true
+            unsettled += 1
+        case .comeBack:
+            isLeaving = false
+            unsettled += 1
+        case .run, .stop: unsettled += 1
         case .waited(let number), .certificateLook(let number, _): if number == wait?.number { wait = nil }
         case .draining:
-            drains = drains > 0 ? drains - 1 : 0
+            drains = drains > (isLeaving ? 1 : 0) ? drains - 1 : drains
             return answer(.draining(drains), &random)
         default: break
         }
@@ -552,7 +632,8 @@ private struct LifeWorld {
         case .release(let keys):
             require(held.isSuperset(of: keys), "\(keys) released, but not held")
             held.subtract(keys)
-        case .drain: drains += Int.random(in: 0...1, using: &random)
+        case .drain, .drainUntilReturn: drains += Int.random(in: 0...1, using: &random)
+        case .takeBack: drains = 0
         case .countDraining: return .draining(drains)
         case .makeEnd(let number, _):
             require(end == nil, "two ends")
@@ -571,7 +652,7 @@ private struct LifeWorld {
             if step.phase == .failed { require(lastError?.isTerminal == true || isSpecAtFault, "gives up too early") }
         case .settle: unsettled -= 1
         case .finish: isOver = true
-        case .apply, .showRetry, .showMode, .showListeners, .log: break
+        case .apply, .beginAnew, .showRetry, .showMode, .showListeners, .log: break
         }
         return nil
     }

@@ -307,5 +307,29 @@ extension TwoEnded {
                 }
             }
         }
+
+        // MARK: Stopping
+
+        @Test("a user or a peer that reads nothing holds up no stop, with TLS or without", arguments: [true, false])
+        func silentReader(_ hasTLS: Bool) async throws {
+            let target = try await EchoServer.start(.speakFirst(String(repeating: "x", count: 40_000_000)))
+            let ends = try TwoEnds(.reverse, to: target.port, tls: hasTLS ? .selfSigned : nil)
+            try await withTwoEnds(ends) { engine, _ in
+                let user = try await TestClient.connect(port: ends.port)
+                try await user.channel.setOption(.autoRead, value: false).get()
+                try await user.send("x")
+                // The link is full when the exit has read more than all buffers between hold, and then stops.
+                var last: UInt64 = 0
+                repeat {
+                    last = engine.snapshot()[ends.exitID]?.traffic.tcpRx ?? 0
+                    try await Task.sleep(for: .milliseconds(100))
+                } while last == 0 || engine.snapshot()[ends.exitID]?.traffic.tcpRx != last
+                await engine.stop(ends.exitID)
+                try await engine.wait(ends.exitID, for: "stopped", limit: .seconds(10)) { $0.phase == .stopped }
+                await engine.stop(ends.entryID)
+                try await engine.wait(ends.entryID, for: "stopped", limit: .seconds(10)) { $0.phase == .stopped }
+                try? await user.close()
+            }
+        }
     }
 }

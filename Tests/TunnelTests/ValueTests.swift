@@ -79,8 +79,20 @@ struct ValueTests {
     func proxyV1() throws {
         let header = try proxyHeader(.v1, "127.0.0.1", 47342, "127.0.0.1", 33081)
         #expect(String(buffer: header) == "PROXY TCP4 127.0.0.1 127.0.0.1 47342 33081\r\n")
-        let mixed = try proxyHeader(.v1, "::ffff:10.0.0.1", 1, "2001:db8::1", 2)
-        #expect(String(buffer: mixed) == "PROXY TCP6 10.0.0.1 2001:db8::1 1 2\r\n")
+    }
+
+    @Test(
+        "both addresses of PROXY v1 are of one family",
+        arguments: [
+            ("::1", "127.0.0.1", "TCP6 ::1 ::ffff:127.0.0.1"),
+            ("127.0.0.1", "::1", "TCP6 ::ffff:127.0.0.1 ::1"),
+            ("::ffff:10.0.0.1", "2001:db8::1", "TCP6 ::ffff:10.0.0.1 2001:db8::1"),
+            ("::ffff:10.0.0.1", "10.0.0.2", "TCP4 10.0.0.1 10.0.0.2"),
+            ("2001:db8::2", "2001:db8::1", "TCP6 2001:db8::2 2001:db8::1"),
+        ]
+    )
+    func proxyV1Families(_ user: String, _ target: String, _ text: String) throws {
+        #expect(String(buffer: try proxyHeader(.v1, user, 1, target, 2)) == "PROXY \(text) 1 2\r\n")
     }
 
     @Test("PROXY v2 is the binary form of haproxy's specification")

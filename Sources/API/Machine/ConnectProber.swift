@@ -1,6 +1,5 @@
 import Config
 import NIOCore
-import NIOPosix
 import Tunnel
 
 /// Connects to targets, a few at a time.
@@ -9,11 +8,11 @@ actor ConnectProber {
 
     /// How often a request that waits for its turn tries again.
     private static let step = Duration.milliseconds(50)
-    private let group: any EventLoopGroup
+    private let probe: TargetProbe
     private var running = 0
 
-    init(group: any EventLoopGroup) {
-        self.group = group
+    init(probe: TargetProbe) {
+        self.probe = probe
     }
 
     /// Never throws: a target that cannot be reached is an answer.
@@ -39,15 +38,10 @@ actor ConnectProber {
     }
 
     private func connect(_ target: String, _ endpoint: Endpoint) async -> Result {
-        let host = endpoint.host.isEmpty ? "localhost" : endpoint.host
         let start = ContinuousClock.now
         do {
-            let channel = try await ClientBootstrap(group: group)
-                .connectTimeout(APILimits.pingTimeout)
-                .connect(host: host, port: Int(endpoint.port))
-                .get()
+            try await probe.reach(endpoint, within: APILimits.pingTimeout)
             let took = ContinuousClock.now - start
-            channel.close(promise: nil)
             return Result(target: target, milliseconds: Int64(took / .milliseconds(1)))
         } catch {
             return Result(target: target, problem: "dial tcp \(target): \(Self.words(for: error))")
@@ -61,9 +55,8 @@ actor ConnectProber {
 
     private static func words(for error: any Error) -> String {
         switch error {
-        case let error as NIOConnectionError:
-            guard let first = error.connectionErrors.first else { return "no such host" }
-            return words(for: first.error)
+        case let error as TunnelError where error.reason == .nameNotResolved:
+            return "no such host"
         case let error as IOError:
             return "connect: \(error.problem.lowercased())"
         case ChannelError.connectTimeout:

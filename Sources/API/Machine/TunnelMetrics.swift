@@ -5,7 +5,7 @@ import Tunnel
 /// The metrics of tunnels; the tunnel's name (its id where it has none) is the only label that
 /// grows with their number.
 enum TunnelMetrics {
-    static func families(_ instances: [Instance]) -> [MetricFamily] {
+    static func families(_ instances: [Instance], leaving: [LeavingInstance]) -> [MetricFamily] {
         let now = Date()
         func figure(_ name: String, _ type: String, _ help: String, _ value: (Instance) -> Double) -> MetricFamily {
             let samples = instances.map { MetricFamily.Sample(labels: [("tunnel", label($0))], value: value($0)) }
@@ -25,9 +25,7 @@ enum TunnelMetrics {
                 "Open TCP connections and UDP sessions.",
                 instances.flatMap(connections)
             ),
-            figure("nodepass_tunnel_draining_connections", "gauge", "Connections of former runs that may finish.") {
-                Double($0.status?.drainingConnections ?? 0)
-            },
+            draining(instances, leaving),
             figure("nodepass_tunnel_pool_idle", "gauge", "Idle links of a two-ended tunnel.") {
                 Double($0.status?.poolIdle ?? 0)
             },
@@ -59,6 +57,22 @@ enum TunnelMetrics {
             },
             certificates(instances),
         ]
+    }
+
+    /// With those of deleted tunnels.
+    private static func draining(_ instances: [Instance], _ leaving: [LeavingInstance]) -> MetricFamily {
+        var counts = instances.map { (label($0), $0.status?.drainingConnections ?? 0) }
+        let known = Set(counts.map(\.0))
+        for tunnel in leaving {
+            let label = tunnel.name.isEmpty || known.contains(tunnel.name) ? tunnel.id : tunnel.name
+            if !known.contains(label) { counts.append((label, tunnel.connections)) }
+        }
+        return MetricFamily(
+            "nodepass_tunnel_draining_connections",
+            "gauge",
+            "Connections of former runs, and of deleted tunnels, that may finish.",
+            counts.map { .init(labels: [("tunnel", $0.0)], value: Double($0.1)) }
+        )
     }
 
     private static func label(_ instance: Instance) -> String { instance.name ?? instance.id }

@@ -14,6 +14,7 @@ extension Schema {
             InfoView.self, PingView.self, LogView.self, LogView.Line.self, ErrorView.self, DiagnosticView.self,
             HistoryView.self, HistoryView.Point.self, HistoryOverviewView.self, HistoryOverviewView.Line.self,
             ReconcileView.self, ReconcileView.TunnelState.self, ReconcileView.Rejection.self,
+            ReconcileView.Leaving.self,
             OutcomeView.self, OutcomeView.TunnelOutcome.self,
             ManifestView.self, ManifestView.DeclaredTunnel.self, ManifestView.Policy.self,
             PlanView.self, PlanView.Summary.self, PlanView.Step.self, PlanView.Change.self,

@@ -10,6 +10,7 @@ struct MetricsRoutes: Sendable {
     let reconciler: TunnelReconciler
     let facts: DaemonFacts
     let descriptors: DescriptorBudget
+    let listening: ListenerBoard
 
     static let type = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,11 +34,13 @@ struct MetricsRoutes: Sendable {
 
     private func text() async -> String {
         let instances = await reconciler.instances()
+        let leaving = await reconciler.leaving()
         let status = await reconciler.status()
         let streams = reconciler.hub.subscriberCount + reconciler.notices.subscriberCount
         let overridden = await reconciler.overriddenCount
         return
-            (TunnelMetrics.families(instances) + reconcile(status, instances, overridden, streams: streams)
+            (TunnelMetrics.families(instances, leaving: leaving)
+            + reconcile(status, instances, overridden, streams: streams)
             + process() + budget()).map(\.text).joined()
     }
 
@@ -76,6 +79,11 @@ struct MetricsRoutes: Sendable {
                 "nodepass_storage_failing",
                 "1 while the store refuses writes.",
                 status.storageProblem == nil ? 0 : 1
+            ),
+            .gauge(
+                "nodepass_api_listening",
+                "1 while the API listens on TCP; 0 while its address is taken or not there.",
+                listening.problem == nil ? 1 : 0
             ),
             .gauge("nodepass_event_subscribers", "Open event streams.", Double(streams)),
         ]

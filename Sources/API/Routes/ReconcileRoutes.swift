@@ -9,6 +9,7 @@ struct ReconcileRoutes: Sendable {
     let reconciler: TunnelReconciler
     /// Nil for a daemon without a manifest.
     let watcher: ManifestWatcher?
+    let listening: ListenerBoard
 
     var resources: [Resource] {
         [
@@ -74,6 +75,11 @@ struct ReconcileRoutes: Sendable {
                     schema: Schema.duration
                 ),
                 .init(
+                    name: "confirm",
+                    text: "Apply it also when it deletes more tunnels than `policy.maxDeletes` allows",
+                    schema: Schema.boolean
+                ),
+                .init(
                     name: "dryRun",
                     text: "Answer with the present state, without reading the manifest again",
                     schema: Schema.boolean
@@ -97,7 +103,11 @@ struct ReconcileRoutes: Sendable {
 
     private func reconcile(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let wait = try request.duration("wait") ?? .zero
-        if try !request.isDryRun { await watcher?.reread() }
+        if try !request.isDryRun {
+            // A name may have moved, too.
+            reconciler.forgetNames()
+            await watcher?.reread(isConfirmed: try request.flag("confirm"))
+        }
         if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
         let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
         let outcome = OutcomeView.Source(status: await reconciler.status(), tunnels: tunnels)
@@ -124,7 +134,9 @@ struct ReconcileRoutes: Sendable {
                 isReady: reconciler.isReady,
                 status: await reconciler.status(),
                 overridden: await reconciler.overriddenCount,
-                instances: await reconciler.instances()
+                instances: await reconciler.instances(),
+                leaving: await reconciler.leaving(),
+                apiProblem: listening.problem
             )
         )
     }

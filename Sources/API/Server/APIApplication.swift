@@ -25,6 +25,9 @@ package struct APIApplication: Sendable {
         package let descriptors: DescriptorBudget
         /// The daemon's, for faults of ours.
         let logger: Logger
+        /// What `/tcping` connects by.
+        package let probe: TargetProbe
+        package let listening: ListenerBoard
         /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
         /// its tunnels.
         let readURL: URLReader?
@@ -40,6 +43,8 @@ package struct APIApplication: Sendable {
             facts: DaemonFacts,
             group: any EventLoopGroup,
             descriptors: DescriptorBudget,
+            probe: TargetProbe,
+            listening: ListenerBoard = ListenerBoard(),
             logger: Logger = Logger(label: "nodepass.api"),
             readURL: URLReader? = nil
         ) {
@@ -52,6 +57,8 @@ package struct APIApplication: Sendable {
             self.group = group
             self.descriptors = descriptors
             self.logger = logger
+            self.probe = probe
+            self.listening = listening
             self.readURL = readURL
         }
     }
@@ -98,7 +105,8 @@ package struct APIApplication: Sendable {
             + MetricsRoutes(
                 reconciler: parts.reconciler,
                 facts: parts.facts,
-                descriptors: parts.descriptors
+                descriptors: parts.descriptors,
+                listening: parts.listening
             ).resources
             + [PageRoutes(base: prefix + "/v1").dashboard]
         router.register(probes + PageRoutes.assets, below: "", auth: auth, failures: failures)
@@ -130,9 +138,13 @@ package struct APIApplication: Sendable {
                 system: system,
                 descriptors: parts.descriptors
             ).resources
-            + PingRoutes(prober: ConnectProber(group: parts.group)).resources
+            + PingRoutes(prober: ConnectProber(probe: parts.probe)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
-            + ReconcileRoutes(reconciler: parts.reconciler, watcher: parts.watcher).resources
+            + ReconcileRoutes(
+                reconciler: parts.reconciler,
+                watcher: parts.watcher,
+                listening: parts.listening
+            ).resources
             + ManifestRoutes(
                 reconciler: parts.reconciler,
                 reader: parts.manifestReader,

@@ -38,5 +38,7 @@ package enum APILimits {
     /// take.
     package static let pings = 10
     package static let pingTurn = Duration.seconds(1)
-    package static let pingTimeout = TimeAmount.seconds(5)
+    package static let pingTimeout = Duration.seconds(5)
+    /// An address that the API could not listen on is tried again this often.
+    package static let listenRetry = Duration.seconds(1)
 }

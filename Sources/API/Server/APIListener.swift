@@ -20,6 +20,24 @@ package struct APIListener: Service {
             case .socket(let path): path
             }
         }
+
+        package var isSocket: Bool {
+            if case .socket = self { true } else { false }
+        }
+    }
+
+    /// What a listener says of itself.
+    package enum Report: Sendable {
+        /// It is open, at the address that is really bound (port 0 resolved).
+        case open(Address)
+        /// Its address is taken or not there, for this reason; it tries again.
+        case waiting(Address, String)
+
+        package var address: Address {
+            switch self {
+            case .open(let address), .waiting(let address, _): address
+            }
+        }
     }
 
     /// What one listener's clients may take, in connections and in time; see ``APILimits`` for why.
@@ -37,19 +55,21 @@ package struct APIListener: Service {
         package let description: String
     }
 
-    private let address: Address
+    package let address: Address
     private let responder: RouterResponder<APIRequestContext>
     private let credentials: ServerCredentials?
     private let limits: Limits
     private let group: any EventLoopGroup
     private let logger: Logger
-    private let onRunning: @Sendable (Address) -> Void
+    private let waits: Bool
+    private let onReport: @Sendable (Report) -> Void
     private let onShutdown: @Sendable () -> Void
 
     /// Serves `application` over TLS where there are `credentials`; a Unix socket never does.
     ///
-    /// `onRunning` gets the address that is really bound (port 0 resolved). `onShutdown` ends the
-    /// event streams, which would otherwise keep a graceful shutdown from ending.
+    /// `waits`: an address that is taken or not there is tried again, instead of ending `run()`.
+    /// `onShutdown` ends the event streams, which would otherwise keep a graceful shutdown from
+    /// ending.
     package init(
         _ address: Address,
         application: APIApplication,
@@ -57,7 +77,8 @@ package struct APIListener: Service {
         limits: Limits = Limits(),
         group: any EventLoopGroup,
         logger: Logger,
-        onRunning: @escaping @Sendable (Address) -> Void,
+        waits: Bool = false,
+        onReport: @escaping @Sendable (Report) -> Void,
         onShutdown: @escaping @Sendable () -> Void
     ) {
         self.address = address
@@ -71,22 +92,45 @@ package struct APIListener: Service {
         self.limits = limits
         self.group = group
         self.logger = logger
-        self.onRunning = onRunning
+        self.waits = waits
+        self.onReport = onReport
         self.onShutdown = onShutdown
     }
 
     package func run() async throws {
         try removeStaleSocket()
         defer { removeSocket() }
-        let application = application
         try await withGracefulShutdownHandler {
-            do {
-                try await application.run()
-            } catch let error as IOError {
-                throw Failure(description: "cannot listen on \(address): \(words(for: error))")
+            var last = ""
+            while let problem = try await serve(), !Task.isShuttingDownGracefully {
+                if problem != last {
+                    logger.error("The API cannot listen, tries again", metadata: ["reason": "\(problem)"])
+                }
+                last = problem
+                onReport(.waiting(address, problem))
+                try? await cancelWhenGracefulShutdown { try await Task.sleep(for: APILimits.listenRetry) }
+                if Task.isCancelled || Task.isShuttingDownGracefully { return }
             }
         } onGracefulShutdown: {
             onShutdown()
+        }
+    }
+
+    /// Serves until it is to end; what it waits for when it could not begin.
+    private func serve() async throws -> String? {
+        do {
+            try await application.run()
+            return nil
+        } catch let error as IOError {
+            let problem = "cannot listen on \(address): \(words(for: error))"
+            guard waits, error.errnoCode == EADDRINUSE || error.errnoCode == EADDRNOTAVAIL else {
+                throw Failure(description: problem)
+            }
+            return problem
+        } catch let error as SocketAddressError {
+            let problem = "cannot listen on \(address): its name has no address"
+            guard waits, case .unknown = error else { throw Failure(description: problem) }
+            return problem
         }
     }
 
@@ -151,7 +195,7 @@ package struct APIListener: Service {
     private var bindAddress: BindAddress {
         switch address {
         case .tcp(let endpoint):
-            .hostname(endpoint.host.isEmpty ? "0.0.0.0" : endpoint.host, port: Int(endpoint.port))
+            .hostname(endpoint.host.isEmpty ? "0.0.0.0" : endpoint.lookUpHost, port: Int(endpoint.port))
         case .socket(let path): .unixDomainSocket(path: path)
         }
     }
@@ -172,15 +216,16 @@ package struct APIListener: Service {
 
     private func running(on bound: SocketAddress?) {
         protectSocket()
-        guard case .tcp(var endpoint) = address, let port = bound?.port else { return onRunning(address) }
+        guard case .tcp(var endpoint) = address, let port = bound?.port else { return onReport(.open(address)) }
         endpoint.port = UInt16(clamping: port)
-        onRunning(.tcp(endpoint))
+        onReport(.open(.tcp(endpoint)))
     }
 
     private func words(for error: IOError) -> String {
         let problem = error.problem
         switch error.errnoCode {
-        case EADDRINUSE: return "\(problem); stop what listens there, or choose another address"
+        case EADDRINUSE: return "\(problem); stop what listens there, or choose another address with --listen"
+        case EADDRNOTAVAIL: return "\(problem); it is not an address of this machine now"
         case EACCES: return "\(problem); ports below 1024 need a privilege"
         default: return problem
         }

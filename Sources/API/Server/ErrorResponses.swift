@@ -5,7 +5,7 @@ import Reconciler
 
 /// Turns every error of a handler into an answer: the one place where domain errors become HTTP.
 struct ErrorResponses: RouterMiddleware {
-    /// The daemon's log, and how often it has been told; one for all routes.
+    /// Where faults are logged, thinned; one for all routes.
     let failures: FailureLog
 
     func handle(

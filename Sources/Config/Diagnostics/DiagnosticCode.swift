@@ -47,6 +47,7 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
     case pairMismatch = "pair-mismatch"
     case privilegedPort = "privileged-port"
     case nothingToCarry = "nothing-to-carry"
+    case tooManyDeletes = "too-many-deletes"
 
     /// One sentence for documentation and for tools that list rules.
     package var summary: String {
@@ -98,6 +99,7 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
         case .pairMismatch: "A client connects to a server of the same manifest and cannot work with it."
         case .privilegedPort: "A port below 1024 needs privileges this process does not have."
         case .nothingToCarry: "TCP and UDP are both switched off."
+        case .tooManyDeletes: "The manifest deletes more tunnels at once than `policy.maxDeletes` allows."
         }
     }
 }

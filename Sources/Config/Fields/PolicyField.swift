@@ -16,6 +16,13 @@ struct PolicyField: Sendable {
         ),
         field("overrideTTL", "Overrides expire after this long; 0 means never.", "0", \.overrideTTL, .duration),
         field("prune", "Whether a tunnel that leaves the manifest is deleted.", "true", \.prune, .boolean),
+        field(
+            "maxDeletes",
+            "A manifest that deletes more tunnels at once, a number or a percentage, is rejected until it is confirmed.",
+            "none",
+            \.maxDeletes,
+            .deleteLimit
+        ),
     ]
 
     static func read(_ node: DocumentNode, _ reader: inout NodeReader) -> ManifestPolicy {

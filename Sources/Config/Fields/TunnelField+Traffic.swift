@@ -29,6 +29,15 @@ extension TunnelField {
             query: .duration(otherwise: .zero, "0, never")
         ),
         .parameter(
+            "timeouts.keepalive",
+            "keepalive",
+            "Silence after which TCP keepalive asks whether a peer is there, and again after as long; gone after 5 times; 0 is off.",
+            \.keepalive,
+            .live,
+            syntax: .duration,
+            query: .duration(otherwise: TunnelSpec.standard.keepalive, "15s")
+        ),
+        .parameter(
             "dns.ttl",
             "dns",
             "How long a resolved name is kept; 0 resolves for every connection.",

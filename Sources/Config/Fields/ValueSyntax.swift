@@ -116,11 +116,20 @@ extension ValueSyntax<String?> {
         expected: "a host name",
         schema: ["type": "string", "maxLength": 253],
         parse: { text, _ throws(ValueProblem) in
-            let isName = text.value.utf8.allSatisfy { $0 > 32 && $0 < 127 }
-            guard isName, text.value.utf8.count <= 253 else { throw ValueProblem("'\(text.value)' is not a host name") }
+            let name = try asciiName(text.value)
+            let isName = name.utf8.allSatisfy { $0 > 32 && $0 < 127 }
+            guard isName, name.utf8.count <= 253 else { throw ValueProblem("'\(text.value)' is not a host name") }
             return text.value.isEmpty ? nil : text.value
         },
         text: { value, _ in value ?? "unset" },
         defaultText: ""
     )
+
+    private static func asciiName(_ text: String) throws(ValueProblem) -> String {
+        do throws(HostName.Problem) {
+            return try HostName.ascii(text)
+        } catch {
+            throw ValueProblem(error.message)
+        }
+    }
 }

@@ -13,7 +13,9 @@ package struct Manifest: Sendable, Hashable {
         self.policy = policy
         self.tunnels = tunnels
         self.positions = Dictionary(zip(tunnels.map(\.name), tunnels.indices), uniquingKeysWith: { first, _ in first })
-        let words = "\(policy.overridesAllowed) \(policy.overrideTTL) \(policy.prune)"
+        let words =
+            "\(policy.overridesAllowed) \(policy.overrideTTL) \(policy.prune)"
+            + (policy.maxDeletes.map { " \($0.text)" } ?? "")
         let lines = tunnels.map { "\($0.name) \($0.revision)" }.sorted()
         self.revision = Revision.of(([words] + lines).joined(separator: "\n"))
     }

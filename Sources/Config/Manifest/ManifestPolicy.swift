@@ -6,6 +6,8 @@ package struct ManifestPolicy: Sendable, Hashable {
     package var overrideTTL = Duration.zero
     /// A tunnel that leaves the manifest is deleted.
     package var prune = true
+    /// A manifest that deletes more at once is rejected until someone confirms it; nil = no limit.
+    package var maxDeletes: DeleteLimit?
 
     package init() {}
 }

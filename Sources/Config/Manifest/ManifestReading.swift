@@ -11,6 +11,14 @@ package struct ManifestReading: Sendable {
     /// The manifests that were read, as messages call them, in the order of reading.
     package let files: [String]
 
+    /// It says that there are none, rather than naming files in which there are none now.
+    package let isExplicitlyEmpty: Bool
+
+    /// Every name that it declares, validly or not.
+    package var names: Set<String> {
+        Set(manifest?.tunnels.map(\.name) ?? []).union(invalid.keys)
+    }
+
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
     /// The first error in the declaration of this tunnel.

@@ -8,6 +8,7 @@ struct ManifestCollector {
     private var names: [String: SourceLocation] = [:]
     private var watched: Set<String> = []
     private var isRejected = false
+    private var hasIncludes = false
     /// Absolute paths of the files already read, with their place in the order of reading.
     private var files: [String: Int] = [:]
     /// As in `files`, by the name that messages use.
@@ -88,7 +89,8 @@ struct ManifestCollector {
             invalid: invalid,
             diagnostics: inFileOrder(reader.diagnostics),
             watched: watched.union(reader.references.files),
-            files: fileOrder.sorted { $0.value < $1.value }.map(\.key)
+            files: fileOrder.sorted { $0.value < $1.value }.map(\.key),
+            isExplicitlyEmpty: tunnels.isEmpty && invalid.isEmpty && !hasIncludes
         )
     }
 
@@ -221,6 +223,7 @@ struct ManifestCollector {
     }
 
     private mutating func readInclude(_ entry: DocumentEntry, from path: String) {
+        hasIncludes = true
         if allowsIncludes {
             readIncludes(entry, from: path)
         } else {

@@ -59,8 +59,8 @@ package struct ManifestReader: Sendable {
         return (isUnique ? declaration : nil, reader.diagnostics)
     }
 
-    /// Reads a text from another machine: its references stay texts, and are the values of the declarations they are
-    /// compared with where the same reference stands there.
+    /// Reads a text from another machine: its references stay texts, and take the values of the declarations
+    /// they are compared with where these have the same reference.
     package func read(text: String, file: String, comparedWith known: [String: TunnelDeclaration]) -> ManifestReading {
         var collector = collector(allowsIncludes: false, policy: .keep, known: known)
         collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)

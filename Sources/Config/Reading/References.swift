@@ -15,8 +15,8 @@ package struct References: Sendable {
         case resolve
         /// They are errors: in a request they would show local files.
         case refuse
-        /// They stay texts, and are compared as such: whoever plans from another machine must not learn which files there
-        /// are, or test what is in them.
+        /// They stay texts, and are compared as such: a plan from another machine must not show which files there are,
+        /// nor test what is in them.
         case keep
     }
 

@@ -1,6 +1,6 @@
 /// References that stay texts: a plan from another machine is to show whether the text is the same, and nothing else.
 ///
-/// Where the same reference stands in the declaration, its value is taken over, and so nothing changes. Everything else
+/// Where the declaration has the same reference, its value is taken over, and so nothing changes. Everything else
 /// that is, or was, behind a reference gets a value that is surely another one; it is masked like every secret.
 extension TunnelReading {
     /// What some key takes, in the order of trying.
@@ -38,8 +38,8 @@ extension TunnelReading {
         return NodeReader.Text(value: url, isPlain: text.isPlain, reference: text.reference, location: text.location)
     }
 
-    /// Makes what the declaration has from a reference differ from what is compared with it: a value that is guessed must
-    /// not be told from one that is wrong.
+    /// Makes what the declaration has from a reference differ from what is compared with it: a right
+    /// guess must look like a wrong one.
     mutating func disguise(_ reader: inout NodeReader) {
         guard let known else { return }
         let isKeyHidden = known.referenceTexts["key"] != nil || known.referenceTexts["url"] != nil
@@ -68,7 +68,7 @@ extension TunnelReading {
 }
 
 extension DocumentNode {
-    /// Whether a reference stands in it, at any depth.
+    /// Whether it has a reference, at any depth.
     var hasReference: Bool {
         switch content {
         case .scalar(let scalar): References.mayOccur(in: scalar.text)

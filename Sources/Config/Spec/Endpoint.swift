@@ -40,24 +40,35 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         } else if host.utf8.contains(UInt8(ascii: ":")) {
             throw ParseError(problem: "an IPv6 address needs brackets: [\(host)]:\(port)")
         }
-        guard Endpoint.mayBeHost(host) else {
-            throw ParseError(problem: "'\(host)' is not a host name or address")
-        }
+        if let problem = Endpoint.problem(ofHost: host) { throw ParseError(problem: problem) }
         self.init(host: String(host), port: port)
     }
 
     /// Byte by byte where it can be: a manifest has thousands of them.
-    private static func mayBeHost(_ text: Substring) -> Bool {
+    private static func problem(ofHost text: Substring) -> String? {
         var isASCII = true
         for byte in text.utf8 {
-            switch byte {
-            case 0x09...0x0d, 0x20, UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "["), UInt8(ascii: "]"):
-                return false
-            case 0x80...: isASCII = false
-            default: break
+            if byte >= 0x80 {
+                isASCII = false
+            } else if !mayStandInHost(byte) {
+                return "'\(text)' is not a host name or address"
             }
         }
-        return isASCII || !text.contains(where: \.isWhitespace)
+        guard !isASCII else { return nil }
+        do throws(HostName.Problem) {
+            _ = try HostName.ascii(String(text))
+            return nil
+        } catch {
+            return error.message
+        }
+    }
+
+    /// Whether a byte of ASCII may be part of a host name or address.
+    static func mayStandInHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x09...0x0d, 0x20, UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "["), UInt8(ascii: "]"): false
+        default: true
+        }
     }
 
     package var description: String {

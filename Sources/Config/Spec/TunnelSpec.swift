@@ -29,6 +29,8 @@ package struct TunnelSpec: Sendable, Hashable {
     package var connections = 65536
     /// An open connection without a byte either way for this long is closed; zero = never.
     package var readTimeout = Duration.zero
+    /// A peer that says nothing is asked after this long whether it is still there; zero = never.
+    package var keepalive = Duration.seconds(15)
     /// How long a resolved name is kept; zero = resolve for every connection.
     package var dnsTTL = Duration.seconds(300)
     /// Source address of connections to the target; nil = the system chooses.

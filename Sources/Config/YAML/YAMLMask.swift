@@ -40,7 +40,7 @@ struct YAMLMask {
         self.text = isUsed ? String(String.UnicodeScalarView(scalars)) : text
     }
 
-    /// A scalar as it stands in the text.
+    /// A scalar as the text has it.
     func original(_ scalar: String) -> String {
         guard isUsed, scalar.unicodeScalars.contains(where: { Self.unmasked[$0] != nil }) else { return scalar }
         return String(String.UnicodeScalarView(scalar.unicodeScalars.map { Self.unmasked[$0] ?? $0 }))

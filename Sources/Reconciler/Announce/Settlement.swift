@@ -10,6 +10,8 @@ struct Settlement {
     struct Inputs {
         let state: DesiredState
         let actual: [InstanceID: TunnelStatus]
+        /// Instances that were removed and whose connections may still finish.
+        let leaving: Set<InstanceID>
         let traffic: TrafficLedger
         let now: Date
     }
@@ -36,9 +38,11 @@ struct Settlement {
         let news = inputs.state.desired.values.filter(hasNews)
         for desired in news.sorted(by: DesiredState.precedes) { announce(desired) }
         for id in gone.sorted() { announceEnd(of: id) }
-        for record in inputs.state.records.values where record.departing && inputs.actual[record.id] == nil {
-            records[record.id] = nil
-            removed.append(record.id)
+        // A record whose connections drain is kept for a declaration that comes back.
+        let departing = inputs.state.records.values.filter(\.departing).map(\.id)
+        for id in departing where inputs.actual[id] == nil && !inputs.leaving.contains(id) {
+            records[id] = nil
+            removed.append(id)
         }
     }
 

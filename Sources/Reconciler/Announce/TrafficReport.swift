@@ -16,7 +16,7 @@ struct TrafficReport: Sendable, Hashable {
         let tcpConnections: Int
         let udpSessions: Int
         let poolIdle: Int
-        /// Of a tunnel that fails: an attempt that fails otherwise is no event of its own.
+        /// Of a tunnel that fails: an attempt that fails in another way is not an event of its own.
         let message: String
     }
 

@@ -25,6 +25,13 @@ package protocol InstanceHost: Sendable {
     /// As `stop`, then forgets the instance. Connections that still drain go on without it.
     func remove(_ id: InstanceID) async
 
+    /// Instances that were removed and whose connections may still finish. One that is run again under its id before
+    /// has them back, and goes on counting where it was.
+    func leaving() -> [InstanceID: TunnelStatus]
+
+    /// Has every host name looked up again before it is used next.
+    func forgetNames()
+
     /// One element each time some instance's status moved on; carries no data and may be coalesced.
     var changes: AsyncStream<Void> { get }
 }

@@ -18,6 +18,11 @@ extension TunnelReconciler {
         return state.ordered.map { $0.instance(status: actual[$0.id], traffic: total($0.id, actual[$0.id])) }
     }
 
+    /// Deleted tunnels whose connections may still finish, by id.
+    package func leaving() -> [LeavingInstance] {
+        host.leaving().sorted { $0.key < $1.key }.map { LeavingInstance(state.records[$0.key], $0.key, $0.value) }
+    }
+
     package func instance(_ id: InstanceID) -> Instance? {
         guard let desired = state.desired[id] else { return nil }
         let status = host.status(of: id)

@@ -4,6 +4,11 @@ package import Tunnel
 
 /// Requests: checked completely, on disk when they return, acted on by the pass they wake.
 extension TunnelReconciler {
+    /// Has every host name looked up again before it is used next.
+    package nonisolated func forgetNames() {
+        host.forgetNames()
+    }
+
     /// The answer has no status yet: the next pass starts it.
     package func create(_ request: CreateRequest) throws(MutationError) -> Instance {
         var generator = SystemRandomNumberGenerator()

@@ -15,7 +15,7 @@ package actor TunnelReconciler: Service {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     let store: StateStore
-    let host: any InstanceHost
+    nonisolated let host: any InstanceHost
     let settings: ReconcilerSettings
     package nonisolated let streams: EventStreams
     private nonisolated let wakeUps = WakeUps()
@@ -121,9 +121,14 @@ package actor TunnelReconciler: Service {
 
     private func finish() {
         for waiter in schedule.finish() { waiter.resume() }
-        foldTraffic(host.snapshot())
+        foldTraffic(counted)
         endStreams()
         settings.logger.info("reconciler stopped")
+    }
+
+    /// Puts what has been counted so far on disk.
+    package func saveCounters() {
+        foldTraffic(counted)
     }
 
     /// Ends every stream of events and of log lines; those who follow them may come again at once.
@@ -174,7 +179,8 @@ package actor TunnelReconciler: Service {
             let forgotten = stage.filter(\.forgets).map(\.id)
             if !forgotten.isEmpty { foldTraffic(host.snapshot().filter { forgotten.contains($0.key) }) }
             await ReconcilePlan.perform(stage, on: host)
-            for id in forgotten { traffic.forget(id) }
+            let leaving = host.leaving()
+            for id in forgotten where leaving[id] == nil { traffic.forget(id) }
         }
     }
 
@@ -189,6 +195,7 @@ package actor TunnelReconciler: Service {
         let inputs = Settlement.Inputs(
             state: state,
             actual: host.snapshot(),
+            leaving: Set(host.leaving().keys),
             traffic: traffic,
             now: settings.now()
         )
@@ -218,9 +225,9 @@ package actor TunnelReconciler: Service {
         for record in settlement.records.values { state.put(record) }
         for id in settlement.removed {
             state.forget(id)
-            traffic.forget(id)
             streams.logs.forget(id)
         }
+        if !settlement.removed.isEmpty { traffic.prune(to: state.records) }
         for id in settlement.ended { streams.logs.endFollowing(id) }
         announcements = settlement.announcements
         outbox.empty()
@@ -232,7 +239,7 @@ package actor TunnelReconciler: Service {
     /// that have changed; those beyond the limit follow.
     private func reportTraffic() {
         let actual = host.snapshot()
-        if reportsLeft.isEmpty { foldTraffic(actual) }
+        if reportsLeft.isEmpty { foldTraffic(counted) }
         guard streams.instances.hasSubscribers else {
             reportsLeft = []
             return announcements.forgetReports()
@@ -274,6 +281,11 @@ package actor TunnelReconciler: Service {
         traffic.total(id, stored: state.records[id]?.traffic ?? Traffic(), status)
     }
 
+    /// Everything that counts at present.
+    private var counted: [InstanceID: TunnelStatus] {
+        host.leaving().merging(host.snapshot()) { _, running in running }
+    }
+
     /// Adds what the host counted to the stored totals; when the store refuses, it is added later.
     private func foldTraffic(_ actual: [InstanceID: TunnelStatus]) {
         let changes = traffic.changes(in: state.records, actual)
@@ -292,9 +304,12 @@ package actor TunnelReconciler: Service {
     // MARK: Changes from outside
 
     /// Takes a reading of the manifest; one that was rejected changes nothing but the status.
-    package func declare(_ reading: ManifestReading) {
+    ///
+    /// `isConfirmed`: someone wants it, however much it deletes.
+    package func declare(_ reading: ManifestReading, isConfirmed: Bool = false) {
         schedule.declared()
-        if let manifest = reading.manifest {
+        let objection = isConfirmed ? nil : DeleteGuard.problem(reading, in: state, prune: settings.prune)
+        if let manifest = reading.manifest, objection == nil {
             let outcome = state.declare(reading, prune: settings.prune, now: settings.now())
             outbox.addRecords(outcome.changed.map(\.id))
             // Clients that know of a rejection learn of its end, also when the files are as they were before.
@@ -303,16 +318,22 @@ package actor TunnelReconciler: Service {
             for notice in outcome.notices(state) { outbox.add(notice) }
             settings.logger.info(outcome, of: reading, revision: manifest.revision, naming: state.label)
         } else {
-            progress.reject(reading.diagnostics, at: settings.now())
-            outbox.add(.reject(reading.diagnostics))
-            let reason = reading.diagnostics.first { $0.severity == .error }?.description ?? ""
-            settings.logger.error(
-                progress.appliedRevision.isEmpty
-                    ? "manifest rejected, no manifest is in use" : "manifest rejected, the last good one stays",
-                metadata: ["reason": "\(reason)"]
-            )
+            reject(reading.diagnostics + (objection.map { [$0] } ?? []))
         }
         wake()
+    }
+
+    private func reject(_ diagnostics: [Diagnostic]) {
+        let isKnown = progress.rejection?.diagnostics == diagnostics
+        progress.reject(diagnostics, at: settings.now())
+        // A file that is looked at again and again says the same again and again.
+        guard !isKnown else { return }
+        outbox.add(.reject(diagnostics))
+        settings.logger.error(
+            progress.appliedRevision.isEmpty
+                ? "manifest rejected, no manifest is in use" : "manifest rejected, the last good one stays",
+            metadata: ["reason": "\(diagnostics.first { $0.severity == .error }?.description ?? "")"]
+        )
     }
 
     /// Stores the record that a request leads to, with the notice of it; a pass does the rest.

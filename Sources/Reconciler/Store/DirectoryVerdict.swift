@@ -15,7 +15,7 @@ enum DirectoryVerdict: Sendable, Hashable {
         } else if user != 0, canWrite {
             self = .shared(Self.risk(owner: owner, mode: mode))
         } else {
-            // Root could write anywhere. Whoever owns the directory could put another state there, and be root by it.
+            // Root could write anywhere. The owner of the directory could put another state there, and be root by it.
             self = .refused
         }
     }

@@ -15,33 +15,40 @@ package final class ManifestWatcher: Service {
     private static let rereadLimit = 4
 
     private let read: @Sendable () -> ManifestReading
-    private let deliver: @Sendable (ManifestReading) async -> Void
-    /// The paths of a reading that has been delivered already.
-    private let known: Set<String>?
+    private let deliver: @Sendable (ManifestReading, _ isConfirmed: Bool) async -> Void
+    private let isBeingWritten: @Sendable (Set<String>) -> Bool
+    /// A reading that has been delivered already: its paths and its names.
+    private let known: (paths: Set<String>, names: Set<String>)?
     private let clock: any Clock<Duration>
     private let pollInterval: Duration
     private let debounce: Duration
     private let logger: Logger
     private let queue = DispatchQueue(label: "nodepass.manifest")
     private let nudges = Mutex(Nudges())
+    /// Polls so far.
+    private let polls = Mutex(0)
     private let looks: AsyncStream<Void>
     private let look: AsyncStream<Void>.Continuation
 
     private struct Nudges {
         var isPending = false
+        var isConfirmed = false
         var waiters: [CheckedContinuation<Void, Never>] = []
         var isOver = false
 
-        mutating func take() -> (isPending: Bool, waiters: [CheckedContinuation<Void, Never>]) {
+        mutating func take() -> (isPending: Bool, isConfirmed: Bool, waiters: [CheckedContinuation<Void, Never>]) {
             defer {
                 isPending = false
+                isConfirmed = false
                 waiters = []
             }
-            return (isPending, waiters)
+            return (isPending, isConfirmed, waiters)
         }
     }
 
-    /// `initial` is a reading that has been delivered already; without one `run` begins with a reading.
+    /// Begins with a reading, unless `initial` is one that has been delivered already.
+    ///
+    /// `isBeingWritten` says whether someone has one of these files open for writing.
     package init(
         read: @escaping @Sendable () -> ManifestReading,
         initial: ManifestReading? = nil,
@@ -49,11 +56,13 @@ package final class ManifestWatcher: Service {
         debounce: Duration = .milliseconds(100),
         clock: any Clock<Duration> = ContinuousClock(),
         logger: Logger,
-        deliver: @escaping @Sendable (ManifestReading) async -> Void
+        isBeingWritten: @escaping @Sendable (Set<String>) -> Bool = { WrittenFile.isAny(of: $0) },
+        deliver: @escaping @Sendable (ManifestReading, _ isConfirmed: Bool) async -> Void
     ) {
         self.read = read
         self.deliver = deliver
-        known = initial?.watched
+        self.isBeingWritten = isBeingWritten
+        known = initial.map { ($0.watched, $0.names) }
         self.clock = clock
         self.pollInterval = pollInterval
         self.debounce = debounce
@@ -68,11 +77,14 @@ package final class ManifestWatcher: Service {
     }
 
     /// As `nudge`, and returns when the reading has been delivered, or the watcher has ended.
-    package func reread() async {
+    ///
+    /// `isConfirmed` goes with the reading.
+    package func reread(isConfirmed: Bool = false) async {
         await withCheckedContinuation { waiter in
             let isOver = nudges.withLock { nudges in
                 if !nudges.isOver {
                     nudges.isPending = true
+                    if isConfirmed { nudges.isConfirmed = true }
                     nudges.waiters.append(waiter)
                 }
                 return nudges.isOver
@@ -110,23 +122,27 @@ package final class ManifestWatcher: Service {
     }
 
     private func poll() async {
-        while (try? await clock.sleep(for: pollInterval)) != nil { look.yield() }
+        while (try? await clock.sleep(for: pollInterval)) != nil {
+            polls.withLock { $0 += 1 }
+            look.yield()
+        }
     }
 
     private func follow(_ notifier: DirectoryNotifier?) async {
         var prints = FingerprintSet(paths: [])
+        var hold = ReadingHold(delivered: known?.names)
         if let known {
-            prints = await fingerprints(of: known)
-            notifier?.watch(known)
+            prints = await fingerprints(of: known.paths)
+            notifier?.watch(known.paths)
         }
         // Also after an initial reading: the files may have changed since.
-        await step(&prints, notifier)
+        await step(&prints, &hold, notifier)
         for await _ in looks {
             let hasChanged = await refresh(&prints)
-            if nudges.withLock({ $0.isPending }) {
-                await step(&prints, notifier)
+            if nudges.withLock({ $0.isPending }) || hold.isHolding && !hasChanged {
+                await step(&prints, &hold, notifier)
             } else if hasChanged {
-                await step(&prints, notifier, with: await settle(&prints))
+                await step(&prints, &hold, notifier, with: await settle(&prints))
             }
         }
     }
@@ -148,10 +164,11 @@ package final class ManifestWatcher: Service {
     /// It answers every nudge that came before; an early reading does not, since it may be older than a nudge.
     private func step(
         _ prints: inout FingerprintSet,
+        _ hold: inout ReadingHold,
         _ notifier: DirectoryNotifier?,
         with early: ManifestReading? = nil
     ) async {
-        let (isNudged, waiters) = nudges.withLock { $0.take() }
+        let (isNudged, isConfirmed, waiters) = nudges.withLock { $0.take() }
         notifier?.watch(Set(prints.paths))
         var reading: ManifestReading
         if let early, !isNudged { reading = early } else { reading = await offPool { self.read() } }
@@ -160,8 +177,36 @@ package final class ManifestWatcher: Service {
             prints = await fingerprints(of: reading.watched)
             reading = await offPool { self.read() }
         }
-        await deliver(reading)
+        // Who asks for a reading gets it as it is.
+        if isNudged || !hold.losesTunnels(reading) {
+            hold.delivered(reading)
+            await deliver(reading, isConfirmed)
+        } else if await mayDeliver(reading, &hold) {
+            // Whoever wrote may have ended between that reading and the look for writers.
+            let whole = await offPool { self.read() }
+            hold.delivered(whole)
+            await deliver(whole, isConfirmed)
+        }
         for waiter in waiters { waiter.resume() }
+    }
+
+    private func mayDeliver(_ reading: ManifestReading, _ hold: inout ReadingHold) async -> Bool {
+        let isWritten = await offPool { self.isBeingWritten(reading.watched) }
+        let wasHolding = hold.isHolding
+        let isAdmitted = hold.admits(reading, isBeingWritten: isWritten, poll: polls.withLock { $0 })
+        let names = hold.lostNames.sorted().prefix(5).joined(separator: ", ")
+        if !isAdmitted, !wasHolding {
+            logger.warning(
+                "a file of the manifest is still being written; tunnels that it has lost stay until it is closed",
+                metadata: ["tunnels": "\(names)"]
+            )
+        } else if isAdmitted, isWritten {
+            logger.warning(
+                "a file of the manifest stays open for writing; it is taken as it is",
+                metadata: ["tunnels": "\(names)"]
+            )
+        }
+        return isAdmitted
     }
 
     private func fingerprints(of paths: Set<String>) async -> FingerprintSet {

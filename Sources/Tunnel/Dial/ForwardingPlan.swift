@@ -10,6 +10,7 @@ final class ForwardingPlan: Sendable {
     let rotation: TargetRotation
     let connectionLimit: Int
     let readTimeout: TimeAmount?
+    let keepAlive: KeepAlive?
     let dnsTTL: Duration
     let dialFrom: SocketAddress?
     let proxyProtocol: ProxyProtocol
@@ -27,6 +28,7 @@ final class ForwardingPlan: Sendable {
             ?? TargetRotation(targets: spec.targets, following: former?.rotation)
         connectionLimit = spec.connections
         readTimeout = spec.readTimeout > .zero ? TimeAmount(spec.readTimeout) : nil
+        keepAlive = KeepAlive(spec)
         dnsTTL = spec.dnsTTL
         dialFrom = spec.dialFrom.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
         proxyProtocol = spec.proxyProtocol

@@ -72,6 +72,22 @@ struct NameCache: Sendable {
         entries[host]?.isDoubted = true
     }
 
+    /// Someone wants `host` looked up again, whatever is known: a failure is not taken as the answer
+    /// any longer, either.
+    mutating func forget(_ host: String) {
+        guard var entry = entries[host] else { return }
+        entry.isDoubted = true
+        if let failure = entry.failure {
+            let next = entry.asked + TimeAmount(TunnelLimits.lookUpInterval)
+            entry.failure = (failure.problem, min(failure.until, next))
+        }
+        entries[host] = entry
+    }
+
+    mutating func forgetAll() {
+        for host in entries.keys { forget(host) }
+    }
+
     /// What was known last, however old.
     func known(_ host: String) -> [SocketAddress] { entries[host]?.addresses ?? [] }
 

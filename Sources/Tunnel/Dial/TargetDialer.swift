@@ -40,6 +40,15 @@ final class TargetDialer: Sendable {
         }
     }
 
+    /// As `connect`, to one target and without a place of a tunnel.
+    func probe(
+        _ target: Endpoint,
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<Connection> {
+        reachTarget(target, plan, on: loop) { self.connectTCP($0, plan, on: loop) }
+    }
+
     /// A connected UDP socket on `loop`, its pipeline made by `initializer`; DNS failures move on to the next target.
     ///
     /// The place is treated as in `connect`. With the socket comes the index of its target in the plan's rotation; whether
@@ -139,6 +148,7 @@ final class TargetDialer: Sendable {
                 .recvAllocator,
                 value: .relay(isLimited: plan.rates != nil, maximum: environment.readBufferMaxBytes)
             )
+            .keepingAlive(plan.keepAlive)
         if let source = plan.source(for: address) { bootstrap = bootstrap.bind(to: source) }
         return bootstrap.connect(to: address).map { channel in
             let milliseconds = (NIODeadline.now() - start).nanoseconds / 1_000_000

@@ -38,7 +38,7 @@ final class TargetResolver: Sendable {
     /// An empty host is this machine. Fails with `TunnelError` (`NameNotResolved`).
     func resolve(_ endpoint: Endpoint, ttl: Duration, on loop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
         if let literal = Self.literal(endpoint) { return loop.makeSucceededFuture([literal]) }
-        let (host, port) = (endpoint.host, Int(endpoint.port))
+        let (host, port) = (endpoint.lookUpHost, Int(endpoint.port))
         return addresses(of: host, ttl: TimeAmount(ttl), on: loop).map { $0.map { $0.with(port: port) } }
     }
 
@@ -46,7 +46,17 @@ final class TargetResolver: Sendable {
     /// for a fresh look-up.
     func doubt(_ endpoint: Endpoint) {
         guard Self.literal(endpoint) == nil else { return }
-        state.withLock { $0.names.doubt(endpoint.host) }
+        state.withLock { $0.names.doubt(endpoint.lookUpHost) }
+    }
+
+    /// Has these looked up again for the next one who asks; without `endpoints`, every name.
+    ///
+    /// What was known last still serves when the look-up fails.
+    func forget(_ endpoints: [Endpoint]? = nil) {
+        state.withLock { state in
+            guard let endpoints else { return state.names.forgetAll() }
+            for endpoint in endpoints { state.names.forget(endpoint.lookUpHost) }
+        }
     }
 
     /// The address of an endpoint that is not a name, which needs no look-up.

@@ -7,6 +7,8 @@ struct Drains {
         let connections: ConnectionGroup
         let deadline: Date
         let cut: Scheduled<Void>
+        /// They would go on if the tunnel came back.
+        var mayReturn = false
     }
 
     private var open: [Drain] = []
@@ -17,7 +19,12 @@ struct Drains {
     var deadline: Date? { open.map(\.deadline).max() }
 
     /// Gives these connections `limit` to finish; false when none is left to wait for.
-    mutating func add(_ connections: ConnectionGroup, limit: Duration, on loop: any EventLoop) -> Bool {
+    mutating func add(
+        _ connections: ConnectionGroup,
+        limit: Duration,
+        mayReturn: Bool,
+        on loop: any EventLoop
+    ) -> Bool {
         guard connections.count > 0 else { return false }
         guard limit > .zero else {
             connections.cut()
@@ -25,8 +32,31 @@ struct Drains {
         }
         let cut = loop.scheduleTask(in: TimeAmount(limit)) { connections.cut() }
         let deadline = Date(timeIntervalSinceNow: limit / .seconds(1))
-        open.append(Drain(connections: connections, deadline: deadline, cut: cut))
+        open.append(Drain(connections: connections, deadline: deadline, cut: cut, mayReturn: mayReturn))
         return true
+    }
+
+    /// Lets none of them last longer than `limit` from now.
+    mutating func shorten(to limit: Duration, on loop: any EventLoop) {
+        let deadline = Date(timeIntervalSinceNow: limit / .seconds(1))
+        for (index, drain) in open.enumerated() where drain.deadline > deadline {
+            drain.cut.cancel()
+            let cut = loop.scheduleTask(in: TimeAmount(limit)) { drain.connections.cut() }
+            open[index] = Drain(
+                connections: drain.connections,
+                deadline: deadline,
+                cut: cut,
+                mayReturn: drain.mayReturn
+            )
+        }
+    }
+
+    /// Those that drain only because the tunnel left: they have no limit any more.
+    mutating func takeBack() -> [ConnectionGroup] {
+        let returning = open.filter(\.mayReturn)
+        open.removeAll(where: \.mayReturn)
+        for drain in returning { drain.cut.cancel() }
+        return returning.map(\.connections)
     }
 
     mutating func removeFinished() {

@@ -23,6 +23,8 @@ final class TunnelContext: Sendable {
     private struct Current {
         var plan: ForwardingPlan
         var group = ConnectionGroup()
+        /// Connections from before the tunnel left, which came back with it.
+        var returned: [ConnectionGroup] = []
         var serverEnd: NIOLoopBound<ServerEnd>?
     }
 
@@ -59,6 +61,9 @@ final class TunnelContext: Sendable {
     }
 
     var environment: TunnelEnvironment { dialer.environment }
+
+    /// Of links that are made now.
+    var linkKeepAlive: KeepAlive? { admission().plan.keepAlive?.forLinks(environment) }
 
     /// Where the users of a two-ended tunnel get links; on the home loop only.
     var entrance: LinkEntrance {
@@ -134,12 +139,18 @@ final class TunnelContext: Sendable {
         log.follow(spec)
     }
 
-    /// Starts a new group and returns the one that held every connection so far.
-    func retireGroup() -> ConnectionGroup {
+    /// Starts a new group and returns those that held every connection so far.
+    func retireGroups() -> [ConnectionGroup] {
         current.withLock { current in
-            let retired = current.group
+            let retired = [current.group] + current.returned
             current.group = ConnectionGroup()
+            current.returned = []
             return retired
         }
+    }
+
+    /// Counts these connections among those of the present run.
+    func takeBack(_ groups: [ConnectionGroup]) {
+        current.withLock { $0.returned += groups }
     }
 }

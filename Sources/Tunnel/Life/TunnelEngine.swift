@@ -1,4 +1,5 @@
 package import Config
+import FoundationEssentials
 package import NIOCore
 import NIOPosix
 import Synchronization
@@ -34,8 +35,12 @@ package final class TunnelEngine: Sendable {
 
     private struct State {
         var instances: [InstanceID: TunnelInstance] = [:]
+        /// Those that were removed and whose connections may still finish, the newest of each id.
+        var leaving: [InstanceID: TunnelInstance] = [:]
         /// Instances whose life is not over, those that drain after their removal included.
         var living = 0
+        /// Instances made so far.
+        var made = 0
         var isClosing = false
     }
 
@@ -69,7 +74,7 @@ package final class TunnelEngine: Sendable {
             for await instance in callers {
                 tasks.addTask {
                     guard await instance.handleCommands() else { return }
-                    self.state.withLock { $0.living -= 1 }
+                    self.ended(instance)
                     self.finishIfDone()
                 }
             }
@@ -79,11 +84,11 @@ package final class TunnelEngine: Sendable {
     }
 
     /// Stops accepting everywhere and lets established connections finish, each up to its tunnel's
-    /// drain limit.
-    package func shutdown() async {
-        let instances = state.withLock { state in
+    /// drain limit, and none longer than `limit`.
+    package func shutdown(within limit: Duration? = nil) async {
+        let (instances, leaving) = state.withLock { state in
             state.isClosing = true
-            return Array(state.instances.values)
+            return (Array(state.instances.values), Array(state.leaving.values))
         }
         finishIfDone()
         await withDiscardingTaskGroup { tasks in
@@ -91,6 +96,23 @@ package final class TunnelEngine: Sendable {
                 tasks.addTask { await instance.leave() }
             }
         }
+        guard let limit else { return }
+        for instance in instances + leaving { instance.hurry(limit) }
+    }
+
+    /// How long a shutdown takes at most if every connection uses the time that its tunnel gives it.
+    package var longestDrain: Duration {
+        let (running, left) = state.withLock { ($0.instances, $0.leaving) }
+        let drains = running.values.map(\.status.spec.drain)
+        let rests = (Array(running.values) + Array(left.values)).compactMap(\.status.drainDeadline).map { deadline in
+            Duration.seconds(max(0, deadline.timeIntervalSinceNow))
+        }
+        return (drains + rests).max() ?? .zero
+    }
+
+    /// Addresses of this machine have come or gone: tunnels that wait for one try again now.
+    package func addressesChanged() {
+        for instance in state.withLock({ Array($0.instances.values) }) { instance.addressesChanged() }
     }
 
     package func snapshot() -> [InstanceID: TunnelStatus] {
@@ -101,9 +123,20 @@ package final class TunnelEngine: Sendable {
         state.withLock { $0.instances[id] }?.status
     }
 
+    /// Tunnels that were removed, for as long as connections of theirs may finish.
+    package func leaving() -> [InstanceID: TunnelStatus] {
+        state.withLock { $0.leaving }.mapValues(\.status).filter { $0.value.drainingConnections > 0 }
+    }
+
     /// See `InstanceHost.run`: whether it is a start, a change or a restart depends on the
     /// instance.
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
+        if let former = takeLeaving(id) {
+            if await former.comeBack(spec, generation: generation, releaseFirst: releaseFirst) { return }
+            state.withLock { state in
+                if state.instances[id] === former { state.instances[id] = nil }
+            }
+        }
         guard let instance = instance(id, spec: spec, generation: generation) else { return }
         await instance.run(spec, generation: generation, releaseFirst: releaseFirst)
     }
@@ -113,14 +146,56 @@ package final class TunnelEngine: Sendable {
     }
 
     package func remove(_ id: InstanceID) async {
-        await state.withLock { $0.instances.removeValue(forKey: id) }?.leave()
+        let removed = state.withLock { state in
+            let removed = state.instances.removeValue(forKey: id)
+            if let removed { state.leaving[id] = removed }
+            return removed
+        }
+        await removed?.leave()
     }
+
+    /// The tunnel that leaves under this id, which is to come back.
+    private func takeLeaving(_ id: InstanceID) -> TunnelInstance? {
+        state.withLock { state in
+            guard !state.isClosing, state.instances[id] == nil else { return nil }
+            let former = state.leaving.removeValue(forKey: id)
+            state.instances[id] = former
+            return former
+        }
+    }
+
+    private func ended(_ instance: TunnelInstance) {
+        let hasLeft = state.withLock { state in
+            state.living -= 1
+            let id = instance.tunnel.id
+            guard state.leaving[id] === instance else { return false }
+            state.leaving[id] = nil
+            return true
+        }
+        // What was kept for its return is not needed any longer.
+        if hasLeft { parts.changed.yield() }
+    }
+
+    /// Has every name looked up again before it is used next.
+    package func forgetNames() {
+        parts.dialer.resolver.forget()
+    }
+
+    /// Connects by the way that users' connections go.
+    package var probe: TargetProbe { TargetProbe(dialer: parts.dialer, group: parts.group) }
 
     private func instance(_ id: InstanceID, spec: TunnelSpec, generation: Int) -> TunnelInstance? {
         state.withLock { state in
             if let known = state.instances[id] { return known }
             guard !state.isClosing else { return nil }
-            let new = TunnelInstance(id: id, spec: spec, generation: generation, engine: parts)
+            state.made += 1
+            let new = TunnelInstance(
+                id: id,
+                spec: spec,
+                generation: generation,
+                incarnation: state.made,
+                engine: parts
+            )
             state.instances[id] = new
             state.living += 1
             return new

@@ -28,17 +28,20 @@ actor TunnelInstance {
 
     private struct Command {
         let kind: Kind
-        var caller: CheckedContinuation<Void, Never>?
+        /// Hears whether the command was handled; not when the tunnel's life was over before.
+        var caller: CheckedContinuation<Bool, Never>?
 
         enum Kind {
             case input(TunnelLife.Input)
             /// Connections of a former run have finished.
             case countDraining
+            /// None of them may last longer than this.
+            case hurry(Duration)
         }
 
         /// Lets its caller go on.
-        func settle() {
-            caller?.resume()
+        func settle(isHandled: Bool) {
+            caller?.resume(returning: isHandled)
         }
     }
 
@@ -50,9 +53,14 @@ actor TunnelInstance {
         var hasEnded = false
     }
 
-    init(id: InstanceID, spec: TunnelSpec, generation: Int, engine: TunnelEngine.Parts) {
+    init(id: InstanceID, spec: TunnelSpec, generation: Int, incarnation: Int, engine: TunnelEngine.Parts) {
         let spec = Shared(wrappedValue: spec)
-        board = StatusBoard(spec: spec, generation: generation, changed: engine.changed)
+        board = StatusBoard(
+            spec: spec,
+            generation: generation,
+            incarnation: incarnation,
+            changed: engine.changed
+        )
         tunnel = TunnelContext(
             id: id,
             spec: spec.wrappedValue,
@@ -81,6 +89,11 @@ actor TunnelInstance {
         await command(.run(Shared(wrappedValue: spec), generation: generation, releaseFirst: releaseFirst))
     }
 
+    /// Runs a tunnel again that was to leave; false when its life was over before.
+    nonisolated func comeBack(_ spec: TunnelSpec, generation: Int, releaseFirst: Bool) async -> Bool {
+        await command(.comeBack(Shared(wrappedValue: spec), generation: generation, releaseFirst: releaseFirst))
+    }
+
     nonisolated func stop() async {
         await command(.stop)
     }
@@ -90,7 +103,18 @@ actor TunnelInstance {
         await command(.leave)
     }
 
-    private nonisolated func command(_ input: TunnelLife.Input) async {
+    /// An address that it waits for may be there now.
+    nonisolated func addressesChanged() {
+        if status.phase == .backoff, status.reason == .addressNotAvailable { send(.addressesChanged) }
+    }
+
+    /// Cuts connections that drain after this long, whatever the tunnel's own limit.
+    nonisolated func hurry(_ limit: Duration) {
+        send(Command(kind: .hurry(limit)))
+    }
+
+    @discardableResult
+    private nonisolated func command(_ input: TunnelLife.Input) async -> Bool {
         await withCheckedContinuation { send(Command(kind: .input(input), caller: $0)) }
     }
 
@@ -106,7 +130,7 @@ actor TunnelInstance {
             defer { mailbox.isHandled = true }
             return (true, !mailbox.isHandled)
         }
-        guard isTaken else { return command.settle() }
+        guard isTaken else { return command.settle(isHandled: false) }
         if mustWake, case .terminated = wakeUps.yield(self) { hangUp() }
     }
 
@@ -126,7 +150,7 @@ actor TunnelInstance {
             defer { mailbox.waiting = [] }
             return mailbox.waiting
         }
-        for command in waiting { command.settle() }
+        for command in waiting { command.settle(isHandled: false) }
     }
 
     // MARK: The task
@@ -139,13 +163,14 @@ actor TunnelInstance {
                 switch command.kind {
                 case .input(let input): input
                 case .countDraining: countDraining()
+                case .hurry(let limit): hurry(limit)
                 }
             // A list of actions may end with a question, whose answer is the next input.
             while let given = input {
                 input = nil
                 for action in decide(given) {
                     switch action {
-                    case .settle: command.settle()
+                    case .settle: command.settle(isHandled: true)
                     case .finish: isOver = true
                     default: input = await perform(action)
                     }
@@ -170,7 +195,10 @@ actor TunnelInstance {
         case .apply(let spec, let generation): apply(spec, generation)
         case .bind(let keys): return await bind(keys)
         case .release(let keys): await release(keys)
-        case .drain(let limit): drain(limit)
+        case .drain(let limit): drain(limit, mayReturn: false)
+        case .drainUntilReturn(let limit): drain(limit, mayReturn: true)
+        case .takeBack: takeBack()
+        case .beginAnew: board.beginAnew()
         case .countDraining: return countDraining()
         case .makeEnd(let number, let flow): return await makeEnd(number, flow)
         case .leaveEnd: await leaveEnd()
@@ -190,6 +218,10 @@ actor TunnelInstance {
     }
 
     private func apply(_ spec: Shared<TunnelSpec>, _ generation: Int) {
+        // Who restarts a tunnel may do so because a name has moved.
+        if generation != board.current.generation {
+            tunnel.dialer.resolver.forget(spec.wrappedValue.targets + [spec.wrappedValue.tunnel])
+        }
         tunnel.apply(spec.wrappedValue)
         board.update { status in
             status.take(spec, generation: generation)
@@ -243,11 +275,26 @@ actor TunnelInstance {
         board.update { $0.certificate = nil }
     }
 
-    private func drain(_ limit: Duration) {
-        let former = tunnel.retireGroup()
-        guard drains.add(former, limit: limit, on: tunnel.home) else { return }
+    private func drain(_ limit: Duration, mayReturn: Bool) {
+        for former in tunnel.retireGroups() {
+            guard drains.add(former, limit: limit, mayReturn: mayReturn, on: tunnel.home) else { continue }
+            showDrains()
+            former.whenEmpty { self.send(Command(kind: .countDraining)) }
+        }
+    }
+
+    private func takeBack() {
+        let groups = drains.takeBack()
+        tunnel.takeBack(groups)
         showDrains()
-        former.whenEmpty { self.send(Command(kind: .countDraining)) }
+        let count = groups.reduce(0) { $0 + $1.count }
+        if count > 0 { tunnel.log.write(.info, "The tunnel is back: \(count) connections that drained go on") }
+    }
+
+    private func hurry(_ limit: Duration) -> TunnelLife.Input? {
+        drains.shorten(to: limit, on: tunnel.home)
+        showDrains()
+        return nil
     }
 
     private func countDraining() -> TunnelLife.Input {

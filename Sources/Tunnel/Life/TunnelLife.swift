@@ -13,8 +13,12 @@ struct TunnelLife: Sendable {
         case stop
         /// Stop, and be over when the last connection has finished.
         case leave
+        /// Run again, although it was to leave.
+        case comeBack(Shared<TunnelSpec>, generation: Int, releaseFirst: Bool)
         /// The time of this wait has passed.
         case waited(Int)
+        /// Addresses of this machine have come or gone.
+        case addressesChanged
         /// The certificate files of this wait have been looked at.
         case certificateLook(Int, hasChanged: Bool)
         /// What the end of this number reports.
@@ -37,6 +41,12 @@ struct TunnelLife: Sendable {
         case release([ListenKey])
         /// Let the connections there are now finish, up to this limit.
         case drain(limit: Duration)
+        /// As `drain`, of a tunnel that leaves: they go on if it comes back before.
+        case drainUntilReturn(limit: Duration)
+        /// The connections of `drainUntilReturn` are those of the present run again.
+        case takeBack
+        /// Show a life that begins anew.
+        case beginAnew
         /// Question: how many groups of connections still drain?
         case countDraining
         /// Question: make the end of this number; a server's with the flow that its mode means.
@@ -124,6 +134,8 @@ struct TunnelLife: Sendable {
     private var intent = Intent.stopped
     private var question: Question?
     private var hasCaller = false
+    /// What it gives up now it would take back.
+    private var isLeaving = false
     private var turn = Turn()
 
     init(spec: Shared<TunnelSpec>, generation: Int, environment: TunnelEnvironment) {
@@ -174,11 +186,19 @@ struct TunnelLife: Sendable {
         case .stop: command { $0.close(.countAfterStop) }
         case .leave:
             command {
+                $0.isLeaving = true
                 $0.close(.countAfterStop)
                 $0.intent = .leaving
             }
+        case .comeBack(let spec, let generation, let releaseFirst):
+            hasCaller = true
+            if intent == .leaving { comeBack(spec, generation, releaseFirst) }
         case .waited(let number):
             if retries.ended(number) { tryAgain() }
+        case .addressesChanged:
+            guard step.phase == .backoff, step.reason == .addressNotAvailable, retries.waiting != nil else { return }
+            cancelWait()
+            tryAgain()
         case .certificateLook(let number, let hasChanged):
             guard retries.ended(number) else { return }
             if hasChanged { tryAgain() } else { act(.wait(retries.certificateLook())) }
@@ -211,6 +231,16 @@ extension TunnelLife {
         } else {
             begin(spec, generation, releaseFirst)
         }
+    }
+
+    /// What a change of this kind leaves alone goes on as if the tunnel had never left.
+    private mutating func comeBack(_ spec: Shared<TunnelSpec>, _ generation: Int, _ releaseFirst: Bool) {
+        isLeaving = false
+        let change = self.spec.changes(to: spec.wrappedValue).map(\.class).max() ?? .meta
+        if change < .session { act(.takeBack) }
+        step = TunnelStep(phase: .stopped)
+        act(.beginAnew)
+        begin(spec, generation, releaseFirst)
     }
 
     private mutating func begin(_ spec: Shared<TunnelSpec>, _ generation: Int, _ releaseFirst: Bool) {
@@ -370,7 +400,11 @@ extension TunnelLife {
         guard !leaving.isEmpty else { return }
         held.removeAll(where: leaving.contains)
         act(.release(leaving))
-        act(.drain(limit: spec.drain))
+        drain()
+    }
+
+    private mutating func drain() {
+        act(isLeaving ? .drainUntilReturn(limit: spec.drain) : .drain(limit: spec.drain))
     }
 
     private mutating func leaveEnd() {
@@ -378,7 +412,7 @@ extension TunnelLife {
         end = nil
         if former.role == .client { formerFlow = former.flow ?? formerFlow }
         act(.leaveEnd)
-        act(.drain(limit: spec.drain))
+        drain()
     }
 }
 

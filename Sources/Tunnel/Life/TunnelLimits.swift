@@ -2,6 +2,8 @@ import NIOCore
 
 /// Limits of the data plane, each with its reason.
 package enum TunnelLimits {
+    /// A TLS connection that is closed waits this long for its peer to take the closing alert.
+    static let closingAlertWait = Duration.seconds(1)
     /// Connections the kernel may hold for us before they are accepted; Linux caps it at
     /// `net.core.somaxconn`.
     static let acceptBacklog: Int32 = 4096
@@ -109,8 +111,9 @@ package enum TunnelLimits {
     static let awaitedLinks = 1024
     /// Users that wait for a link.
     static let waitingUsers = 4096
-    /// Keep-alive probes without an answer before the kernel gives a link up.
-    static let keepAliveProbes: SocketOptionValue = 3
+    /// Keepalive probes without an answer before the kernel gives a user or a target up, and a link.
+    static let keepAliveProbes: SocketOptionValue = 4
+    static let linkKeepAliveProbes: SocketOptionValue = 3
     /// The longest datagram a NodePass peer takes from a link.
     static let unframedDatagramBytes = 16_384
     /// Delays between attempts to reach the server.

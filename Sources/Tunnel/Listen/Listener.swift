@@ -77,6 +77,7 @@ struct Listener: Sendable {
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
         let batch = tunnel.descriptors.budget.acceptBatch()
+        let keepAlive = keepAlive(purpose, tunnel)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: TunnelLimits.acceptBacklog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -85,17 +86,28 @@ struct Listener: Sendable {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     channel.closeFuture.whenComplete { _ in withExtendedLifetime(batch) {} }
-                    try channel.pipeline.syncOperations.addHandler(acceptGate(purpose, for: tunnel))
+                    try channel.pipeline.syncOperations.addHandler(acceptGate(purpose, keepAlive, for: tunnel))
                 }
             }
-        return
-            (purpose == .links ? bootstrap.keepingAlive(every: tunnel.environment.reportInterval) : bootstrap)
-            .bind(to: address)
+        return bootstrap.keepingAlive(keepAlive).bind(to: address)
+    }
+
+    private static func keepAlive(_ purpose: ListenKey.Purpose, _ tunnel: TunnelContext) -> KeepAlive? {
+        purpose == .links ? tunnel.linkKeepAlive : tunnel.admission().plan.keepAlive
     }
 
     /// Takes the descriptors of a connection before anything is done for it.
-    private static func acceptGate(_ purpose: ListenKey.Purpose, for tunnel: TunnelContext) -> AcceptGate {
+    ///
+    /// An accepted socket has `inherited`, its listener's keepalive, which a live change may have
+    /// made an old one.
+    private static func acceptGate(
+        _ purpose: ListenKey.Purpose,
+        _ inherited: KeepAlive?,
+        for tunnel: TunnelContext
+    ) -> AcceptGate {
         AcceptGate { connection in
+            let keepAlive = keepAlive(purpose, tunnel)
+            if keepAlive != inherited { set(keepAlive, on: connection) }
             let isAdmitted = admit(connection, purpose, for: tunnel)
             if !isAdmitted { tunnel.refuseUser() }
             return isAdmitted
@@ -103,6 +115,11 @@ struct Listener: Sendable {
             guard tunnel.descriptors.budget.isLineDue() else { return }
             tunnel.log.write(.error, .acceptPaused, "Accepting is paused: \(error.problem)")
         }
+    }
+
+    private static func set(_ keepAlive: KeepAlive?, on connection: any Channel) {
+        let work: @Sendable () -> Void = { try? KeepAlive.set(keepAlive, on: connection) }
+        if connection.eventLoop.inEventLoop { work() } else { connection.eventLoop.execute(work) }
     }
 
     /// False where there is no descriptor for the connection or, where a target is dialled for it, for that.
@@ -180,17 +197,30 @@ struct Listener: Sendable {
         for tunnel: TunnelContext,
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
-        DatagramBootstrap(group: group)
-            .channelOption(.recvAllocator, value: .datagrams(tunnel.environment))
-            .channelOption(.maxMessagesPerRead, value: TunnelLimits.datagramsPerRead)
-            .channelOption(.socketOption(.so_rcvbuf), value: TunnelLimits.datagramSocketBufferBytes)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        DatagramListenerHandler(tunnel: tunnel, entrance: purpose == .entry ? tunnel.entrance : nil)
-                    )
+        do {
+            let socket = address.isWildcard ? try WildcardSocket(boundTo: address) : nil
+            let bootstrap = DatagramBootstrap(group: group)
+                .channelOption(.recvAllocator, value: .datagrams(tunnel.environment))
+                .channelOption(.maxMessagesPerRead, value: TunnelLimits.datagramsPerRead)
+                .channelOption(.socketOption(.so_rcvbuf), value: TunnelLimits.datagramSocketBufferBytes)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let entrance = purpose == .entry ? tunnel.entrance : nil
+                        let handler = DatagramListenerHandler(tunnel: tunnel, entrance: entrance, socket: socket)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
                 }
+            guard let socket else { return bootstrap.bind(to: address) }
+            return bootstrap.withBoundSocket(socket.descriptor).flatMap { channel in
+                channel.setOption(.receivePacketInfo, value: true).map { channel }
             }
-            .bind(to: address)
+        } catch {
+            return group.any().makeFailedFuture(error)
+        }
     }
+}
+
+extension SocketAddress {
+    /// Every address of the machine.
+    fileprivate var isWildcard: Bool { ipAddress == "0.0.0.0" || ipAddress == "::" }
 }

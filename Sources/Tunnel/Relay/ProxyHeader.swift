@@ -18,10 +18,13 @@ package enum ProxyHeader {
         else { return nil }
         var buffer = allocator.buffer(capacity: 108)
         if version == .v1 {
-            // NodePass: TCP4 only if both are IPv4; otherwise TCP6 with each side in its own
-            // notation.
-            let family = source.isIPv4 && destination.isIPv4 ? "TCP4" : "TCP6"
-            buffer.writeString("PROXY \(family) \(source) \(destination) \(sourcePort) \(destinationPort)\r\n")
+            // Strict parsers take addresses of one family only; where the two differ, the IPv4 one
+            // is written as IPv6.
+            let isIPv4 = source.isIPv4 && destination.isIPv4
+            let addresses = [source, destination].map { isIPv4 ? $0.description : $0.mappedText }
+            let ports = [sourcePort, destinationPort].map(String.init)
+            let line = ["PROXY", isIPv4 ? "TCP4" : "TCP6"] + addresses + ports
+            buffer.writeString(line.joined(separator: " ") + "\r\n")
         } else {
             writeV2(&buffer, source, UInt16(sourcePort), destination, UInt16(destinationPort))
         }
@@ -53,6 +56,9 @@ extension IPAddress {
         guard let text = address.ipAddress else { return nil }
         self.init(text)
     }
+
+    /// IPv6 whatever the family: an IPv4 address in its IPv4-mapped form.
+    fileprivate var mappedText: String { isIPv4 ? "::ffff:\(self)" : description }
 
     /// 16 bytes whatever the family: an IPv4 address in its IPv4-mapped form.
     var mappedBytes: [UInt8] {

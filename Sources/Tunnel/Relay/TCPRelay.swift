@@ -15,6 +15,8 @@ final class TCPRelay {
     private var isHalfClosed = false
     private var lastActivity = NIODeadline.now()
     private var idleCheck: Scheduled<Void>?
+    private let keepAlive: KeepAlive?
+    private var flight: FlightWatch?
     private var openEnds = 2
     private let whenClosed: () -> Void
 
@@ -27,6 +29,7 @@ final class TCPRelay {
     ) {
         self.loop = loop
         self.readTimeout = plan.readTimeout
+        keepAlive = plan.keepAlive
         self.whenClosed = whenClosed
         near = RelayHandler(direction: .fromUser, limiter: plan.rates?.fromUser, counters: counters)
         far = RelayHandler(direction: .toUser, limiter: plan.rates?.toUser, counters: counters)
@@ -51,6 +54,7 @@ final class TCPRelay {
             throw error
         }
         scheduleIdleCheck()
+        flight = keepAlive.map { FlightWatch($0, [nearEnd.channel, farEnd.channel]) }
         near.begin(with: nearEnd.early)
         far.begin(with: farEnd.early)
         try farEnd.channel.syncOptions?.setOption(.autoRead, value: true)
@@ -58,6 +62,7 @@ final class TCPRelay {
     }
 
     fileprivate func active() {
+        flight?.wrote(on: loop)
         if idleCheck != nil { lastActivity = .now() }
     }
 
@@ -72,6 +77,8 @@ final class TCPRelay {
         guard openEnds == 0 else { return }
         idleCheck?.cancel()
         idleCheck = nil
+        flight?.stop()
+        flight = nil
         near.detach()
         far.detach()
         whenClosed()

@@ -10,10 +10,16 @@ final class StatusBoard: Sendable {
     private let draining = Mutex<[ConnectionGroup]>([])
     private let changed: AsyncStream<Void>.Continuation
 
-    init(spec: Shared<TunnelSpec>, generation: Int, changed: AsyncStream<Void>.Continuation) {
+    init(
+        spec: Shared<TunnelSpec>,
+        generation: Int,
+        incarnation: Int,
+        changed: AsyncStream<Void>.Continuation
+    ) {
         let first = PhaseTransition(sequence: 0, phase: .stopped, reason: nil, message: "", time: Date())
         var status = TunnelStatus(spec: spec.wrappedValue, generation: generation, transitions: [first])
         status.take(spec, generation: generation)
+        status.incarnation = incarnation
         self.status = Mutex(status)
         self.changed = changed
     }
@@ -33,6 +39,16 @@ final class StatusBoard: Sendable {
     func update(_ change: (inout TunnelStatus) -> Void) {
         status.withLock { change(&$0) }
         changed.yield()
+    }
+
+    /// Forgets the steps so far, as of a tunnel that has just been made.
+    func beginAnew() {
+        update { status in
+            let next = (status.transitions.last?.sequence ?? -1) + 1
+            status.transitions = [
+                PhaseTransition(sequence: next, phase: .stopped, reason: nil, message: "", time: Date())
+            ]
+        }
     }
 
     /// Notes a step of the tunnel's life; the same step twice in a row is one.

@@ -28,6 +28,9 @@ package struct TunnelStatus: Sendable, Hashable {
     package var drainDeadline: Date?
     /// Totals since the engine first saw this instance; they only grow.
     package var traffic = Traffic()
+    /// Which of the engine's instances counted them: one that is made anew under the same id begins
+    /// at zero.
+    package var incarnation = 0
     /// How often it has become ready.
     package var starts = 0
     /// When the current run became ready; nil while it is not.

@@ -25,11 +25,13 @@ package final class ClientTrust: Sendable {
     /// The name to ask a server for: `sni` if given, else the host unless that is an address; nil
     /// when there is none.
     ///
-    /// `none` is how NodePass writes "not given".
+    /// `none` is how NodePass writes "not given". A name that is not ASCII is asked for in its
+    /// `xn--` form.
     package static func serverName(sni: String?, host: String) -> String? {
-        if let sni, !sni.isEmpty, sni != "none" { return sni }
+        if let sni, !sni.isEmpty, sni != "none" { return (try? HostName.ascii(sni)) ?? sni }
         // A host with a colon is an IPv6 address with its zone, which the parser does not accept.
-        return host.isEmpty || host.contains(":") || IPAddress(host) != nil ? nil : host
+        guard !host.isEmpty, !host.contains(":"), IPAddress(host) == nil else { return nil }
+        return (try? HostName.ascii(host)) ?? host
     }
 
     /// The context for `policy`; the first call for one reads every trusted authority, so make it

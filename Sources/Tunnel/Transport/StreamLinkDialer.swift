@@ -8,7 +8,7 @@ import NIOTLS
 struct StreamLinkDialer: LinkDialer {
     let server: SocketAddress
     let timeout: TimeAmount
-    let keepAlive: Duration
+    let keepAlive: @Sendable () -> KeepAlive?
     let readBufferMaxBytes: Int
     let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
@@ -25,7 +25,7 @@ struct StreamLinkDialer: LinkDialer {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .relay)
             .channelOption(.recvAllocator, value: .relay(maximum: readBufferMaxBytes))
-            .keepingAlive(every: keepAlive)
+            .keepingAlive(keepAlive())
             .connect(to: server)
             .flatMap { channel in
                 place.keep(for: channel)

@@ -51,6 +51,11 @@ struct ControlClient: Sendable {
         try json(try await send(.GET, "/instances")).items.map(InstanceRow.init).filter { !$0.isKey }
     }
 
+    /// How far the daemon has come.
+    func reconcile() async throws -> WireObject<ReconcileView> {
+        try await get("/reconcile", as: ReconcileView.self)
+    }
+
     /// The body of an answer that is not JSON.
     func text(_ path: String) async throws -> String {
         String(decoding: try await send(.GET, path), as: UTF8.self)

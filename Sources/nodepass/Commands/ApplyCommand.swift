@@ -14,13 +14,16 @@ struct ApplyCommand: AsyncParsableCommand {
     @Option(help: "How long to wait.")
     var timeout = "30s"
 
+    @Flag(help: "Apply it also when it deletes more tunnels than policy.maxDeletes allows.")
+    var confirm = false
+
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         guard let wait = GoDuration.parse(timeout), wait > .zero else {
             throw CommandFailure(message: "--timeout: '\(timeout)' is not a duration; write 30s or 2m")
         }
-        let path = "/reconcile?wait=\(GoDuration.text(wait))"
+        let path = "/reconcile?wait=\(GoDuration.text(wait))" + (confirm ? "&confirm=true" : "")
         let outcome = try await connection.client.post(path, patience: wait, as: OutcomeView.self)
         let tunnels = outcome.tunnels
         if !tunnels.isEmpty { Output.line(TextTable.aligned(tunnels.map(cells))) }

@@ -25,10 +25,14 @@ struct ForegroundCommand: AsyncParsableCommand {
     @Option(help: "Has no effect: a single tunnel keeps no state.")
     var stateDir: String?
 
+    @Option(help: "How long connections may take to finish at a stop; at most the tunnel's drain.")
+    var shutdownTimeout: String?
+
     func run() async throws {
         let output = LogOutput(try LogFormat(named: logFormat))
         do {
-            try await ForegroundTunnel.run(try spec(output), output)
+            let limit = try shutdownTimeout.map(DaemonArguments.shutdownTimeout)
+            try await ForegroundTunnel.run(try spec(output), output, shutdownTimeout: limit)
         } catch {
             await output.flush()
             throw CommandFailure(startingFailed: error)

@@ -30,8 +30,10 @@ struct GetCommand: AsyncParsableCommand {
         let rows = try await connection.client.instances()
         let chosen = names.isEmpty ? rows : try names.map { try Self.find($0, in: rows) }
         switch output {
-        case .table: Output.line(InstanceTable.text(chosen, isWide: false))
-        case .wide: Output.line(InstanceTable.text(chosen, isWide: true))
+        case .table, .wide:
+            let daemon = names.isEmpty ? try await connection.client.reconcile() : nil
+            Output.line(InstanceTable.text(chosen, leaving: daemon?.leaving ?? [], isWide: output == .wide))
+            if let problem = daemon?.api { Output.error("The API does not listen on TCP: \(problem)") }
         case .json: Output.line(JSONValue.array(chosen.map(\.json)).prettyText)
         case .yaml: Output.raw(YAMLText.document(.array(chosen.map(\.json))))
         case .url: chosen.forEach { Output.line($0.url) }

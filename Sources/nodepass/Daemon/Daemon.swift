@@ -10,10 +10,6 @@ import Tunnel
 
 /// Builds every part of the daemon, in the order of their dependencies, and runs them.
 struct Daemon {
-    /// The longest shutdown; connections that still drain then are cut, a drain of 30 s fits three
-    /// times.
-    private static let shutdownLimit = Duration.seconds(90)
-
     private let options: DaemonOptions
     private let logger: Logger
     private let output: LogOutput
@@ -23,12 +19,14 @@ struct Daemon {
     private let watcher: ManifestWatcher?
     private let history: HistoryRecorder
     private let listeners: [APIListener]
-    /// The address of each listener once it is open.
-    private let opened: AsyncStream<APIListener.Address>
+    /// What each listener reports of itself.
+    private let reports: AsyncStream<APIListener.Report>
     /// Nil for an API without TLS.
     private let credentials: ServerCredentials?
     private let identity: DaemonIdentity
     private let prefix: String
+    private let isContained: Bool
+    private let deadline = StopDeadline()
 
     /// Runs until a signal stops it.
     static func run(_ options: DaemonOptions) async throws {
@@ -117,9 +115,10 @@ struct Daemon {
         if let reading { await reconciler.declare(reading) }
         watcher = reading.map { [reconciler] reading in
             ManifestWatcher(read: { reader.read(paths: options.manifests) }, initial: reading, logger: logger) {
-                await reconciler.declare($0)
+                await reconciler.declare($0, isConfirmed: $1)
             }
         }
+        let listening = ListenerBoard()
         let application = APIApplication(
             prefix: options.prefix,
             parts: APIApplication.Parts(
@@ -131,11 +130,13 @@ struct Daemon {
                 facts: Self.facts(options),
                 group: group,
                 descriptors: descriptors,
+                probe: engine.probe,
+                listening: listening,
                 logger: logger
             )
         )
         let reconciler = reconciler
-        let (opened, opening) = AsyncStream.makeStream(of: APIListener.Address.self)
+        let (reports, reporting) = AsyncStream.makeStream(of: APIListener.Report.self)
         var limits = APIListener.Limits()
         limits.connections = descriptors.plan.api / addresses.count
         listeners = addresses.map { [limits] address in
@@ -146,11 +147,16 @@ struct Daemon {
                 limits: limits,
                 group: group,
                 logger: logger,
-                onRunning: { opening.yield($0) },
+                waits: !options.isStrict,
+                onReport: { report in
+                    listening.take(report)
+                    reporting.yield(report)
+                },
                 onShutdown: { reconciler.endStreams() }
             )
         }
-        self.opened = opened
+        self.reports = reports
+        isContained = ShutdownLimit.isContained(environment: environment)
         self.credentials = credentials
         self.identity = identity
         prefix = application.prefix
@@ -161,13 +167,16 @@ struct Daemon {
     }
 
     private func runServices() async throws {
-        var services: [any Service] = [EngineService(engine: engine), history, reconciler]
+        var services: [any Service] = [EngineService(engine: engine, deadline: deadline), history, reconciler]
         if let watcher { services.append(watcher) }
         services += listeners as [any Service]
         var configuration = ServiceGroupConfiguration(services: services, logger: quietLogger)
-        configuration.maximumGracefulShutdownDuration = Self.shutdownLimit
+        configuration.maximumGracefulShutdownDuration =
+            ShutdownLimit.upperBound(given: options.shutdownTimeout, isContained: isContained) + ShutdownLimit.margin
         let group = ServiceGroup(configuration: configuration)
         let signals = await signals(stopping: group)
+        let addresses = AddressWatch { [weak engine] in engine?.addressesChanged() }
+        defer { withExtendedLifetime(addresses) {} }
         try await withThrowingDiscardingTaskGroup { tasks in
             tasks.addTask { await signals.run() }
             tasks.addTask { await forwardLog() }
@@ -182,12 +191,24 @@ struct Daemon {
         await SignalService(
             onReload: { [notifier, watcher, reconciler] in
                 notifier.send(.reloading)
+                reconciler.forgetNames()
                 watcher?.nudge()
                 reconciler.wake()
                 notifier.send(.ready)
             },
-            onStop: { [notifier, logger] in
-                logger.info("Stopping")
+            onStop: { [options, isContained, deadline, engine, reconciler, notifier, logger] in
+                // First what would be lost if someone killed the daemon while connections drain.
+                await reconciler.saveCounters()
+                let limit = ShutdownLimit(
+                    given: options.shutdownTimeout,
+                    longestDrain: engine.longestDrain,
+                    isContained: isContained
+                )
+                deadline.set(limit.duration)
+                logger.info(
+                    "Stopping",
+                    metadata: ["within": "\(GoDuration.text(limit.duration))", "reason": "\(limit.reason)"]
+                )
                 notifier.send(.stopping)
                 await group.triggerGracefulShutdown()
             }
@@ -204,15 +225,20 @@ struct Daemon {
         }
     }
 
-    /// The daemon is ready when both listeners are open and the first pass is done.
+    /// The daemon is ready when each listener is open, or waits for its address, and the first pass
+    /// is done.
     private func announceReadiness() async {
-        for await address in opened.prefix(listeners.count) { logStart(at: address) }
-        for await _ in reconciler.readiness {}
-        guard reconciler.isReady else { return }
-        ProcessLimits.trimMemory()
-        // Who waits for readiness may look for the key in the log.
-        await output.flush()
-        notifier.send(.ready)
+        var silent = Set(listeners.map(\.address.isSocket))
+        for await report in reports {
+            if case .open(let address) = report { logStart(at: address) }
+            guard silent.remove(report.address.isSocket) != nil, silent.isEmpty else { continue }
+            for await _ in reconciler.readiness {}
+            guard reconciler.isReady else { return }
+            ProcessLimits.trimMemory()
+            // Who waits for readiness may look for the key in the log.
+            await output.flush()
+            notifier.send(.ready)
+        }
     }
 
     /// The service group logs each of its steps at `info`, which nobody needs.
@@ -241,7 +267,7 @@ extension Daemon {
         store: StateStore
     ) throws -> ServerCredentials? {
         do {
-            return try APICredentials.load(options.tls, store: store, host: options.listen.host)
+            return try APICredentials.load(options.tls, store: store, host: options.listen.lookUpHost)
         } catch let error as TunnelError {
             throw CommandFailure(message: "TLS of the API: \(error.message)")
         }

@@ -24,11 +24,16 @@ struct DaemonArguments: ParsableArguments {
     @Flag(help: "Keep tunnels that leave the manifest.")
     var noPrune = false
 
-    @Flag(help: "Exit at start when a tunnel is invalid.")
+    @Flag(help: "Exit at start when a tunnel is invalid or the API cannot listen.")
     var strict = false
 
     @Flag(help: "Start with an empty state when the state cannot be read; the old file is kept under another name.")
     var resetState = false
+
+    @Option(
+        help: "How long a stop may take (the longest drain; at most 8s in a container or as process 1)."
+    )
+    var shutdownTimeout: String?
 
     /// Changes what the options say; the rest stays as it is.
     func apply(to options: inout DaemonOptions) throws(CommandFailure) {
@@ -40,6 +45,14 @@ struct DaemonArguments: ParsableArguments {
         options.isPruning = !noPrune
         options.isStrict = strict
         options.resetsState = resetState
+        if let shutdownTimeout { options.shutdownTimeout = try Self.shutdownTimeout(shutdownTimeout) }
+    }
+
+    static func shutdownTimeout(_ text: String) throws(CommandFailure) -> Duration {
+        guard let limit = GoDuration.parse(text) else {
+            throw CommandFailure(message: "--shutdown-timeout: '\(text)' is not a duration; write 8s or 1m30s")
+        }
+        return limit
     }
 
     private static func tls(_ text: String) throws(CommandFailure) -> TLSMode {

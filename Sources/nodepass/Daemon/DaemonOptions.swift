@@ -20,6 +20,8 @@ struct DaemonOptions: Sendable {
     /// Exit at start when any tunnel is invalid.
     var isStrict = false
     var resetsState = false
+    /// How long a stop may take; nil is decided then.
+    var shutdownTimeout: Duration?
     /// What tunnels created through the API inherit from a `master://` URL.
     var defaults = MasterDefaults()
 

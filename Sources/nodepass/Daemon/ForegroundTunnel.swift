@@ -13,7 +13,11 @@ enum ForegroundTunnel {
 
     /// Runs until a signal stops it; throws when the tunnel has failed for good, since nothing can
     /// change its configuration while the process lives.
-    static func run(_ spec: TunnelSpec, _ output: LogOutput) async throws(CommandFailure) {
+    static func run(
+        _ spec: TunnelSpec,
+        _ output: LogOutput,
+        shutdownTimeout: Duration? = nil
+    ) async throws(CommandFailure) {
         let plan = DescriptorPlan(limit: ProcessLimits.raiseOpenFiles(), cores: System.coreCount, api: 0)
         let environment = TunnelEnvironment(variables: ProcessInfo.processInfo.environment)
         let engine = TunnelEngine(
@@ -21,9 +25,11 @@ enum ForegroundTunnel {
             environment: environment,
             descriptors: DescriptorBudget(plan)
         )
+        let addresses = AddressWatch { [weak engine] in engine?.addressesChanged() }
+        defer { withExtendedLifetime(addresses) {} }
         var spec = spec
-        spec.drain = min(spec.drain, environment.shutdownTimeout)
-        let signals = await SignalService(onReload: {}, onStop: { await engine.shutdown() })
+        spec.drain = min(spec.drain, shutdownTimeout ?? environment.shutdownTimeout)
+        let signals = await SignalService(onReload: { engine.forgetNames() }, onStop: { await engine.shutdown() })
         async let failure = stopOnFailure(engine)
         await withDiscardingTaskGroup { group in
             group.addTask { await engine.run() }

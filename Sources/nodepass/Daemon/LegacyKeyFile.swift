@@ -5,7 +5,7 @@ import Reconciler
 
 /// Keeps the API key in a file, where NodePass's installers look for it: `gob/nodepass.gob` beside the binary.
 ///
-/// Only when asked for: a key in clear is for whoever can read the file.
+/// Only when asked for: anyone who can read the file has the key.
 struct LegacyKeyFile: Sendable {
     let path: String
     let logger: Logger

@@ -3,9 +3,22 @@ import Config
 
 /// Tunnels as a table; their keys are masked.
 enum InstanceTable {
-    static func text(_ rows: [InstanceRow], isWide: Bool) -> String {
+    /// Below the tunnels there are: those that have been deleted and whose connections may still
+    /// finish.
+    static func text(
+        _ rows: [InstanceRow],
+        leaving: [WireObject<ReconcileView.Leaving>] = [],
+        isWide: Bool
+    ) -> String {
         let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
-        return TextTable.aligned([header] + rows.map { cells($0, isWide: isWide) })
+        let lines = rows.map { cells($0, isWide: isWide) } + leaving.map { cells($0, isWide: isWide) }
+        return TextTable.aligned([header] + lines)
+    }
+
+    private static func cells(_ tunnel: WireObject<ReconcileView.Leaving>, isWide: Bool) -> [String] {
+        let name = tunnel.name.isEmpty ? "-" : tunnel.name
+        let cells = [name, tunnel.id, "-", "deleted, draining", String(tunnel.connections), "-", "-"]
+        return cells + (isWide ? ["-", "-", "-"] : [])
     }
 
     private static func cells(_ row: InstanceRow, isWide: Bool) -> [String] {

@@ -9,6 +9,8 @@ package struct ReconcileView: WireView {
         let status: ReconcileStatus
         let overridden: Int
         let instances: [Instance]
+        let leaving: [LeavingInstance]
+        let apiProblem: String?
     }
 
     package static let name = "Reconcile"
@@ -49,7 +51,14 @@ package struct ReconcileView: WireView {
     package let storage = Field("storage", .nullable(.text("What keeps the store from taking writes"))) {
         $0.status.storageProblem?.description
     }
+    package let api = Field("api", .nullable(.text("Why the API does not listen on TCP; it tries again"))) {
+        $0.apiProblem
+    }
     package let tunnels = Field("tunnels", .list(.object(TunnelState.self))) { $0.instances }
+    package let leaving = Field(
+        "leaving",
+        .list(.object(Leaving.self), "Deleted tunnels whose connections may still finish")
+    ) { $0.leaving }
 
     package init() {}
 }
@@ -65,6 +74,22 @@ extension ReconcileView {
 
         package let time = Field("time", .time("Since when")) { $0.time }
         package let diagnostics = Field("diagnostics", .list(.object(DiagnosticView.self))) { $0.diagnostics }
+
+        package init() {}
+    }
+
+    /// A deleted tunnel whose connections may still finish.
+    package struct Leaving: WireView {
+        package typealias Source = LeavingInstance
+
+        package static let name = "LeavingTunnel"
+        package static let summary = "A deleted tunnel whose connections may still finish"
+        package static let table = WireTable(Leaving())
+
+        package let id = Field("id", .id) { $0.id }
+        package let name = Field("name", .text("Its name or alias; may be empty")) { $0.name }
+        package let connections = Field("connections", .count("Of users, still open")) { $0.connections }
+        package let until = Field("until", .nullable(.time("When the last of them is cut"))) { $0.until }
 
         package init() {}
     }

@@ -69,7 +69,7 @@ final class DatagramExit {
         lastActivity = .now()
         do {
             let handler = DatagramExitHandler(session: self, side: .link)
-            try DatagramLinkCodec.install(on: link, isFramed: framed, handler)
+            try DatagramLinkCodec.install(on: link, isFramed: framed, plan.keepAlive, handler)
         } catch {
             link.close()
         }

@@ -14,16 +14,24 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
     private let isFramed: Bool
     private var received = ByteBuffer()
     private var unsent: ByteBuffer?
+    private let flight: FlightWatch?
 
-    init(isFramed: Bool) {
+    private init(isFramed: Bool, flight: FlightWatch?) {
         self.isFramed = isFramed
+        self.flight = flight
     }
 
     /// Takes over a link: everything that comes behind this handler is whole datagrams.
-    static func install(on link: Link, isFramed: Bool, _ user: any ChannelHandler) throws {
+    static func install(
+        on link: Link,
+        isFramed: Bool,
+        _ keepAlive: KeepAlive?,
+        _ user: any ChannelHandler
+    ) throws {
         let channel = link.channel
         let early = link.release()
-        let codec = DatagramLinkCodec(isFramed: isFramed)
+        let flight = keepAlive.map { FlightWatch($0, [channel]) }
+        let codec = DatagramLinkCodec(isFramed: isFramed, flight: flight)
         let pipeline = channel.pipeline.syncOperations
         if !isFramed, link.fingerprint != nil {
             try pipeline.addHandler(TLSRecordSplitter(), position: .first)
@@ -61,6 +69,7 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
                 promise?.succeed()
                 return
             }
+            flight?.wrote(on: context.eventLoop)
             return context.writeAndFlush(data, promise: promise)
         }
         // The caller learns that the datagram has been sent or dropped, between which UDP makes no
@@ -75,9 +84,15 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
     func flush(context: ChannelHandlerContext) {
         if let bytes = unsent {
             unsent = nil
+            flight?.wrote(on: context.eventLoop)
             context.write(Self.wrapOutboundOut(bytes), promise: nil)
         }
         context.flush()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        flight?.stop()
+        context.fireChannelInactive()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

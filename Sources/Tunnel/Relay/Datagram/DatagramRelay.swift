@@ -5,6 +5,10 @@ import NIOPosix
 /// A UDP listener: one session for each user address, each with a socket connected to a target, or
 /// with a link.
 ///
+/// A user who asks two addresses of this machine has two sessions, so that each answer comes from
+/// the address that was asked. Over links there is one, because the other end knows a user by the
+/// address alone: answers come from the address that was asked last.
+///
 /// Listener and sessions live on one event loop. Datagrams are passed on whole or dropped, never
 /// queued beyond the named limits: UDP's users expect loss, not delay.
 final class DatagramListenerHandler: ChannelDuplexHandler {
@@ -15,26 +19,34 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     private let tunnel: TunnelContext
     /// Where users get links; nil where targets are dialled.
     fileprivate let entrance: LinkEntrance?
-    private var sessions: [SocketAddress: DatagramSession] = [:]
+    /// Where replies have to say which address they come from.
+    private let socket: WildcardSocket?
+    private var sessions: [Key: DatagramSession] = [:]
     private var toFlush: [DatagramSession] = []
     private let sweep: IdleSweep
     private let gate = RateGate()
 
-    init(tunnel: TunnelContext, entrance: LinkEntrance?) {
+    /// What a session is found by.
+    fileprivate struct Key: Hashable {
+        let user: SocketAddress
+        /// The address of this machine that the user asked, where it makes a difference.
+        var asked: SocketAddress?
+    }
+
+    /// `socket` is the listener's own, where it is bound to every address.
+    init(tunnel: TunnelContext, entrance: LinkEntrance?, socket: WildcardSocket? = nil) {
         self.tunnel = tunnel
         self.entrance = entrance
+        self.socket = socket
         sweep = IdleSweep(limit: tunnel.environment.udpIdleTimeout)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = Self.unwrapInboundIn(data)
-        let session: DatagramSession
-        if let known = sessions[envelope.remoteAddress] {
-            session = known
-        } else {
-            guard let new = open(envelope.remoteAddress, context) else { return }
-            session = new
-        }
+        let arrival = envelope.metadata?.packetInfo
+        let key = Key(user: envelope.remoteAddress, asked: entrance == nil ? arrival?.destinationAddress : nil)
+        guard let session = sessions[key] ?? open(key, context) else { return }
+        session.arrival = arrival
         // Counted before it is known whether the target takes it: a limit must see what was read,
         // or a flood to a slow target would be read at full speed.
         gate.bytes += envelope.data.readableBytes
@@ -54,8 +66,9 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         gate.read(context)
     }
 
-    private func open(_ user: SocketAddress, _ context: ChannelHandlerContext) -> DatagramSession? {
+    private func open(_ key: Key, _ context: ChannelHandlerContext) -> DatagramSession? {
         let (plan, group) = tunnel.admission()
+        let user = key.user
         guard plan.admits(user) else { return refuse("access denied", .accessDenied, user) }
         // A user who gets a link needs no descriptor here.
         let place = entrance == nil ? tunnel.descriptors.place(for: .target) : nil
@@ -66,8 +79,8 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
             return refuse("connection limit \(plan.connectionLimit) reached", .limitReached, user)
         }
-        let session = DatagramSession(user: user, plan: plan, tunnel: tunnel, listener: self, context: context)
-        sessions[user] = session
+        let session = DatagramSession(key: key, plan: plan, tunnel: tunnel, listener: self, context: context)
+        sessions[key] = session
         session.connect(group, place)
         sweep.start(on: context.eventLoop) { self.closeIdle(since: $0) }
         return session
@@ -81,10 +94,22 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     fileprivate func ended(_ session: DatagramSession) {
         // A session closes more than once (its channel, the sweep, the listener), and by then the
         // same user may have a new one.
-        guard sessions[session.user] === session else { return }
-        sessions[session.user] = nil
+        guard sessions[session.key] === session else { return }
+        sessions[session.key] = nil
         tunnel.counters.close(.udp)
         if sessions.isEmpty { sweep.stop() }
+    }
+
+    /// Gives a user a datagram, from the address at which `arrival` came.
+    fileprivate func reply(
+        _ datagram: ByteBuffer,
+        to user: SocketAddress,
+        _ arrival: NIOPacketInfo?,
+        _ context: ChannelHandlerContext
+    ) {
+        if let socket, let arrival { return socket.send(datagram, to: user, from: arrival) }
+        let envelope = AddressedEnvelope(remoteAddress: user, data: datagram)
+        context.write(Self.wrapOutboundOut(envelope), promise: nil)
     }
 
     private func closeIdle(since horizon: NIODeadline) -> Bool {
@@ -105,7 +130,9 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
 
 /// One user of a UDP listener: the socket connected to the target, and what waits until it is.
 final class DatagramSession {
-    let user: SocketAddress
+    fileprivate let key: DatagramListenerHandler.Key
+    /// Where and how the user's last datagram arrived.
+    fileprivate var arrival: NIOPacketInfo?
     private(set) var lastActivity = NIODeadline.now()
     private var needsFlush = false
     private let plan: ForwardingPlan
@@ -120,14 +147,14 @@ final class DatagramSession {
     private var waiting: [ByteBuffer] = []
     private var isClosed = false
 
-    init(
-        user: SocketAddress,
+    fileprivate init(
+        key: DatagramListenerHandler.Key,
         plan: ForwardingPlan,
         tunnel: TunnelContext,
         listener: DatagramListenerHandler,
         context: ChannelHandlerContext
     ) {
-        self.user = user
+        self.key = key
         self.plan = plan
         self.tunnel = tunnel
         self.listener = listener
@@ -165,13 +192,18 @@ final class DatagramSession {
     }
 
     private func takeLink(_ entrance: LinkEntrance, _ group: ConnectionGroup) {
-        entrance.link(.udp, user: user) { !self.isClosed }.assumeIsolated().whenComplete { result in
+        entrance.link(.udp, user: key.user) { !self.isClosed }.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let taken):
                 let link = taken.value.link
                 do {
                     let replies = DatagramReplyHandler(session: self)
-                    try DatagramLinkCodec.install(on: link, isFramed: taken.value.areDatagramsFramed, replies)
+                    try DatagramLinkCodec.install(
+                        on: link,
+                        isFramed: taken.value.areDatagramsFramed,
+                        self.plan.keepAlive,
+                        replies
+                    )
                     self.connected(link.channel, group)
                 } catch {
                     link.close()
@@ -226,10 +258,9 @@ final class DatagramSession {
             isAnswered = true
             plan.rotation.succeeded(target)
         }
-        guard listenerContext.channel.isWritable else { return }
+        guard listenerContext.channel.isActive, listenerContext.channel.isWritable else { return }
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
-        let envelope = AddressedEnvelope(remoteAddress: user, data: datagram)
-        listenerContext.write(DatagramListenerHandler.wrapOutboundOut(envelope), promise: nil)
+        listener.reply(datagram, to: key.user, arrival, listenerContext)
     }
 
     fileprivate func flushReplies() {

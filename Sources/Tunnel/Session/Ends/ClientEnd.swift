@@ -148,7 +148,7 @@ final class ClientEnd {
         return StreamLinkDialer(
             server: server,
             timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
-            keepAlive: tunnel.environment.reportInterval,
+            keepAlive: { [tunnel] in tunnel.linkKeepAlive },
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security

@@ -1,0 +1,109 @@
+import Config
+import Foundation
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import Tunnel
+
+@Suite("Peers that vanish", .timeLimit(.minutes(1)))
+struct KeepAliveTests {
+    @Test("a silent user or target is gone after five times the interval, 75 s unless said otherwise")
+    func figures() throws {
+        var spec = try TunnelSpec.singleEnd(to: 1)
+        #expect(KeepAlive(spec)?.interval == .seconds(15))
+        #expect(KeepAlive(spec)?.patience == .seconds(75))
+        spec.keepalive = .zero
+        #expect(KeepAlive(spec) == nil)
+        spec.keepalive = .seconds(60)
+        let links = KeepAlive(spec)?.forLinks(TunnelEnvironment())
+        #expect(links?.patience == .seconds(20))
+        spec.keepalive = .seconds(2)
+        #expect(KeepAlive(spec)?.forLinks(TunnelEnvironment()) == KeepAlive(spec))
+    }
+
+    @Test("the kernel asks on the sockets of users and of targets, as the tunnel says when they come")
+    func singleEnd() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = try TunnelSpec.singleEnd(to: server.port)
+            let port = await engine.start(spec)
+            for (keepalive, expected) in [(15, 8...15), (100, 90...100), (0, nil), (15, 8...15)] {
+                spec.keepalive = .seconds(keepalive)
+                #expect(await engine.start(spec) == port)
+                let user = try await TestClient.connect(port: port)
+                #expect(try await user.echo("x") == "x")
+                let place = try #require(user.channel.localAddress?.port)
+                let ends: [@Sendable () throws -> Int?] = [
+                    { try Self.timer(port, place) }, { try Self.timer(to: server.port) },
+                ]
+                for end in ends {
+                    // Right after a write another timer may run.
+                    let start = ContinuousClock.now
+                    while try end() == nil, expected != nil, ContinuousClock.now - start < .seconds(5) {}
+                    let seconds = try end()
+                    #expect((expected == nil) == (seconds == nil), "\(keepalive)")
+                    if let seconds, let expected { #expect(expected.contains(seconds), "\(keepalive)") }
+                }
+                try await user.close()
+                _ = await engine.figures { $0.tcpConnections == 0 }
+            }
+        }
+    }
+
+    /// Seconds until the kernel asks the peer of a connection (`tr` is 2 in `/proc/net/tcp`); nil when it will not.
+    private static func timer(_ local: Int, _ remote: Int) throws -> Int? {
+        try timers().first { $0.local == local && $0.remote == remote }?.seconds
+    }
+
+    /// The same for the connection to a port.
+    private static func timer(to remote: Int) throws -> Int? {
+        try timers().first { $0.remote == remote }?.seconds
+    }
+
+    private static func timers() throws -> [(local: Int, remote: Int, seconds: Int)] {
+        let text = try TextFile.read("/proc/net/tcp", limitBytes: 64 << 20)
+        return text.split(separator: "\n").dropFirst().compactMap { line in
+            let columns = line.split(separator: " ")
+            let timer = columns[5].split(separator: ":")
+            // Established connections only.
+            guard columns[3] == "01", timer[0] == "02", let ticks = Int(timer[1], radix: 16) else { return nil }
+            func port(_ text: Substring) -> Int { Int(text.split(separator: ":")[1], radix: 16) ?? 0 }
+            return (port(columns[1]), port(columns[2]), ticks / 100)
+        }
+    }
+
+    @Test("a user who is there and takes nothing is told from one who has vanished")
+    func pausedReader() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let accepted = loop.makePromise(of: (any Channel).self)
+        let server = try await ServerBootstrap(group: loop)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                accepted.succeed(channel)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let writer = try await ClientBootstrap(group: loop)
+            .connect(to: try #require(server.localAddress)).get()
+        let reader = try await accepted.futureResult.get()
+        let socket = try #require(writer as? any SocketOptionProvider)
+        func info() async throws -> FlightWatch.Info {
+            try await socket.unsafeGetSocketOption(
+                level: .tcp,
+                name: NIOBSDSocket.Option(rawValue: TCP_INFO)
+            ).get()
+        }
+        #expect(try await info().isDelivered)
+        writer.writeAndFlush(ByteBuffer(repeating: 0, count: 32_000_000), promise: nil)
+        // Its window is closed when all that was sent is acknowledged and the rest waits.
+        let start = ContinuousClock.now
+        var last = try await info()
+        while last.unsent == 0 || last.isLimitWanted, ContinuousClock.now - start < .seconds(20) {
+            last = try await info()
+        }
+        #expect(!last.isLimitWanted && !last.isDelivered)
+        for channel in [writer, reader, server] { try await channel.close() }
+    }
+}
