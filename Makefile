@@ -8,17 +8,19 @@ EDITS ?= 2000
 TEST_WIDTH ?= 6
 EXAMPLES ?= 200
 SEED ?= 1
+# How long `make fuzz-bytes` runs each target.
+SECONDS ?= 60
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs chromium openssl python3 python3-venv
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
-SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/DaemonTests/Clients/np.sh
+SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
 
-.PHONY: help deps test-deps lint-deps build run test soak fuzz netem tsan check format
+.PHONY: help deps test-deps lint-deps build run test soak soak-edits fuzz fuzz-bytes netem chaos chaos-deps tsan check format
 .PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
@@ -51,12 +53,27 @@ test: test-deps ## build and run every test, and fuzz the API for a minute
 	  --experimental-maximum-parallelization-width $(TEST_WIDTH)
 	python3 Tests/FuzzTests/fuzz.py --examples 30
 
-soak: test-deps ## edit a daemon under traffic, EDITS times; takes a while
+soak-edits: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 	swift build --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
+soak: CONFIG = release
+soak: build ## 220 tunnels, 9,000 connections, edits and kills for an hour; memory must not grow (SOAK="--minutes 5")
+	python3 Tests/NetworkTests/soak.py --program .build/release/nodepass $(SOAK)
+
 fuzz: test-deps build ## fuzz the API from its own description: EXAMPLES requests an operation, random SEED
 	python3 Tests/FuzzTests/fuzz.py --program $(BIN) --examples $(EXAMPLES) --seed $(SEED)
+
+fuzz-bytes: deps ## fuzz every reader of strangers' bytes for SECONDS, or TARGET alone (libFuzzer, in .build-fuzz)
+	NODEPASS_FUZZ=1 swift build -c release -Xswiftc -enable-testing --sanitize fuzzer --scratch-path .build-fuzz \
+	  --product fuzz-bytes
+	Tests/FuzzTests/fuzz-bytes.sh .build-fuzz/release/fuzz-bytes $(SECONDS) $(TARGET)
+
+chaos: chaos-deps build ## run two daemons on a machine that misbehaves (root; CHAOS=--short for seconds)
+	python3 Tests/NetworkTests/chaos.py --program $(BIN) $(CHAOS)
+
+chaos-deps:
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || $(MAKE) --no-print-directory deps PACKAGES=libfaketime
 
 netem: build ## run two daemons over a bad network and measure what users notice (root; NETEM=--short for seconds)
 	python3 Tests/NetworkTests/netem.py --program $(BIN) $(NETEM)

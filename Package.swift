@@ -10,6 +10,34 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// The readers of strangers' bytes, each with a check: tests of the inputs that are kept, or, where `make fuzz-bytes` asks
+/// for it, the program that libFuzzer drives.
+let isFuzzing = Context.environment["NODEPASS_FUZZ"] != nil
+let fuzzDependencies: [Target.Dependency] = [
+    "Config",
+    "Tunnel",
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOEmbedded", package: "swift-nio"),
+]
+let fuzzPath = "Tests/FuzzTests/Bytes"
+let fuzzExcludes = ["Gob/NodePassStateFile.swift"]
+let fuzz: Target =
+    isFuzzing
+    ? .executableTarget(
+        name: "fuzz-bytes",
+        dependencies: fuzzDependencies,
+        path: fuzzPath,
+        exclude: fuzzExcludes + ["CorpusTests.swift"],
+        swiftSettings: settings
+    )
+    : .testTarget(
+        name: "FuzzTests",
+        dependencies: fuzzDependencies,
+        path: fuzzPath,
+        exclude: fuzzExcludes + ["FuzzEntry.swift"],
+        swiftSettings: settings
+    )
+
 let package = Package(
     name: "nodepass",
     products: [.executable(name: "nodepass", targets: ["nodepass"])],
@@ -196,5 +224,6 @@ let package = Package(
             exclude: ["Clients"],
             swiftSettings: settings
         ),
+        fuzz,
     ]
 )

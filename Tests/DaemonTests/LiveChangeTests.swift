@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Edits in one run; `make soak` asks for more.
+/// Edits in one run; `make soak-edits` asks for more.
 private let edits = TestEnvironment.number("NODEPASS_TEST_EDITS") ?? 200
 
 @Suite("A daemon is edited under traffic", .timeLimit(.minutes(5 + edits / 100)))

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from daemons import KEY, Daemon, start_echo  # noqa: E402
 from wire import LEFT, RIGHT, Manner, Wire  # noqa: E402
 
 TUNNEL_PORT, USER_PORT, TARGET_PORT = 20100, 20200, 20300
@@ -30,19 +30,6 @@ BACK_WITHIN = 1.0
 SLACK = 40
 # A pool that has grown in a burst shrinks by a quarter each report interval of 5 s.
 SETTLED_WITHIN = 90
-
-ECHO = f"""
-import socketserver, socket
-class Echo(socketserver.BaseRequestHandler):
-    def handle(self):
-        try:
-            while data := self.request.recv(65536): self.request.sendall(data)
-        except OSError: pass
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-    request_queue_size = 512
-Server(("127.0.0.1", {TARGET_PORT}), Echo).serve_forever()
-"""
 
 USERS = """
 import json, os, random, socket, sys, threading, time
@@ -133,50 +120,23 @@ def trials(short):
     ]
 
 
-class Daemon:
-    def __init__(self, program, namespace, directory, manifest):
-        self.directory = Path(directory)
-        self.directory.mkdir(parents=True)
-        (self.directory / "tunnels.yaml").write_text(manifest)
-        self.log = open(self.directory / "log", "wb")
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, program, "run", "-f", str(self.directory / "tunnels.yaml")]
-            + ["--state-dir", str(self.directory / "state"), "--listen", "127.0.0.1:0"],
-            stdout=self.log,
-            stderr=self.log,
-        )
-
-    @property
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    @property
-    def resident(self):
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return None
-
-
 def manifests(tls, flow):
     reverse = flow == "reverse"
     server_target = f"127.0.0.1:{USER_PORT}" if reverse else f"127.0.0.1:{TARGET_PORT}"
     client_target = f"127.0.0.1:{TARGET_PORT}" if reverse else f"127.0.0.1:{USER_PORT}"
-    key = "a-key-that-is-long-enough-for-a-test"
     server = f"""version: 1
 tunnels:
-  bad: {{role: server, tunnel: "{LEFT}:{TUNNEL_PORT}", target: "{server_target}", mode: {flow}, key: {key}, tls: {tls}}}
+  bad: {{role: server, tunnel: "{LEFT}:{TUNNEL_PORT}", target: "{server_target}", mode: {flow}, key: {KEY}, tls: {tls}}}
 """
     client = f"""version: 1
 tunnels:
-  bad: {{role: client, tunnel: "{LEFT}:{TUNNEL_PORT}", target: "{client_target}", mode: dual, key: {key}}}
+  bad: {{role: client, tunnel: "{LEFT}:{TUNNEL_PORT}", target: "{client_target}", mode: dual, key: {KEY}}}
 """
     return server, client
+
+
+def within(namespace):
+    return ("ip", "netns", "exec", namespace)
 
 
 class Users:
@@ -184,7 +144,7 @@ class Users:
 
     def __init__(self, namespace):
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, sys.executable, "-c", USERS, str(USER_PORT)],
+            [*within(namespace), sys.executable, "-c", USERS, str(USER_PORT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -211,9 +171,9 @@ class Row:
     problems: list = field(default_factory=list)
 
 
-def settled(daemons, before, within=SETTLED_WITHIN):
+def settled(daemons, before):
     """Waits until what was opened for the trial's users is closed again; gives the differences."""
-    end = time.monotonic() + within
+    end = time.monotonic() + SETTLED_WITHIN
     while True:
         differences = [d.descriptors - b for d, b in zip(daemons, before)]
         if all(d <= SLACK for d in differences) or time.monotonic() > end:
@@ -271,10 +231,10 @@ def main():
     server_text, client_text = manifests(arguments.tls, arguments.flow)
     echo_namespace = wire.right if arguments.flow == "reverse" else wire.left
     users_namespace = wire.left if arguments.flow == "reverse" else wire.right
-    echo = subprocess.Popen(["ip", "netns", "exec", echo_namespace, sys.executable, "-c", ECHO])
+    echo = start_echo(TARGET_PORT, within(echo_namespace))
     daemons = [
-        Daemon(program, wire.left, directory / "server", server_text),
-        Daemon(program, wire.right, directory / "client", client_text),
+        Daemon(program, directory / "server", server_text, before=within(wire.left)),
+        Daemon(program, directory / "client", client_text, before=within(wire.right)),
     ]
     rows = []
     try:

@@ -1,0 +1,164 @@
+import Config
+import NIOCore
+import NIOEmbedded
+
+@testable import Tunnel
+
+/// What reads bytes that may come from a stranger; each has a check that must hold for all bytes.
+enum FuzzTarget: String, CaseIterable {
+    case manifest
+    case url
+    case json
+    case handshakeRequest = "handshake-request"
+    case handshakeReply = "handshake-reply"
+    case signals
+    case link
+    case datagrams
+    case gob
+    case sealed
+
+    /// Feeds the bytes; returns what is wrong, or nil.
+    func problem(with bytes: [UInt8]) -> String? {
+        switch self {
+        case .manifest: Self.manifest(bytes)
+        case .url: Self.url(bytes)
+        case .json: Self.json(bytes)
+        case .handshakeRequest: Self.handshakeRequest(bytes)
+        case .handshakeReply: Self.handshakeReply(bytes)
+        case .signals: Self.signals(bytes)
+        case .link: Self.link(bytes)
+        case .datagrams: Self.datagrams(bytes)
+        case .gob: Self.gob(bytes)
+        case .sealed: Self.sealed(bytes)
+        }
+    }
+
+    private static let reader = ManifestReader(environment: [:], workingDirectory: "/nowhere")
+
+    /// A rejected manifest says why and where; what an accepted one declares has a URL that says the same.
+    private static func manifest(_ bytes: [UInt8]) -> String? {
+        let text = String(decoding: bytes, as: UTF8.self)
+        let reading = reader.read(text: text, file: "fuzz.yaml", allowsIncludes: false)
+        guard let manifest = reading.manifest else {
+            return reading.hasErrors ? nil : "it is rejected without a diagnostic"
+        }
+        for declaration in manifest.tunnels where (try? TunnelURL.parse(declaration.spec.url)) == nil {
+            return "the URL of '\(declaration.name)' cannot be read: \(declaration.spec.url)"
+        }
+        return nil
+    }
+
+    /// The canonical URL of what was read means the same, and no mask shows the key.
+    private static func url(_ bytes: [UInt8]) -> String? {
+        let text = String(decoding: bytes, as: UTF8.self)
+        _ = TunnelURL.masked(text)
+        guard let spec = try? TunnelURL.parse(text).spec else { return nil }
+        guard let again = try? TunnelURL.parse(spec.url).spec else { return "\(spec.url) cannot be read" }
+        return again.url == spec.url ? nil : "\(spec.url) becomes \(again.url)"
+    }
+
+    /// JSON that was read and written is the same when it is read again; as keys of a tunnel it is read or refused.
+    private static func json(_ bytes: [UInt8]) -> String? {
+        guard let value = try? JSONParser.parse(bytes) else { return nil }
+        let text = value.compactText
+        guard (try? JSONParser.parse(Array(text.utf8))) == value else { return "\(text) is something else" }
+        guard case .object = value else { return nil }
+        let (declaration, diagnostics) = reader.readTunnel(value, name: "fuzz")
+        return declaration == nil && diagnostics.isEmpty ? "keys are refused without a diagnostic" : nil
+    }
+
+    /// The result does not depend on the segments that the bytes come in.
+    private static func handshakeRequest(_ bytes: [UInt8]) -> String? {
+        let whole = HandshakeRequest.parse(bytes)
+        var head = HTTPHead()
+        for segment in segments(of: bytes) {
+            let parsed = HandshakeRequest.parse(head.append(segment))
+            if parsed == .incomplete { continue }
+            return parsed == whole ? nil : "\(parsed) in segments, \(whole) at once"
+        }
+        return whole == .incomplete ? nil : "incomplete in segments, \(whole) at once"
+    }
+
+    private static func handshakeReply(_ bytes: [UInt8]) -> String? {
+        let whole = HandshakeReply.parse(bytes, isEnded: true)
+        var reader = HandshakeReplyReader()
+        var parsed = HandshakeReply.Parsed.incomplete
+        for segment in segments(of: bytes) where parsed == .incomplete { parsed = reader.append(segment) }
+        if parsed == .incomplete { parsed = reader.end() }
+        guard parsed == whole else { return "\(parsed) in segments, \(whole) at once" }
+        if case .reply(let reply) = whole { _ = try? HandshakeTerms(body: reply.body) }
+        return nil
+    }
+
+    /// A signal that was read is the same when it is written and read again.
+    private static func signals(_ bytes: [UInt8]) -> String? {
+        var lines = SignalLines()
+        lines.append(ByteBuffer(bytes: bytes))
+        while let line = try? lines.next() {
+            var codec = SignalCodec(tunnelKey: "key")
+            guard let signal = try? codec.decode(line) else { continue }
+            let again = Array(codec.encode(signal).readableBytesView.dropLast())
+            guard (try? codec.decode(again)) == signal else { return "\(signal) is read as something else" }
+        }
+        return nil
+    }
+
+    /// A verdict on some bytes does not change when more come; a proof is read as it is written.
+    private static func link(_ bytes: [UInt8]) -> String? {
+        let sniffer = ProtocolSniffer(blocked: Set(BlockedProtocol.allCases))
+        var verdict = ProtocolSniffer.Verdict.undecided
+        for length in 0...min(bytes.count, 64) {
+            let next = sniffer.judge(bytes.prefix(length))
+            if verdict != .undecided, next != verdict { return "after \(length) bytes \(verdict) becomes \(next)" }
+            verdict = next
+        }
+        let start = Array(bytes.prefix(LinkProof.lengthBytes))
+        guard let proof = LinkProof(start), proof.bytes != start else { return nil }
+        return "a proof is written as something else"
+    }
+
+    /// Framed datagrams are the same whatever segments they come in.
+    private static func datagrams(_ bytes: [UInt8]) -> String? {
+        func read(_ segments: [ArraySlice<UInt8>]) -> [ByteBuffer] {
+            let channel = EmbeddedChannel(handlers: [TLSRecordSplitter(), DatagramLinkCodec(isFramed: true)])
+            defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
+            var datagrams: [ByteBuffer] = []
+            for segment in segments { _ = try? channel.writeInbound(ByteBuffer(bytes: segment)) }
+            while let datagram = try? channel.readInbound(as: ByteBuffer.self) { datagrams.append(datagram) }
+            return datagrams
+        }
+        return read(segments(of: bytes)) == read([bytes[...]]) ? nil : "the datagrams depend on the segments"
+    }
+
+    private static func gob(_ bytes: [UInt8]) -> String? {
+        do throws(GobError) {
+            _ = try GobReader.read(bytes)
+            return nil
+        } catch {
+            return (0...bytes.count).contains(error.offset) ? nil : "byte \(error.offset) of \(bytes.count) is blamed"
+        }
+    }
+
+    private static func sealed(_ bytes: [UInt8]) -> String? {
+        var frames = SealedFrames()
+        for segment in segments(of: bytes) {
+            guard let message = try? frames.append(segment) else { continue }
+            guard message.count <= SealedHandshake.messageLimitBytes else { return "a message is over the limit" }
+            guard let request = try? SealedRequest(message) else { continue }
+            guard (try? SealedRequest(request.bytes)) == request else { return "\(request) is read as something else" }
+        }
+        return nil
+    }
+
+    /// Segments whose lengths the bytes themselves decide: 1, 2, 4 … 128.
+    private static func segments(of bytes: [UInt8]) -> [ArraySlice<UInt8>] {
+        var segments: [ArraySlice<UInt8>] = []
+        var rest = bytes[...]
+        while let first = rest.first {
+            let length = 1 << Int(first & 7)
+            segments.append(rest.prefix(length))
+            rest = rest.dropFirst(length)
+        }
+        return segments
+    }
+}
