@@ -18,6 +18,7 @@ final class TunnelContext: Sendable {
     let log: TunnelLog
     /// Shared by all tunnels.
     let unproven: UnprovenRoom
+    let datagramRoom: DatagramRoom
 
     private struct Current {
         var plan: ForwardingPlan
@@ -39,7 +40,8 @@ final class TunnelContext: Sendable {
         dialer: TargetDialer,
         descriptors: TunnelDescriptors,
         log: TunnelLog,
-        unproven: UnprovenRoom
+        unproven: UnprovenRoom,
+        datagramRoom: DatagramRoom
     ) {
         self.id = id
         self.home = home
@@ -47,6 +49,7 @@ final class TunnelContext: Sendable {
         self.descriptors = descriptors
         self.log = log
         self.unproven = unproven
+        self.datagramRoom = datagramRoom
         boundEntrance = .makeEmptyBox(eventLoop: home)
         boundExit = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
