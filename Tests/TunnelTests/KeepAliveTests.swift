@@ -74,6 +74,28 @@ struct KeepAliveTests {
         }
     }
 
+    @Test("bytes in flight have a limit, a closed window has none while its owner answers")
+    func verdicts() {
+        func verdict(
+            inFlight: UInt32 = 0,
+            unsent: UInt32 = 0,
+            probes: UInt8 = 0,
+            silence: UInt32 = 0
+        ) -> FlightWatch.Verdict {
+            var info = FlightWatch.Info()
+            (info.inFlight, info.unsent, info.probes, info.silentMilliseconds) = (inFlight, unsent, probes, silence)
+            return info.verdict(.seconds(75))
+        }
+        #expect(verdict() == .delivered)
+        #expect(verdict(inFlight: 1) == .inFlight)
+        #expect(verdict(inFlight: 1, unsent: 9, silence: 90_000) == .inFlight)
+        #expect(verdict(unsent: 9, silence: 10) == .waiting)
+        #expect(verdict(unsent: 9, probes: 1, silence: 600_000) == .waiting)
+        #expect(verdict(unsent: 9, probes: 3, silence: 60_000) == .waiting)
+        #expect(verdict(unsent: 9, probes: 3, silence: 75_000) == .gone)
+        #expect(MemoryLayout<FlightWatch.Info>.size == 152)
+    }
+
     @Test("a user who is there and takes nothing is told from one who has vanished")
     func pausedReader() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.any()
@@ -95,15 +117,16 @@ struct KeepAliveTests {
                 name: NIOBSDSocket.Option(rawValue: TCP_INFO)
             ).get()
         }
-        #expect(try await info().isDelivered)
+        #expect(try await info().verdict(.seconds(75)) == .delivered)
         writer.writeAndFlush(ByteBuffer(repeating: 0, count: 32_000_000), promise: nil)
         // Its window is closed when all that was sent is acknowledged and the rest waits.
         let start = ContinuousClock.now
         var last = try await info()
-        while last.unsent == 0 || last.isLimitWanted, ContinuousClock.now - start < .seconds(20) {
+        while last.verdict(.seconds(75)) != .waiting, ContinuousClock.now - start < .seconds(20) {
             last = try await info()
         }
-        #expect(!last.isLimitWanted && !last.isDelivered)
+        #expect(last.verdict(.seconds(75)) == .waiting && last.unsent > 0)
+        #expect(last.silentMilliseconds < 20_000)
         for channel in [writer, reader, server] { try await channel.close() }
     }
 }

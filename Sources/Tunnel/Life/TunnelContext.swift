@@ -19,6 +19,7 @@ final class TunnelContext: Sendable {
     let log: TunnelLog
     /// Shared by all tunnels.
     let unproven: UnprovenRoom
+    let datagramRoom: DatagramRoom
 
     private struct Current {
         var plan: ForwardingPlan
@@ -42,7 +43,8 @@ final class TunnelContext: Sendable {
         dialer: TargetDialer,
         descriptors: TunnelDescriptors,
         log: TunnelLog,
-        unproven: UnprovenRoom
+        unproven: UnprovenRoom,
+        datagramRoom: DatagramRoom
     ) {
         self.id = id
         self.home = home
@@ -50,6 +52,7 @@ final class TunnelContext: Sendable {
         self.descriptors = descriptors
         self.log = log
         self.unproven = unproven
+        self.datagramRoom = datagramRoom
         boundEntrance = .makeEmptyBox(eventLoop: home)
         boundExit = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))

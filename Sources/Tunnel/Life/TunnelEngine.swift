@@ -19,6 +19,7 @@ package final class TunnelEngine: Sendable {
         let descriptors: DescriptorBudget
         let trust: ClientTrust
         let unproven: UnprovenRoom
+        let datagramRoom: DatagramRoom
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
         /// Takes instances that have commands waiting and no task.
@@ -61,6 +62,7 @@ package final class TunnelEngine: Sendable {
             descriptors: descriptors,
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             unproven: UnprovenRoom(),
+            datagramRoom: DatagramRoom(),
             changed: changed,
             logSink: logSink,
             wakeUps: wakeUps

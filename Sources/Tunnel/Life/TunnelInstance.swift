@@ -68,7 +68,8 @@ actor TunnelInstance {
             dialer: engine.dialer,
             descriptors: TunnelDescriptors(engine.descriptors),
             log: TunnelLog(id: id, spec: spec.wrappedValue, sink: engine.logSink),
-            unproven: engine.unproven
+            unproven: engine.unproven,
+            datagramRoom: engine.datagramRoom
         )
         wakeUps = engine.wakeUps
         ends = EndFactory(tunnel: tunnel, board: board, trust: engine.trust)

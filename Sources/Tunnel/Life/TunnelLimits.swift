@@ -43,6 +43,8 @@ package enum TunnelLimits {
     static let datagramSocketBufferBytes = 4 * 1024 * 1024
     /// Datagrams of one session held while its target is being resolved.
     static let datagramsWhileConnecting = 128
+    /// Bytes of all datagrams, of all tunnels together, that are held so.
+    static let waitingDatagramBytes = 16 * 1024 * 1024
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are

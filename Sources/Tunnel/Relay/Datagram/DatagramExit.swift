@@ -17,13 +17,14 @@ final class DatagramExit {
     private var target: (any Channel)?
     private var targetIndex: Int?
     private var isAnswered = false
-    private var waiting: [ByteBuffer] = []
+    private var waiting: WaitingDatagrams
     private var isClosed = false
 
     init(plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
         self.plan = plan
         self.tunnel = tunnel
         self.whenClosed = whenClosed
+        waiting = WaitingDatagrams(tunnel.datagramRoom)
     }
 
     /// Dials a target, whose socket has `place`.
@@ -78,8 +79,7 @@ final class DatagramExit {
     private func connected(_ channel: any Channel) {
         guard !isClosed else { return channel.close(promise: nil) }
         target = channel
-        for datagram in waiting { channel.write(datagram, promise: nil) }
-        waiting = []
+        for datagram in waiting.takeAll() { channel.write(datagram, promise: nil) }
         channel.flush()
     }
 
@@ -87,7 +87,7 @@ final class DatagramExit {
         lastActivity = .now()
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
         guard let target else {
-            if waiting.count < TunnelLimits.datagramsWhileConnecting { waiting.append(datagram) }
+            if !isClosed { waiting.append(datagram) }
             return
         }
         if target.isWritable { target.write(datagram, promise: nil) }
@@ -132,7 +132,7 @@ final class DatagramExit {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        waiting = []
+        waiting.takeAll()
         link?.closeAtOnce()
         target?.close(promise: nil)
         link = nil

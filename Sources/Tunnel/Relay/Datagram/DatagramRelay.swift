@@ -144,7 +144,7 @@ final class DatagramSession {
     /// Which target it is; nil for a link.
     private var target: Int?
     private var isAnswered = false
-    private var waiting: [ByteBuffer] = []
+    private var waiting: WaitingDatagrams
     private var isClosed = false
 
     fileprivate init(
@@ -159,6 +159,7 @@ final class DatagramSession {
         self.tunnel = tunnel
         self.listener = listener
         self.listenerContext = context
+        waiting = WaitingDatagrams(tunnel.datagramRoom)
     }
 
     /// Reaches the target over a socket of its own where there is a `place` for one, else over a link.
@@ -223,8 +224,7 @@ final class DatagramSession {
         }
         channel.closeFuture.whenComplete { _ in group.remove(channel) }
         self.channel = channel
-        for datagram in waiting { _ = write(datagram, to: channel) }
-        waiting = []
+        for datagram in waiting.takeAll() { _ = write(datagram, to: channel) }
         flush()
     }
 
@@ -233,7 +233,7 @@ final class DatagramSession {
     func send(_ datagram: ByteBuffer) -> Bool {
         lastActivity = .now()
         if let channel { return write(datagram, to: channel) }
-        if waiting.count < TunnelLimits.datagramsWhileConnecting { waiting.append(datagram) }
+        if !isClosed { waiting.append(datagram) }
         return false
     }
 
@@ -279,7 +279,7 @@ final class DatagramSession {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        waiting = []
+        waiting.takeAll()
         channel?.closeAtOnce()
         channel = nil
         listener.ended(self)
