@@ -33,7 +33,7 @@ struct GetCommand: AsyncParsableCommand {
         case .wide: Output.line(InstanceTable.text(chosen, isWide: true))
         case .json: Output.line(JSONValue.array(chosen.map(\.json)).prettyText)
         case .yaml: Output.raw(YAMLText.document(.array(chosen.map(\.json))))
-        case .url: chosen.forEach { Output.line($0.url) }
+        case .url: chosen.forEach { Output.line(PlainText.line($0.url)) }
         }
     }
 
