@@ -31,6 +31,28 @@ struct ReconcileRoutesTests {
         }
     }
 
+    @Test("over TCP a plan resolves no reference: the same text is unchanged, any other value there is a change")
+    func planWithReferences() async throws {
+        let text = Self.manifest.replacing("key: s3cret-key", with: "key: '${env:KEY:-s3cret-key}'")
+        try await TestDaemon.run(manifest: text) { daemon in
+            let same = try await daemon.send(.post, "/api/v1/plan", text)
+            #expect(try same.json["changes"] == false)
+            var answers: Set<String> = []
+            for key in ["s3cret-key", "another-one", "'${env:KEY:-other}'", "'${file:/etc/hostname}'"] {
+                let other = text.replacing("'${env:KEY:-s3cret-key}'", with: key)
+                let answer = try await daemon.send(.post, "/api/v1/plan", other)
+                #expect(answer.status == 200)
+                #expect(!answer.text.contains("s3cret"))
+                let json = try answer.json
+                answers.insert("\(json["changes"] ?? .null) \(json["steps"] ?? .null)")
+            }
+            // Right or wrong, there or not: nothing can be told from the answer.
+            #expect(answers.count == 1)
+            let missing = text.replacing("target: 127.0.0.1:9", with: "target: '${file:/nowhere/x}'")
+            #expect(try await daemon.send(.post, "/api/v1/plan", missing).status == 200)
+        }
+    }
+
     @Test(
         "a plan of what does not read is 422 with diagnostics, and so is one that would read other files",
         arguments: [("tunnels: [", "yaml-syntax"), ("version: 1\ninclude: [/etc/*]\ntunnels: {}", "include-refused")]

@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { createServer as createProxy, request as ask } from 'node:http';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { Browser } from './chromium.mjs';
@@ -126,7 +127,8 @@ test('the tunnels of the manifest appear with phase, place and revision', async 
 });
 
 test('the key is kept for the tab and nowhere else', async () => {
-  assert.equal(await page.evaluate("sessionStorage.getItem('nodepass-key')"), key);
+  const place = new URL(base).pathname.replace(/\/$/, '');
+  assert.equal(await page.evaluate(`sessionStorage.getItem('nodepass-key${place}')`), key);
   assert.equal(await page.evaluate('JSON.stringify({ ...localStorage }) + document.cookie'), '{}');
   assert.equal(await page.evaluate(`document.documentElement.outerHTML.includes(${text(key)})`), false);
 });
@@ -459,6 +461,39 @@ test('the documentation shows a stream until it is stopped', async () => {
   await page.until("/event: instance/.test(document.querySelector('#streamEvents .output')?.textContent)");
   await page.press('Stop', '#streamEvents');
   await page.until("document.querySelector('#streamEvents .ended')?.textContent === 'Stopped'");
+});
+
+test('below the path of a reverse proxy it loads, asks and follows, too', async () => {
+  const proxy = createProxy((request, response) => {
+    if (!request.url.startsWith('/np/')) {
+      response.writeHead(404).end();
+      return;
+    }
+    const { method, headers } = request;
+    const onward = ask(new URL(request.url.slice('/np/'.length), `${base}/`), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    response.on('close', () => onward.destroy());
+    request.pipe(onward.on('error', () => response.destroy()));
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const place = `http://127.0.0.1:${proxy.address().port}/np/`;
+  await page.goto(place);
+  await page.until("!document.getElementById('login').hidden");
+  await page.fill('#login-key', key);
+  await page.press('Sign in');
+  await page.until(`${phaseOf('Alpha')} === 'ready'`);
+  await page.until("document.querySelector('nav a:last-child').href.endsWith('/np/api/v1/docs')");
+  await page.goto(`${place}api/v1/docs`);
+  await page.until("document.querySelector('#listInstances')");
+  await page.press('Try it', '#listInstances');
+  await page.until("document.querySelector('#listInstances form')");
+  await page.press('Send', '#listInstances');
+  await page.until("/200/.test(document.querySelector('#listInstances .status')?.textContent)");
+  await page.goto('about:blank');
+  proxy.closeAllConnections();
+  proxy.close();
 });
 
 // Each wait has its limit; this is for what none of them thought of. The browser ends with its pipe.

@@ -113,6 +113,10 @@ struct WrittenYAMLTests {
         #expect(reading.diagnostics.contains { $0.message.hasSuffix("write 10") })
         let flow = read("role: client, mode: single, tunnel: ':2000', target: a:1,b:2")
         #expect(flow.diagnostics.first?.message.contains("write several in brackets: target: [host:port, b:2]") == true)
+        let other = read("\(Self.place), password: x")
+        #expect(other.diagnostics.first?.message == "unknown key; did you mean 'key'?")
+        let list = ManifestReader.test().read(text: "version: 1\ntunnels:\n- name: web\n", file: "m.yaml")
+        #expect(list.diagnostics.first?.message.hasSuffix("write each name as a key: 'web:'") == true)
         let joined = read("\(Self.place), log:debug")
         #expect(joined.diagnostics.first?.message == "a blank is missing after the colon; write: log: debug")
     }

@@ -86,6 +86,17 @@ struct LogFloodTests {
         }
     }
 
+    @Test("every start that somebody asks for is a line")
+    func restarts() async throws {
+        try await withKeptLog { engine, log in
+            let spec = try TunnelSpec.singleEnd(to: try deadPort())
+            for generation in 0..<5 { _ = await engine.start(spec, generation: generation) }
+            try await log.wait(for: "five lines") { lines in
+                lines.count { $0.message.hasPrefix("Client started") } == 5 ? true : nil
+            }
+        }
+    }
+
     @Test("handshakes with another key are one step of the server's life, and a few lines")
     func badHandshakes() async throws {
         try await withKeptLog { engine, log in

@@ -47,6 +47,8 @@ struct ValueTests {
             SniffCase("\r\n", .blank),
             SniffCase("\n\r\n\nGET / HTTP/1.1", .blocked(.http)),
             SniffCase("\r\nHELO a", .allowed),
+            SniffCase("GET" + String(repeating: " ", count: 257), .blocked(.http)),
+            SniffCase("CONNECT " + String(repeating: "a", count: 300), .allowed),
             SniffCase("EHLO mail.example", .allowed),
             SniffCase("USER a", .allowed),
             SniffCase("SET k v", .allowed),

@@ -11,6 +11,9 @@ package enum PlainText {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line(String($0)) }.joined(separator: "\n")
     }
 
+    /// Whether a character may stand in a line as it is.
+    static func isPlain(_ scalar: Unicode.Scalar) -> Bool { shown(scalar) == scalar }
+
     /// Blanks for what separates words; nil for the rest of what is not shown.
     private static func shown(_ scalar: Unicode.Scalar) -> Unicode.Scalar? {
         switch scalar {

@@ -189,7 +189,9 @@ struct ManifestCollector {
 
     private mutating func readTunnels(_ entry: DocumentEntry) {
         guard let entries = entry.value.entries else {
-            let advice = "takes tunnels by name, not \(entry.value.kindName); write 'tunnels: {}' to declare none"
+            let isList = entry.value.items != nil
+            let form = isList ? "write each name as a key: 'web:'" : "write 'tunnels: {}' to declare none"
+            let advice = "takes tunnels by name, not \(entry.value.kindName); \(form)"
             reject(entry.value.isNull ? .tunnelsMissing : .notAMapping, entry.value.location, "tunnels", advice)
             return
         }

@@ -128,10 +128,21 @@ package struct NodeReader {
     /// Reports an unknown key, and the known one that was perhaps meant.
     package mutating func unknown(_ key: String, at location: SourceLocation, among known: [String], path: String) {
         if let advice = Self.advice(onKey: key, among: known) { return fail(.unknownKey, location, path, advice) }
+        if let ours = Self.otherNames[key.lowercased()], known.contains(ours) {
+            return fail(.unknownKey, location, path, "unknown key; did you mean '\(ours)'?")
+        }
         let advice = EditDistance.nearest(to: key, among: known).map { "; did you mean '\($0)'?" }
         let list = advice ?? "; use one of " + known.joined(separator: ", ")
         fail(.unknownKey, location, path, "unknown key" + list)
     }
+
+    /// What other tools call our keys.
+    private static let otherNames = [
+        "password": "key", "secret": "key", "token": "key", "psk": "key", "auth": "key", "upstream": "target",
+        "backend": "target", "remote": "target", "destination": "target", "enabled": "state", "running": "state",
+        "cert": "certificate", "crt": "certificate", "private_key": "key", "servername": "sni", "bandwidth": "rate",
+        "max_connections": "connections", "maxconn": "connections", "whitelist": "allow", "blacklist": "deny",
+    ]
 
     /// What is no key at all: one without a blank after its colon, or an address that a comma has split off.
     private static func advice(onKey key: String, among known: [String]) -> String? {

@@ -45,7 +45,8 @@ package enum YAMLText {
             switch scalar {
             case "\"": "\\\""
             case "\\": "\\\\"
-            case " "..."~", "\u{a1}"..."\u{d7ff}": String(scalar)
+            case " "..."~": String(scalar)
+            case "\u{a1}"..."\u{d7ff}" where PlainText.isPlain(scalar): String(scalar)
             default: "\\U" + Hex.text(scalar.value)
             }
         }

@@ -66,8 +66,8 @@ struct Settlement {
         var former = known.phase
         for (index, step) in steps.enumerated() {
             defer { former = step.phase }
-            // What fails in another way still fails, and no client sees a difference; reports tell the reason.
-            if former.isFailing, step.phase.isFailing { continue }
+            // What fails in another way still fails, and NodePass's clients see no difference; reports have the reason.
+            if former == step.phase || former.isFailing && step.phase.isFailing { continue }
             // Each event shows the instance as it was with that step.
             var past = status
             past?.transitions.removeLast(steps.count - 1 - index)

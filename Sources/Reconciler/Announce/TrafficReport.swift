@@ -16,7 +16,8 @@ struct TrafficReport: Sendable, Hashable {
         let tcpConnections: Int
         let udpSessions: Int
         let poolIdle: Int
-        /// Of a tunnel that fails: an attempt that fails in another way is not an event of its own.
+        /// An attempt that fails in another way is not an event of its own.
+        let reason: TunnelReason?
         let message: String
     }
 
@@ -30,7 +31,8 @@ struct TrafficReport: Sendable, Hashable {
             tcpConnections: status.tcpConnections,
             udpSessions: status.udpSessions,
             poolIdle: status.poolIdle,
-            message: status.phase.isFailing ? status.message : ""
+            reason: status.reason,
+            message: status.message
         )
     }
 

@@ -182,7 +182,7 @@ package final class ManifestWatcher: Service {
             hold.delivered(reading)
             await deliver(reading, isConfirmed)
         } else if await mayDeliver(reading, &hold) {
-            // Whoever wrote may have ended between that reading and the look for writers.
+            // The writer may have ended between that reading and the look for writers.
             let whole = await offPool { self.read() }
             hold.delivered(whole)
             await deliver(whole, isConfirmed)

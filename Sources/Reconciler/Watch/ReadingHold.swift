@@ -3,7 +3,7 @@ import Config
 /// Decides whether a reading waits: one that has lost tunnels while one of its files is still being
 /// written may be half of what is to come.
 struct ReadingHold: Sendable {
-    /// Polls that such a reading waits at most, 30 s: a file may be open for ever.
+    /// Polls that such a reading waits at most, 30 s: a file may stay open without end.
     static let pollLimit = 15
 
     private(set) var lostNames: Set<String> = []

@@ -5,7 +5,7 @@ import Synchronization
 /// Calls back when an address of this machine may have come, by the kernel's notifications
 /// (`rtnetlink(7)`).
 ///
-/// The messages are not read for what they say: whoever waits for an address tries to bind it.
+/// The messages are only a hint: a tunnel that waits for an address tries to bind it.
 package final class AddressWatch: Sendable {
     /// Of `linux/netlink.h` and `linux/rtnetlink.h`, which the C library's module does not have.
     private static let netlinkRoute: Int32 = 0

@@ -12,6 +12,8 @@ enum HTTPRequestLine {
     ].map { Array($0.utf8) }
     /// A target's scheme: what a proxy is asked for.
     private static let scheme = Array("http".utf8)
+    /// Blanks that are waited through before the target.
+    private static let blankLimit = 256
     /// Longest name of a host, with brackets, a colon and a port.
     private static let authorityLimit = 264
 
@@ -24,7 +26,8 @@ enum HTTPRequestLine {
         }
         guard isBlank(blank), methods.contains(where: { $0.elementsEqual(word) }) else { return false }
         let target = rest.drop(while: isBlank)
-        guard let first = target.first else { return nil }
+        // No other protocol has so many.
+        guard let first = target.first else { return rest.count > blankLimit ? true : nil }
         if first == UInt8(ascii: "/") || first == UInt8(ascii: "*") { return true }
         if word.elementsEqual("CONNECT".utf8) { return isAuthority(target) }
         let isScheme = zip(target, scheme).allSatisfy { $0 | 0x20 == $1 }

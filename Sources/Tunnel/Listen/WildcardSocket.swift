@@ -1,7 +1,7 @@
 import Glibc
 import NIOCore
 
-/// A UDP socket that is bound to every address of the machine, and sends from the one it is told.
+/// A UDP socket that is bound to every address of the machine, and sends from the one that was asked.
 ///
 /// Left alone the kernel chooses the source by the route back. On a machine with several addresses
 /// that may be another one than the user asked, and clients of DNS, WireGuard and QUIC drop such

@@ -56,7 +56,7 @@ final class StatusBoard: Sendable {
         update { status in
             let text = status.spec.secretTexts.masked(in: PlainText.line(step.message))
             guard status.phase != step.phase || status.reason != step.reason || status.message != text else { return }
-            if step.phase.isFailing, status.phase == step.phase, status.reason == step.reason {
+            if step.reason != nil, status.phase == step.phase, status.reason == step.reason {
                 // An attempt that failed in other words is the same failure.
                 return status.reword(text)
             }

@@ -54,8 +54,11 @@ final class TunnelLog: Sendable {
     var level: LogLevel { rule.withLock { $0.level } }
 
     /// Takes the level, and what must not be shown, from this spec.
+    ///
+    /// Somebody has started or changed the tunnel: what comes now is news, however often it was said before.
     func follow(_ spec: TunnelSpec) {
         rule.withLock { $0 = Rule(spec) }
+        pace.withLock { $0.counts = [:] }
     }
 
     /// Writes a line; its text is built only when the level shows it, and must not hold a key.

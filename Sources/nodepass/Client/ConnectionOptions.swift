@@ -1,4 +1,5 @@
 import ArgumentParser
+import Config
 import FoundationEssentials
 
 /// Which daemon a command talks to.
@@ -15,7 +16,9 @@ struct ConnectionOptions: ParsableArguments {
     var client: ControlClient {
         let environment = ProcessInfo.processInfo.environment
         if let server = server ?? environment["NODEPASS_SERVER"], !server.isEmpty {
-            return ControlClient(.server(server, key: apiKey ?? environment["NODEPASS_API_KEY"] ?? ""))
+            // A variable of a file that Windows wrote ends with a carriage return.
+            let key = InputText.value(apiKey ?? environment["NODEPASS_API_KEY"] ?? "")
+            return ControlClient(.server(InputText.value(server), key: key))
         }
         let directory = DaemonOptions.stateDirectory(stateDir, environment: environment)
         return ControlClient(.socket(DaemonOptions.socket(in: directory)))

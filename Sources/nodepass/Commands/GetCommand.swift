@@ -36,7 +36,7 @@ struct GetCommand: AsyncParsableCommand {
             if let problem = daemon?.api { Output.error("The API does not listen on TCP: \(problem)") }
         case .json: Output.line(JSONValue.array(chosen.map(\.json)).prettyText)
         case .yaml: Output.raw(YAMLText.document(.array(chosen.map(\.json))))
-        case .url: chosen.forEach { Output.line($0.url) }
+        case .url: chosen.forEach { Output.line(PlainText.line($0.url)) }
         }
     }
 

@@ -24,14 +24,15 @@ export class TunnelView {
     this.facts = card('Tunnel');
     this.fields = card('Fields');
     this.certificate = card('Certificate');
+    this.targets = card('Targets');
     this.steps = card('Phases');
     this.events = card('Last events');
     this.plot = new TrafficPlot(id);
     this.log = new LogView(id);
     this.node = element('section', { className: 'detail', 'aria-label': 'Tunnel' }, this.head, this.note,
       element('div', { className: 'columns' }, element('div', { className: 'main' }, this.plot.node, this.log.node),
-        element('div', { className: 'side' }, this.facts.node, this.certificate.node, this.fields.node, this.steps.node,
-          this.events.node)));
+        element('div', { className: 'side' }, this.facts.node, this.targets.node, this.certificate.node, this.fields.node,
+          this.steps.node, this.events.node)));
     this.onchange = (event) => { if (event.detail.has(id)) this.changed(); };
     fleet.addEventListener('change', this.onchange);
     this.load();
@@ -87,6 +88,7 @@ export class TunnelView {
     this.showMoving();
     if (!this.detail) return;
     this.showFields();
+    this.showTargets();
     this.showCertificate();
     this.showSteps();
     this.showEvents();
@@ -230,6 +232,20 @@ export class TunnelView {
           element('td', { className: 'muted' }, field.class),
           element('td', { className: 'muted mono', title: field.source ?? '' },
             field.source ? shortPlace(field.source) : '–'))))));
+  }
+
+  /** How users fared with the targets: what went wrong last stays, so that one sees it afterwards. */
+  showTargets() {
+    const targets = this.detail.targets ?? [];
+    this.targets.node.hidden = !targets.length;
+    this.targets.show(element('ol', { className: 'timeline' }, ...targets.map(({ target, failures, error, errorTime,
+      reachedTime }) =>
+      element('li', {}, element('code', {}, target || 'at the other end'),
+        element('span', { className: failures ? 'bad' : 'muted' },
+          failures ? `${count(failures, 'failure')} in a row` : 'reached'),
+        reachedTime && element('time', { dateTime: reachedTime, className: 'muted', title: `Last reached ${reachedTime}` },
+          `reached ${moment(reachedTime)}`),
+        error && element('p', { title: errorTime }, `${moment(errorTime)}: ${error}`)))));
   }
 
   showCertificate() {
