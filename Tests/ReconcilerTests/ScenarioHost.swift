@@ -73,4 +73,5 @@ struct EngineHost: ScenarioHost {
 
     func stop(_ id: InstanceID) async { await engine.stop(id) }
     func remove(_ id: InstanceID) async { await engine.remove(id) }
+    func forgetPeer(of id: InstanceID) { engine.forgetPeer(of: id) }
 }

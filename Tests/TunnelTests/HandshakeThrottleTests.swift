@@ -22,6 +22,18 @@ struct HandshakeThrottleTests {
         #expect(throttle.admits("a", now: start + .seconds(10)))
     }
 
+    @Test("a failure that is taken back does not count")
+    mutating func takenBack() {
+        for _ in 0..<10 {
+            throttle.failed("a", now: start)
+            throttle.succeeded("a")
+        }
+        #expect(throttle.admits("a", now: start))
+        throttle.succeeded("b")
+        for _ in 0..<3 { throttle.failed("b", now: start) }
+        #expect(!throttle.admits("b", now: start))
+    }
+
     @Test("other addresses are not touched")
     mutating func others() {
         for _ in 0..<100 { throttle.failed("a", now: start) }

@@ -22,8 +22,11 @@ package protocol InstanceHost: Sendable {
     /// Closes the listeners at once; established connections may finish, up to the spec's drain limit.
     func stop(_ id: InstanceID) async
 
-    /// As `stop`, then forgets the instance. Connections that still drain go on without it.
+    /// As `stop`, then forgets the instance, and its peer. Connections that still drain go on without it.
     func remove(_ id: InstanceID) async
+
+    /// Forgets that the instance's peer has been sealed; the store has forgotten it already.
+    func forgetPeer(of id: InstanceID)
 
     /// One element each time some instance's status moved on; carries no data and may be coalesced.
     var changes: AsyncStream<Void> { get }

@@ -165,6 +165,17 @@ package actor TunnelReconciler: Service {
             if !forgotten.isEmpty { foldTraffic(host.snapshot().filter { forgotten.contains($0.key) }) }
             await ReconcilePlan.perform(stage, on: host)
             for id in forgotten { traffic.forget(id) }
+            forgetPeers(of: forgotten)
+        }
+    }
+
+    /// A deleted declaration keeps its record, which would keep its peer.
+    private func forgetPeers(of ids: [InstanceID]) {
+        guard !ids.isEmpty else { return }
+        do throws(StateStoreError) {
+            try store.forgetPeers(of: ids)
+        } catch {
+            settings.logger.error("peers of deleted tunnels not forgotten", metadata: ["reason": "\(error)"])
         }
     }
 

@@ -16,8 +16,9 @@ final class TunnelContext: Sendable {
     let descriptors: TunnelDescriptors
     let dialer: TargetDialer
     let log: TunnelLog
-    /// Shared by all tunnels.
+    /// Both are shared by all tunnels.
     let unproven: UnprovenRoom
+    private let peers: PeerMemory
 
     private struct Current {
         var plan: ForwardingPlan
@@ -37,7 +38,8 @@ final class TunnelContext: Sendable {
         dialer: TargetDialer,
         descriptors: TunnelDescriptors,
         log: TunnelLog,
-        unproven: UnprovenRoom
+        unproven: UnprovenRoom,
+        peers: PeerMemory
     ) {
         self.id = id
         self.home = home
@@ -45,6 +47,7 @@ final class TunnelContext: Sendable {
         self.descriptors = descriptors
         self.log = log
         self.unproven = unproven
+        self.peers = peers
         boundEntrance = .makeEmptyBox(eventLoop: home)
         boundExit = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
@@ -77,6 +80,24 @@ final class TunnelContext: Sendable {
     var serverEnd: NIOLoopBound<ServerEnd>? {
         get { current.withLock { $0.serverEnd } }
         set { current.withLock { $0.serverEnd = newValue } }
+    }
+
+    /// Whether the other end has been sealed before; `server` is where a client finds it.
+    func isSealed(server: String = "") -> Bool {
+        peers.isSealed(PeerMemory.Peer(instance: id, server: server))
+    }
+
+    /// Notes for good that the other end has been sealed; fails where that cannot be kept.
+    func rememberSealed(server: String = "") -> EventLoopFuture<Void> {
+        let peer = PeerMemory.Peer(instance: id, server: server)
+        guard !peers.isSealed(peer) else { return home.makeSucceededVoidFuture() }
+        return home.makeFutureWithTask { [peers] in
+            do {
+                try await peers.remember(peer)
+            } catch {
+                throw TunnelError(.internalError, "cannot note that the other end is sealed: \(error)")
+            }
+        }
     }
 
     func onHome<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {

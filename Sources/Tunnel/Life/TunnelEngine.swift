@@ -18,6 +18,7 @@ package final class TunnelEngine: Sendable {
         let descriptors: DescriptorBudget
         let trust: ClientTrust
         let unproven: UnprovenRoom
+        let peers: PeerMemory
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
         /// Takes instances that have commands waiting and no task.
@@ -39,7 +40,13 @@ package final class TunnelEngine: Sendable {
         var isClosing = false
     }
 
-    package init(group: any EventLoopGroup, environment: TunnelEnvironment, descriptors: DescriptorBudget) {
+    /// `peers` is what is known of other ends from former lives of the process.
+    package init(
+        group: any EventLoopGroup,
+        environment: TunnelEnvironment,
+        descriptors: DescriptorBudget,
+        peers: PeerMemory = PeerMemory()
+    ) {
         let changed: AsyncStream<Void>.Continuation
         (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -56,6 +63,7 @@ package final class TunnelEngine: Sendable {
             descriptors: descriptors,
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             unproven: UnprovenRoom(),
+            peers: peers,
             changed: changed,
             logSink: logSink,
             wakeUps: wakeUps
@@ -114,6 +122,12 @@ package final class TunnelEngine: Sendable {
 
     package func remove(_ id: InstanceID) async {
         await state.withLock { $0.instances.removeValue(forKey: id) }?.leave()
+        forgetPeer(of: id)
+    }
+
+    /// Accepts an unsealed peer of this instance again, where its `handshake` is `auto`.
+    package func forgetPeer(of id: InstanceID) {
+        parts.peers.forget(id)
     }
 
     private func instance(_ id: InstanceID, spec: TunnelSpec, generation: Int) -> TunnelInstance? {

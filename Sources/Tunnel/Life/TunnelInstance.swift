@@ -60,7 +60,8 @@ actor TunnelInstance {
             dialer: engine.dialer,
             descriptors: TunnelDescriptors(engine.descriptors),
             log: TunnelLog(id: id, spec: spec.wrappedValue, sink: engine.logSink),
-            unproven: engine.unproven
+            unproven: engine.unproven,
+            peers: engine.peers
         )
         wakeUps = engine.wakeUps
         ends = EndFactory(tunnel: tunnel, board: board, trust: engine.trust)

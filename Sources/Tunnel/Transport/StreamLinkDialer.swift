@@ -13,6 +13,9 @@ struct StreamLinkDialer: LinkDialer {
     let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
+    /// The fingerprint that the server's certificate has to have; nil where an authority vouches for it, or
+    /// nothing is known of it.
+    var pinned: String?
 
     func dial(
         on loop: any EventLoop,
@@ -47,13 +50,15 @@ struct StreamLinkDialer: LinkDialer {
         do {
             let handler = try security()
             let watcher = TLSClientWatcher { result in
-                promise.completeWith(
-                    result.map {
-                        let certificate = handler.peerCertificate
-                        let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
-                        return NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
-                    }
-                )
+                do {
+                    try result.get()
+                    let fingerprint = try checked(handler.peerCertificate)
+                    promise.succeed(
+                        NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
+                    )
+                } catch {
+                    promise.fail(error)
+                }
             }
             try channel.pipeline.syncOperations.addHandlers([handler, watcher])
             let deadline = loop.scheduleTask(in: timeout) {
@@ -66,6 +71,19 @@ struct StreamLinkDialer: LinkDialer {
             promise.fail(error)
         }
         return promise.futureResult.flatMapErrorThrowing { throw Self.refusal($0) ?? $0 }
+    }
+
+    /// The certificate's fingerprint; throws for one that is not the server's.
+    private func checked(_ certificate: NIOSSLCertificate?) throws -> String? {
+        let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
+        guard pinned == nil || pinned == fingerprint else {
+            throw TunnelError(
+                .tlsFingerprintMismatch,
+                "a link shows certificate \(fingerprint ?? "none"), the handshake showed \(pinned ?? ""); "
+                    + "the connection is intercepted between the ends"
+            )
+        }
+        return fingerprint
     }
 
     /// The error when the server's certificate was not accepted: another attempt would end the same

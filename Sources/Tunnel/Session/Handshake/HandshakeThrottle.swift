@@ -39,6 +39,11 @@ package struct HandshakeThrottle: Sendable {
         records[address] = Record(failures: 1, windowEnds: now + window)
     }
 
+    /// Takes back one failure: what was counted as a guess when it began has turned out to be none.
+    package mutating func succeeded(_ address: String) {
+        if let record = records[address], record.failures > 0 { records[address]?.failures -= 1 }
+    }
+
     /// Drops what has run out, or, when nothing has, the address whose window ends first.
     private mutating func forget(_ now: NIODeadline) {
         records = records.filter { $0.value.windowEnds > now }
