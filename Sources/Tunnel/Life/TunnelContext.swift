@@ -91,6 +91,7 @@ final class TunnelContext: Sendable {
     func rememberSealed(server: String = "") -> EventLoopFuture<Void> {
         let peer = PeerMemory.Peer(instance: id, server: server)
         guard !peers.isSealed(peer) else { return home.makeSucceededVoidFuture() }
+        // A task, because a callback of the loop has to wait for the store.
         return home.makeFutureWithTask { [peers] in
             do {
                 try await peers.remember(peer)

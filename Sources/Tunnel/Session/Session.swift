@@ -83,7 +83,12 @@ final class Session {
 
     /// Begins: the client dials, the server waits; without a control link in time the session ends.
     func start() {
-        if isSealed { tunnel.log.write(.info, "The other end has proven the key in a sealed handshake") }
+        tunnel.log.write(
+            .info,
+            isSealed
+                ? "The other end has proven the key in a sealed handshake"
+                : "The other end takes the handshake of v1.14, which anyone who sees it can repeat"
+        )
         tunnel.log.write(.info, "Getting tunnel pool ready...")
         control.start { self.controlEvent($0) }
         refill()

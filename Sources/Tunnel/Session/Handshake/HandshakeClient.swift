@@ -66,10 +66,10 @@ struct HandshakeClient: Sendable {
 
     /// Whether the server answered a request for the sealed handshake as one that does not know it.
     ///
-    /// A server of ours that knows it may be busy (429, 503).
+    /// A server of ours that knows it may be busy (429, 503), and one behind a proxy away (502, 504).
     private static func isOfAnotherKind(_ error: any Error) -> Bool {
         guard case HandshakeProblem.notSealed(let status, _) = error else { return false }
-        return status != 429 && status != 503
+        return status < 500 && status != 429 || status == 501
     }
 
     private func plain(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
