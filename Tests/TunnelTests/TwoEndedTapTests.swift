@@ -165,25 +165,37 @@ extension TwoEnded {
             withExtendedLifetime(directory) {}
         }
 
-        @Test("links whose TLS ends in the middle are refused by the client, and no user's byte passes there")
-        func interceptedLinks() async throws {
+        @Test(
+            "links whose TLS ends in the middle are refused by the client, and no user's byte passes there",
+            arguments: [false, true]
+        )
+        func interceptedLinks(_ hasAuthority: Bool) async throws {
+            let directory = try TemporaryDirectory()
+            let authority = try TestAuthority()
+            var environment = TunnelEnvironment.brisk
+            environment.certificateAuthorities = try directory.write(authority.pem, to: "authority.pem")
+            let files = try authority.issue(to: ["tunnel.test"]).write(to: directory, as: "own")
+            let others = try authority.issue(to: ["tunnel.test"]).write(to: directory, as: "other")
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(.forward, to: target.port, tls: .selfSigned)
-            let tap = try await WireTap.start(
-                server: Int(ends.server.tunnel.port),
-                interception: .ofLinks(try ReferenceCertificate().serverContext())
-            )
+            var ends = try TwoEnds(.forward, to: target.port, tls: hasAuthority ? files : .selfSigned)
+            let forged = try #require(try ServerCredentials(others)).current().context
+            let tap = try await WireTap.start(server: Int(ends.server.tunnel.port), interception: .ofLinks(forged))
             ends.client.tunnel = Endpoint(host: "127.0.0.1", port: UInt16(tap.port))
+            ends.client.sni = "tunnel.test"
+            if hasAuthority { ends.client.tls = .verified }
             let made = ends
-            try await withKeptLog { engine, _ in
+            try await withKeptLog(environment: environment) { engine, _ in
                 await made.run(on: engine)
                 let status = try await engine.wait(TwoEnds.clientID, for: "the refusal") {
-                    $0.reason == .tlsFingerprintMismatch
+                    $0.message.contains("the connection is intercepted")
                 }
+                #expect(status.reason == (hasAuthority ? .peerUnreachable : .tlsFingerprintMismatch))
                 #expect(status.phase == .backoff)
                 #expect(status.listening.isEmpty)
+                #expect(!status.transitions.contains { $0.phase == .ready })
             }
             await tap.stop()
+            withExtendedLifetime(directory) {}
         }
 
         @Test("100 recorded handshakes, in any order and without any header, open nothing and end nothing")

@@ -13,9 +13,22 @@ struct StreamLinkDialer: LinkDialer {
     let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
-    /// The fingerprint that the server's certificate has to have; nil where an authority vouches for it, or
-    /// nothing is known of it.
-    var pinned: String?
+    /// The certificate that the server has to show; nil where nothing is known of it.
+    var pin: Pin?
+
+    /// What a sealed handshake has shown of the server's certificate.
+    struct Pin: Sendable {
+        let fingerprint: String
+        /// Files may be replaced while a session lives, which a new session finds out.
+        let mayChange: Bool
+
+        fileprivate func mismatch(_ shown: String?) -> TunnelError {
+            let message = "a link shows certificate \(shown ?? "none"), the handshake showed \(fingerprint)"
+            return mayChange
+                ? TunnelError(.peerUnreachable, message + ": it was replaced, or the connection is intercepted")
+                : TunnelError(.tlsFingerprintMismatch, message + "; the connection is intercepted between the ends")
+        }
+    }
 
     func dial(
         on loop: any EventLoop,
@@ -76,13 +89,7 @@ struct StreamLinkDialer: LinkDialer {
     /// The certificate's fingerprint; throws for one that is not the server's.
     private func checked(_ certificate: NIOSSLCertificate?) throws -> String? {
         let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
-        guard pinned == nil || pinned == fingerprint else {
-            throw TunnelError(
-                .tlsFingerprintMismatch,
-                "a link shows certificate \(fingerprint ?? "none"), the handshake showed \(pinned ?? ""); "
-                    + "the connection is intercepted between the ends"
-            )
-        }
+        if let pin, pin.fingerprint != fingerprint { throw pin.mismatch(fingerprint) }
         return fingerprint
     }
 

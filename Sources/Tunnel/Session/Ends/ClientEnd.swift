@@ -185,7 +185,7 @@ final class ClientEnd {
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security,
-            pinned: terms.tls == 1 ? agreement.keys.fingerprint : nil
+            pin: agreement.keys.fingerprint.map { StreamLinkDialer.Pin(fingerprint: $0, mayChange: terms.tls == 2) }
         )
     }
 
