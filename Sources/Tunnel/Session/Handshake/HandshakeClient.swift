@@ -119,7 +119,9 @@ struct HandshakeClient: Sendable {
             .whenComplete { result in
                 switch result {
                 case .success(let channel):
-                    place.keep(for: channel)
+                    // Several connections may follow one another in this place: it is given back when the
+                    // last of them is closed and nobody asks any more.
+                    channel.closeFuture.whenComplete { _ in withExtendedLifetime(place) {} }
                     reply.futureResult.assumeIsolated().whenComplete { result in
                         if case .success = result { channel.closeAtOnce() } else { channel.cut() }
                     }
