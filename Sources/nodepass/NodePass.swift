@@ -76,8 +76,9 @@ struct RootCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
             DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, ResetCommand.self,
-            CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ExportCommand.self, PingCommand.self,
-            LogsCommand.self, WatchCommand.self, KeyCommand.self, ImportCommand.self, SchemaCommand.self,
+            CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ForgetPeerCommand.self, ExportCommand.self,
+            PingCommand.self, LogsCommand.self, WatchCommand.self, KeyCommand.self, ImportCommand.self,
+            SchemaCommand.self,
         ]
     )
 }

@@ -26,6 +26,18 @@ struct DeclaredInstanceTests {
         }
     }
 
+    @Test("a peer is forgotten by POST, for a tunnel and for nothing else")
+    func forgottenPeer() async throws {
+        try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n") { daemon in
+            let id = try #require(await daemon.reconciler.instances().first?.id)
+            for (path, status) in [(id, 200), ("********", 403), ("00000009", 404)] {
+                let answer = try await daemon.send(.post, "/api/v1/instances/\(path)/forget-peer")
+                #expect(answer.status == status, "\(path)")
+            }
+            #expect(try await daemon.send(.get, "/api/v1/instances/\(id)/forget-peer").status == 405)
+        }
+    }
+
     @Test("a ttl that is no duration is refused", arguments: ["soon", "0s", "-1m", ""])
     func badTTL(_ ttl: String) async throws {
         try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n") { daemon in

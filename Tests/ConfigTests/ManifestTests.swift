@@ -6,14 +6,15 @@ struct ManifestTests {
 
     @Test("the manifest of the contract is read, key by key")
     func contract() throws {
-        let reading = ManifestReader.test(["WEB_KEY": "s3cret"]).read(text: Self.contractText, file: "tunnels.yaml")
+        let key = "9f86d081884c7d659a2feaa0c55ad015"
+        let reading = ManifestReader.test(["WEB_KEY": key]).read(text: Self.contractText, file: "tunnels.yaml")
         #expect(reading.lines == ["19:5 warning role-key tunnels.web.sni", "40:3 warning no-key tunnels.db.key"])
         let manifest = try #require(reading.manifest)
         #expect(manifest.tunnels.map(\.name) == ["web", "db"])
         let web = try #require(manifest["web"])
         #expect(
             web.spec.url
-                == "server://s3cret@0.0.0.0:10101/127.0.0.1:8080?allow=10.0.0.0%2F8&block=123&mode=1&rate=100&tls=1"
+                == "server://\(key)@0.0.0.0:10101/127.0.0.1:8080?allow=10.0.0.0%2F8&block=123&mode=1&rate=100&tls=1"
         )
         #expect(web.labels == TunnelLabels(alias: "Web ingress", tags: ["env": "prod"]))
         #expect(web.secretPaths == ["key"])
@@ -123,7 +124,7 @@ struct ManifestTests {
     )
     func tunnelWarnings(keys: String, expected: String) throws {
         let reading = ManifestReader.test().readOne(keys)
-        #expect(reading.lines == [expected])
+        #expect(reading.lines.filter { !$0.contains("weak-key") } == [expected])
         #expect(try #require(reading.manifest).tunnels.count == 1)
         #expect(!reading.hasErrors)
     }
@@ -192,7 +193,7 @@ struct ManifestTests {
         )
         #expect(reading.lines.isEmpty)
         let tunnel = try #require(reading.manifest?["t"])
-        #expect(tunnel.spec.url == "client://k@:2000/h:1?drain=5s&rate=5&slot=7")
+        #expect(tunnel.spec.url == "client://k@:2000/h:1?drain=5s&rate=5&slot=7&tls=1")
         #expect(tunnel.labels.tags == ["a": "b"])
     }
 

@@ -65,7 +65,7 @@ struct ReferenceTests {
     @Test("a file's content is trimmed, its path starts at the manifest, and it is watched even when missing")
     func files() throws {
         try withDirectory { directory in
-            try Data("  s3cret\n".utf8).write(to: URL(fileURLWithPath: directory + "/key"))
+            try Data("  s3cret-9f86d081884c7d65\n".utf8).write(to: URL(fileURLWithPath: directory + "/key"))
             let text = """
                 version: 1
                 tunnels:
@@ -75,7 +75,7 @@ struct ReferenceTests {
             try Data(text.utf8).write(to: URL(fileURLWithPath: directory + "/m.yaml"))
             let reading = ManifestReader.test(in: directory).read(paths: ["m.yaml"])
             #expect(reading.lines == ["4:39 error reference-file tunnels.b.key"])
-            #expect(reading.manifest?["a"]?.spec.key == Secret("s3cret"))
+            #expect(reading.manifest?["a"]?.spec.key == Secret("s3cret-9f86d081884c7d65"))
             #expect(reading.manifest?["a"]?.spec.tls == .files(certificate: directory + "/c.pem", key: "/k.pem"))
             let expected = ["/m.yaml", "/key", "/gone", "/c.pem"].map { directory + $0 } + ["/k.pem"]
             #expect(reading.watched == Set(expected))

@@ -185,8 +185,11 @@ extension TunnelSpec {
         spec.key = random.pick(keys).map(Secret.init)
         spec.mode = random.pick(TunnelMode.allCases)
         spec.tls = random.pick([
-            nil, .off, .selfSigned, .filesMissing, .files(certificate: "/a b/c.pem", key: "k&=.pem"),
+            nil, .off, .selfSigned, role == .server ? .filesMissing : .verified,
+            .files(certificate: "/a b/c.pem", key: "k&=.pem"),
         ])
+        // The other policies need a key that cannot be guessed.
+        spec.handshake = random.pick([.auto, .compatible])
         spec.transport = random.pick([.tcp, .quic, .websocket, .http2, .unknown("9 & a")])
         spec.sni = random.pick([nil, "none", "edge.example.com"])
         spec.pool = PoolSize(min: .random(in: 1...2000, using: &random), max: .random(in: 1...2000, using: &random))

@@ -43,7 +43,7 @@ struct CommandTests {
             let schema = text.prefix { $0 != "\n" }.dropFirst(mark.count)
             let place = URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent(String(schema))
             #expect(place.standardizedFileURL == folder.appendingPathComponent("nodepass.schema.json"), "\(file)")
-            let finished = try await RunningProcess.run(["validate", path])
+            let finished = try await RunningProcess.run(["validate", path], environment: Example.environment)
             #expect(finished.code == 0 && finished.output == "ok: 1 tunnels in \(path)\n", "\(finished.output)")
         }
     }

@@ -32,8 +32,9 @@ struct Example {
         _ name: String,
         _ texts: Texts,
         certificate: TestCertificate? = nil,
-        environment: [String: String] = [:]
+        environment given: [String: String] = [:]
     ) async throws {
+        let environment = Self.environment.merging(given) { $1 }
         let directory = try TemporaryDirectory()
         try certificate?.write(to: directory)
         try directory.write(texts.server, to: "tunnels.yaml")
@@ -56,8 +57,9 @@ struct Example {
 }
 
 extension Example {
-    /// How the examples name their key, with the default that counts in tests.
-    private static let keyReference = "${env:NODEPASS_KEY:-change-me}"
+    /// How the examples name their key, and what they need to be read.
+    private static let keyReference = "${env:NODEPASS_KEY}"
+    static let environment = ["NODEPASS_KEY": "9f86d081884c7d659a2feaa0c55ad015"]
 
     /// `reverse-tunnel` with a user's port on the server, to an echo server behind the client.
     static func reverse(

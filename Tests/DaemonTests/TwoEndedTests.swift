@@ -213,7 +213,7 @@ struct TwoEndedTests {
                 + tunnel("mismatch", "one.crt", "two.key"),
             to: "tunnels.yaml"
         )
-        let daemon = try await Daemon.start(in: directory)
+        let daemon = try await Daemon.start(in: directory, environment: Example.environment)
         for (name, file) in [
             ("db", "server.crt"), ("garbage", "text.crt"), ("expired", "old.crt"), ("mismatch", "two.key"),
         ] {

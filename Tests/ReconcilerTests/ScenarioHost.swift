@@ -76,4 +76,5 @@ struct EngineHost: ScenarioHost {
     func forgetNames() { engine.forgetNames() }
 
     func remove(_ id: InstanceID) async { await engine.remove(id) }
+    func forgetPeer(of id: InstanceID) { engine.forgetPeer(of: id) }
 }

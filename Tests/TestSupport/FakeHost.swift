@@ -9,6 +9,7 @@ package final class FakeHost: InstanceHost {
         case run(InstanceID, generation: Int, releaseFirst: Bool)
         case stop(InstanceID)
         case remove(InstanceID)
+        case forgetPeer(InstanceID)
     }
 
     private let state = Mutex(FakeWorld())
@@ -122,5 +123,9 @@ package final class FakeHost: InstanceHost {
             state.calls.append(.remove(id))
             state.entries[id] = nil
         }
+    }
+
+    package func forgetPeer(of id: InstanceID) {
+        edit { $0.calls.append(.forgetPeer(id)) }
     }
 }

@@ -157,7 +157,7 @@ extension TunnelSpec {
     fileprivate var lacksCertificate: Bool {
         guard role == .server else { return false }
         switch tls {
-        case .filesMissing: return true
+        case .filesMissing, .verified: return true
         case .files(let certificate, let key): return [certificate, key].contains { FileState(path: $0) == nil }
         case .off, .selfSigned, nil: return false
         }

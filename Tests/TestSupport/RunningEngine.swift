@@ -6,12 +6,14 @@ package import Tunnel
 package func withEngine<Result: Sendable>(
     environment: TunnelEnvironment = TunnelEnvironment(),
     descriptors: DescriptorBudget = .ample,
+    peers: PeerMemory = PeerMemory(),
     _ body: (TunnelEngine) async throws -> Result
 ) async throws -> Result {
     let engine = TunnelEngine(
         group: MultiThreadedEventLoopGroup.singleton,
         environment: environment,
-        descriptors: descriptors
+        descriptors: descriptors,
+        peers: peers
     )
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { await engine.run() }

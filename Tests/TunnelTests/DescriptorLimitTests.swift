@@ -1,5 +1,6 @@
 import Config
 import NIOCore
+import NIOPosix
 import TestSupport
 import Testing
 
@@ -53,6 +54,27 @@ struct DescriptorLimitTests {
             #expect(await taken(4, of: budget))
         }
         #expect(budget.figures.taken == 0)
+    }
+
+    @Test("each connection of a handshake has a place, the one of v1.14 after a sealed one too")
+    func handshakes() async throws {
+        let asked = Awaited(0)
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(UnansweringServer(asked))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        var environment = TunnelEnvironment.brisk
+        environment.handshakeTimeout = .seconds(1)
+        try await withEngine(environment: environment, descriptors: budget) { engine in
+            _ = await engine.start(.dual(meeting: try #require(server.localAddress?.port), target: try deadPort()))
+            try await asked.wait(for: "the request of v1.14") { $0 > 0 ? true : nil }
+            #expect(budget.figures.taken == 1)
+        }
+        #expect(await taken(0, of: budget))
+        try await server.close()
     }
 
     @Test("UDP users are refused, counted, and let in again when others have gone")
@@ -182,5 +204,26 @@ extension TwoEnded {
             for _ in 0..<1_000_000 where budget.figures.taken > 0 { await Task.yield() }
             #expect(budget.figures.taken == 0)
         }
+    }
+}
+
+/// Does not know the sealed handshake, and never answers that of v1.14.
+private final class UnansweringServer: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let asked: Awaited<Int>
+
+    init(_ asked: Awaited<Int>) {
+        self.asked = asked
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard String(buffer: Self.unwrapInboundIn(data)).contains("Upgrade:") else {
+            asked.change { $0 += 1 }
+            return
+        }
+        let reply = ByteBuffer(string: "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        context.writeAndFlush(Self.wrapOutboundOut(reply), promise: nil)
     }
 }

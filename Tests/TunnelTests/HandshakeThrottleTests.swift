@@ -22,6 +22,27 @@ struct HandshakeThrottleTests {
         #expect(throttle.admits("a", now: start + .seconds(10)))
     }
 
+    @Test("a failure that is taken back does not count")
+    mutating func takenBack() {
+        for _ in 0..<10 {
+            throttle.failed("a", now: start)
+            throttle.succeeded("a")
+        }
+        #expect(throttle.admits("a", now: start))
+        throttle.succeeded("b")
+        for _ in 0..<3 { throttle.failed("b", now: start) }
+        #expect(!throttle.admits("b", now: start))
+    }
+
+    @Test("addresses of one IPv6 network count together, those of others alone")
+    mutating func networks() {
+        for host in 1...3 { throttle.failed("2001:db8:0:1::\(host)", now: start) }
+        #expect(!throttle.admits("2001:db8:0:1:ffff::9", now: start))
+        #expect(throttle.admits("2001:db8:0:2::1", now: start))
+        for host in 1...3 { throttle.failed("192.0.2.\(host)", now: start) }
+        #expect(throttle.admits("192.0.2.1", now: start))
+    }
+
     @Test("other addresses are not touched")
     mutating func others() {
         for _ in 0..<100 { throttle.failed("a", now: start) }

@@ -1,3 +1,4 @@
+import Crypto
 import TestSupport
 import Testing
 
@@ -8,6 +9,17 @@ struct LinkProofTests {
     private let secret = SessionSecret(tunnelKey: "secret", nonce: [UInt8](0..<16))
 
     static let numbers: [UInt64] = [0, 1, 255, 256, 0x0102_0304_0506_0708, .max]
+
+    @Test("a link's proof of another certificate is refused, in a sealed session only")
+    func certificates() {
+        let sealed = SessionSecret(sealed: SymmetricKey(size: .bits256))
+        for (seen, own) in [("sha256:AA", "sha256:AA"), ("sha256:AA", "sha256:AB"), ("sha256:AA", nil), (nil, nil)] {
+            let proof = LinkProof(number: 1, secret: sealed, fingerprint: seen)
+            #expect(proof.isMade(with: sealed, fingerprint: own) == (seen == own))
+            let plain = LinkProof(number: 1, secret: secret, fingerprint: seen)
+            #expect(plain.isMade(with: secret, fingerprint: own))
+        }
+    }
 
     @Test("a proof is a version, its number and a code, and is read back", arguments: numbers)
     func roundTrip(_ number: UInt64) throws {

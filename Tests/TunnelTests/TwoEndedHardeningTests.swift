@@ -176,7 +176,9 @@ extension TwoEnded {
         @Test("a second client gets 409 and the first one's users notice nothing", arguments: TwoEnded.flows)
         func secondClient(_ flow: TunnelFlow) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port)
+            var made = try TwoEnds(flow, to: target.port)
+            made.server.handshake = .compatible
+            let ends = made
             try await withTwoEnds(ends) { engine, _ in
                 let since = engine.snapshot().mapValues(\.readySince)
                 let user = try await TestClient.connect(port: ends.port)

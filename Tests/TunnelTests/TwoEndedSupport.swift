@@ -76,10 +76,11 @@ extension Awaited<[TunnelLogLine]> {
 /// Runs an engine and keeps its log for the length of a closure.
 func withKeptLog(
     environment: TunnelEnvironment = .brisk,
+    peers: PeerMemory = PeerMemory(),
     _ body: @Sendable (TunnelEngine, KeptLog) async throws -> Void
 ) async throws {
     let log = KeptLog([])
-    try await withEngine(environment: environment) { engine in
+    try await withEngine(environment: environment, peers: peers) { engine in
         async let _: Void = {
             for await line in engine.logLines { log.change { $0.append(line) } }
         }()

@@ -116,18 +116,5 @@ extension TwoEnded {
                 #expect(engine.snapshot()[TwoEnds.serverID]?.certificate?.path == directory.file("server.crt"))
             }
         }
-
-        @Test("a client whose URL says tls does as its server says, as NodePass's, and warns of it")
-        func wantsMore() async throws {
-            let target = try await EchoServer.start()
-            var ends = try TwoEnds(.reverse, to: target.port)
-            ends.client.tls = .selfSigned
-            let port = ends.port
-            try await withTwoEnds(ends) { _, log in
-                let line = try await log.line("The server offers tls=0 only", of: TwoEnds.clientID)
-                #expect(line.level == .warn)
-                #expect(try await TestClient.echo("hi", port: port) == "hi")
-            }
-        }
     }
 }

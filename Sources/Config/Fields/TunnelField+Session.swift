@@ -2,6 +2,7 @@ extension TunnelField {
     /// What the two ends agree on.
     static let session: [TunnelField] = [
         .tls,
+        .handshake,
         .transport,
         .parameter(
             "sni",
@@ -35,14 +36,18 @@ extension TunnelField {
         ),
     ]
 
-    private static let tlsWords = ValueSyntax<TLSMode>.words([("off", .off), ("self-signed", .selfSigned)])
+    /// What a server has, and the least that a client accepts.
+    private static func tlsWords(_ role: TunnelRole) -> ValueSyntax<TLSMode> {
+        let words: [(String, TLSMode)] = [("off", .off), ("self-signed", .selfSigned)]
+        return .words(role == .server ? words : words + [("verified", .verified)])
+    }
 
     static let tls = TunnelField(
         path: "tls",
-        summary: "TLS between the ends; the server decides for both.",
+        summary: "A server's TLS for its links; on a client, the least it accepts of its server.",
         schema: [
             "anyOf": [
-                ["enum": ["off", "self-signed"]],
+                ["enum": ["off", "self-signed", "verified"]],
                 [
                     "type": "object", "additionalProperties": false, "required": ["certificate", "key"],
                     "properties": [
@@ -52,18 +57,19 @@ extension TunnelField {
                 ],
             ]
         ],
-        roles: [.server],
+        roles: bothRoles,
         parameters: ["tls", "crt", "key"],
         defaultText: "off",
         changeClass: .session,
         read: { node, reader, content in
-            if node.entries != nil {
+            let role = content.spec.role
+            if node.entries != nil, role == .server {
                 if let files = readFiles(node, &reader) { content.spec.tls = files }
                 return
             }
-            let expected = "off, self-signed or {certificate: PATH, key: PATH}"
+            let expected = "off, self-signed or " + (role == .server ? "{certificate: PATH, key: PATH}" : "verified")
             let value = reader.value(node, "tls", expected: expected) { text throws(ValueProblem) in
-                try tlsWords.parse(text, .server)
+                try tlsWords(role).parse(text, role)
             }
             if let value { content.spec.tls = value }
         },
@@ -78,7 +84,8 @@ extension TunnelField {
             case "1": spec.tls = .selfSigned
             case "2":
                 guard let certificate = paths.0, let key = paths.1 else {
-                    spec.tls = .filesMissing
+                    spec.tls = spec.role == .server ? .filesMissing : .verified
+                    if spec.role == .client { return nil }
                     return ParameterProblem(parameter: "tls", message: "2 also needs crt and key, two PEM files")
                 }
                 spec.tls = .files(certificate: certificate, key: key)
@@ -100,18 +107,21 @@ extension TunnelField {
             return [code, QueryParameter(name: "crt", value: certificate), QueryParameter(name: "key", value: key)]
         },
         textOf: { content in
-            switch content.spec.tls {
+            let isClient = content.spec.role == .client
+            return switch content.spec.tls {
             case nil: "unset"
             case .off?: "off"
             case .selfSigned?: "self-signed"
+            case .files? where isClient, .verified? where isClient: "verified"
             case .files(let certificate, let key)?: "{certificate: \(certificate), key: \(key)}"
-            case .filesMissing?: "files (none given)"
+            case .filesMissing?, .verified?: "files (none given)"
             }
         },
         isEqual: { $0.spec.tls == $1.spec.tls },
         valueOf: { content in
             guard case .files(let certificate, let key) = content.spec.tls else {
-                return .string(content.spec.tls == .selfSigned ? "self-signed" : "off")
+                let role = content.spec.role
+                return .string(content.spec.tls.map { tlsWords(role).text($0, role) } ?? "off")
             }
             return ["certificate": .string(certificate), "key": .string(key)]
         }
@@ -137,6 +147,27 @@ extension TunnelField {
         guard let certificate = paths["certificate"], let key = paths["key"] else { return nil }
         return .files(certificate: certificate, key: key)
     }
+
+    private static let handshakeWords = HandshakePolicy.allCases.map { ($0.rawValue, $0) }
+
+    static let handshake = TunnelField.parameter(
+        "handshake",
+        "handshake",
+        "How the ends prove the key: `auto` sealed where both can, `sealed` only so, `compatible` as v1.14.",
+        \.handshake,
+        .session,
+        syntax: .words(handshakeWords),
+        query: .words(handshakeWords, otherwise: .auto, "auto"),
+        readQuery: { value, spec in
+            guard let text = value("handshake") else { return nil }
+            if let policy = HandshakePolicy(rawValue: text) {
+                spec.handshake = policy
+                return nil
+            }
+            let message = "'\(text)' is not \(ValueSyntax.words(handshakeWords).expected)"
+            return ParameterProblem(parameter: "handshake", message: message, isFatal: true)
+        }
+    )
 
     static let transport = TunnelField.parameter(
         "transport",

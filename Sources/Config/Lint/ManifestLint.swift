@@ -5,6 +5,7 @@ enum ManifestLint {
         for tunnel in tunnels {
             reader.prefix = "tunnels." + tunnel.name
             checkKey(tunnel, &reader)
+            checkHandshake(tunnel, &reader)
             let sockets = tunnel.spec.certainSockets
             if tunnel.spec.connectsToItself {
                 reader.warn(.tunnelLoop, place(of: "target", tunnel), "target", loopMessage)
@@ -23,10 +24,14 @@ enum ManifestLint {
     }
 
     private static func checkKey(_ tunnel: TunnelDeclaration, _ reader: inout NodeReader) {
-        let hasTwoEnds = tunnel.spec.role == .server || tunnel.spec.mode == .two
-        guard hasTwoEnds, tunnel.spec.key == nil else { return }
-        let message = "is not set: anyone who knows the port can compute the default key"
-        reader.warn(.noKey, tunnel.source, "key", message)
+        guard let problem = KeyStrength.problem(of: tunnel.spec), !problem.isFatal else { return }
+        reader.warn(problem.code, place(of: "key", tunnel), "key", problem.message)
+    }
+
+    private static func checkHandshake(_ tunnel: TunnelDeclaration, _ reader: inout NodeReader) {
+        guard tunnel.spec.handshake == .compatible else { return }
+        let message = "is \(HandshakePolicy.compatibleCost)"
+        reader.warn(.compatibleHandshake, place(of: "handshake", tunnel), "handshake", message)
     }
 
     private static func checkPorts(

@@ -35,7 +35,8 @@ enum PairLint {
 
     private static func problems(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> [PairProblem] {
         [
-            keys(server, client), protocols(server, client), loop(server, client),
+            keys(server, client), handshakes(server, client), tls(server, client), protocols(server, client),
+            loop(server, client),
         ].compactMap { $0 }
     }
 
@@ -48,6 +49,21 @@ enum PairLint {
             default: "differs from that of the server '\(server.name)' at this address"
             }
         return PairProblem(path: "key", message: difference + ": it would refuse the client; give both the same key")
+    }
+
+    private static func handshakes(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {
+        let policies = Set([server.spec.handshake, client.spec.handshake])
+        guard policies == [.sealed, .compatible] else { return nil }
+        let message =
+            "does not fit that of the server '\(server.name)' at this address: one end takes the sealed one only"
+        return PairProblem(path: "handshake", message: message + ", the other that of v1.14; give both auto or sealed")
+    }
+
+    private static func tls(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {
+        guard let least = client.spec.tls, least.code > server.spec.tls?.code ?? 0 else { return nil }
+        let message =
+            "asks for more than the server '\(server.name)' at this address has: this client would not connect"
+        return PairProblem(path: "tls", message: message + "; raise tls there, or lower it here")
     }
 
     private static func protocols(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {

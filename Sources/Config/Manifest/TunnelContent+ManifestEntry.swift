@@ -10,7 +10,8 @@ extension TunnelContent {
         let hasForeign = ManifestSchema.fields.contains { field in
             !field.roles.contains(spec.role) && !field.isEqual(self, standard)
         }
-        if hasForeign || !spec.unknownParameters.isEmpty || spec.hasRelativePaths { return oneLineEntry }
+        let isURLOnly = !spec.unknownParameters.isEmpty || spec.hasRelativePaths || spec.hasUnusedFiles
+        if hasForeign || isURLOnly { return oneLineEntry }
         return ManifestSchema.entry(of: changedFields, in: self, replacing: texts)
     }
 
@@ -38,6 +39,12 @@ extension PoolSize {
 }
 
 extension TunnelSpec {
+    /// A client shows no certificate, but NodePass's URLs may name one.
+    fileprivate var hasUnusedFiles: Bool {
+        guard case .files = tls else { return false }
+        return role == .client
+    }
+
     /// Relative paths of keys start at the manifest, those of a URL where the daemon was started.
     fileprivate var hasRelativePaths: Bool {
         guard case .files(let certificate, let key) = tls else { return false }

@@ -147,6 +147,8 @@ struct TunnelReading {
         }
         if urls.isEmpty { requirePlace(&reader) }
         checkPool(&reader)
+        checkKey(&reader)
+        checkEnds(keys, &reader)
         // Without a role there is no URL whose length could be checked.
         if !urls.isEmpty || isRoleKnown { checkLength(&reader) }
     }
@@ -246,6 +248,21 @@ struct TunnelReading {
         let isSecret = reader.referencedPaths.contains("pool.max")
         let limit = isSecret ? "" : " (\(content.spec.pool.max))"
         reader.fail(.poolRange, fieldSources["pool.min"], "pool.min", "must be at most pool.max\(limit)")
+    }
+
+    /// What two ends agree on protects nothing where there is one: said where the tunnel itself asks for it.
+    private func checkEnds(_ keys: [GivenKey], _ reader: inout NodeReader) {
+        guard content.spec.role == .client, content.spec.mode == .one else { return }
+        for key in keys where ["tls", "handshake"].contains(key.path) {
+            let message = "has no effect on a client in mode single: it has no other end"
+            reader.fail(.roleKey, key.location, key.path, message)
+        }
+    }
+
+    /// A key that may not run; one that may is a warning of the lint.
+    private func checkKey(_ reader: inout NodeReader) {
+        guard let problem = KeyStrength.problem(of: content.spec), problem.isFatal else { return }
+        reader.fail(problem.code, fieldSources["key"] ?? source, "key", problem.message)
     }
 
     private mutating func checkLength(_ reader: inout NodeReader) {

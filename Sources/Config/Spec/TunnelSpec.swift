@@ -15,9 +15,10 @@ package struct TunnelSpec: Sendable, Hashable {
     /// empty.
     package var targets: [Endpoint]
     package var mode = TunnelMode.auto
-    /// Nil when not given: a server runs without TLS (or with its master's), a client follows its
-    /// server.
+    /// Nil when not given: a server runs without TLS (or with its master's), a client accepts what its
+    /// server has.
     package var tls: TLSMode?
+    package var handshake = HandshakePolicy.auto
     /// Server only; the client follows it.
     package var transport = PoolTransport.tcp
     package var sni: String?
@@ -92,18 +93,35 @@ package enum TLSMode: Sendable, Hashable {
     case selfSigned
     /// PEM files; paths as given.
     case files(certificate: String, key: String)
-    /// `tls=2` in a URL without both paths: kept so that the tunnel fails with a reason instead of
-    /// running without.
+    /// `tls=2` in a server's URL without both paths: kept so that the tunnel fails with a reason instead
+    /// of running without.
     case filesMissing
+    /// A client's: its server has a certificate that an authority has signed.
+    case verified
 
     /// The `tls` parameter: 0, 1 or 2.
     package var code: Int {
         switch self {
         case .off: 0
         case .selfSigned: 1
-        case .files, .filesMissing: 2
+        case .files, .filesMissing, .verified: 2
         }
     }
+}
+
+/// How the two ends of a tunnel prove its key to each other.
+package enum HandshakePolicy: String, Sendable, Hashable, CaseIterable {
+    /// Sealed if the other end can; once it could, nothing less.
+    case auto
+    /// Sealed only.
+    case sealed
+    /// As NodePass v1.14 does.
+    case compatible
+
+    /// What `compatible` means for whom it matters.
+    package static let compatibleCost =
+        "compatible: anyone who sees one handshake can repeat it and try keys offline; "
+        + "set auto once both ends can do better"
 }
 
 /// The `type` parameter: what carries the pool's links.

@@ -23,7 +23,11 @@ package struct CheckedTunnel: Sendable {
         var spec = TunnelSpec(role: parts.role, tunnel: parts.tunnel, targets: parts.targets)
         spec.key = parts.key
         let findings = parts.apply(to: &spec)
-        let fatal = findings.filter(\.isFatal)
+        var fatal = findings.filter(\.isFatal)
+        // A weak key that is allowed is no news to NodePass's users: their URLs often have one.
+        if let problem = KeyStrength.problem(of: spec), problem.isFatal {
+            fatal.append(URLFinding(problem.code, "key", problem.message, isFatal: true))
+        }
         if !fatal.isEmpty { throw .invalid(fatal.map { $0.diagnostic(.error) }) }
         let loops = spec.connectsToItself ? [URLFinding.loop] : []
         self.spec = spec

@@ -22,7 +22,7 @@ package protocol InstanceHost: Sendable {
     /// Closes the listeners at once; established connections may finish, up to the spec's drain limit.
     func stop(_ id: InstanceID) async
 
-    /// As `stop`, then forgets the instance. Connections that still drain go on without it.
+    /// As `stop`, then forgets the instance, and its peer. Connections that still drain go on without it.
     func remove(_ id: InstanceID) async
 
     /// Instances that were removed and whose connections may still finish. One that is run again under its id before
@@ -31,6 +31,9 @@ package protocol InstanceHost: Sendable {
 
     /// Has every host name looked up again before it is used next.
     func forgetNames()
+
+    /// Forgets that the instance's peer has been sealed; the store has forgotten it already.
+    func forgetPeer(of id: InstanceID)
 
     /// One element each time some instance's status moved on; carries no data and may be coalesced.
     var changes: AsyncStream<Void> { get }

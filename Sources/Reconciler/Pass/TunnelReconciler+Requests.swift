@@ -59,6 +59,25 @@ extension TunnelReconciler {
         return try commit(record, "override released", by: context.by, dryRun: context.dryRun, notice: notice)
     }
 
+    /// Accepts a peer again that offers less than it has before, and tries at once where the tunnel waits.
+    package func forgetPeer(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> Instance {
+        guard var record = state.records[id], let current = instance(id) else { throw .notFound }
+        guard !context.dryRun else { return current }
+        do throws(StateStoreError) {
+            try store.forgetPeers(of: [id])
+        } catch {
+            throw .storage(error)
+        }
+        host.forgetPeer(of: id)
+        settings.logger.info(
+            "peer forgotten",
+            metadata: ["tunnel": "\(state.label(id))", "peer": "\(context.by)"]
+        )
+        guard host.status(of: id)?.phase.isFailing == true else { return current }
+        record.generation += 1
+        return try commit(record, "instance tried again", by: context.by, dryRun: false)
+    }
+
     private func commit(
         _ record: InstanceRecord,
         _ message: Logger.Message,

@@ -181,6 +181,17 @@ package actor TunnelReconciler: Service {
             await ReconcilePlan.perform(stage, on: host)
             let leaving = host.leaving()
             for id in forgotten where leaving[id] == nil { traffic.forget(id) }
+            forgetPeers(of: forgotten)
+        }
+    }
+
+    /// A deleted declaration keeps its record, which would keep its peer.
+    private func forgetPeers(of ids: [InstanceID]) {
+        guard !ids.isEmpty else { return }
+        do throws(StateStoreError) {
+            try store.forgetPeers(of: ids)
+        } catch {
+            settings.logger.error("peers of deleted tunnels not forgotten", metadata: ["reason": "\(error)"])
         }
     }
 

@@ -24,8 +24,21 @@ extension StateStore {
         migrator.registerMigration("5: events as columns") { database in
             try EventSchema.create(in: database)
         }
+        migrator.registerMigration("6: sealed peers") { database in
+            try database.execute(sql: sealedPeerTable)
+        }
         return migrator
     }()
+
+    /// `server` is where a client finds its server, empty for a server's client.
+    private static let sealedPeerTable = """
+        CREATE TABLE sealed_peer (
+            instance_id TEXT NOT NULL REFERENCES instance(id) ON DELETE CASCADE,
+            server TEXT NOT NULL,
+            since DATETIME NOT NULL,
+            PRIMARY KEY (instance_id, server)
+        ) WITHOUT ROWID;
+        """
 
     /// `time` is the end of a step in seconds since 1970, `instance` an id as a number, or -1 for all together.
     private static func historyTable(_ name: String) -> String {

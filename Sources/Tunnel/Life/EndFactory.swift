@@ -19,6 +19,7 @@ struct EndFactory: Sendable {
             let server = ServerEnd(
                 spec: spec,
                 flow: flow,
+                credentials: credentials,
                 acceptor: StreamLinkAcceptor(credentials: credentials, onReload: showReload),
                 tunnel: tunnel,
                 report: report
@@ -31,6 +32,7 @@ struct EndFactory: Sendable {
     }
 
     func makeClient(_ spec: TunnelSpec, _ report: @escaping @Sendable (EndReport) -> Void) async -> TunnelEnd {
+        warnOfCompatibility(spec)
         let client = await tunnel.onHome { [tunnel, trust] in
             let client = ClientEnd(spec: spec, trust: trust, tunnel: tunnel, report: report)
             return NIOLoopBound(client, eventLoop: tunnel.home)
@@ -39,6 +41,7 @@ struct EndFactory: Sendable {
     }
 
     private func credentials(for spec: TunnelSpec) throws(TunnelError) -> ServerCredentials? {
+        warnOfCompatibility(spec)
         let mode = spec.tls ?? .off
         guard let credentials = try ServerCredentials(mode, reloadInterval: tunnel.environment.reloadInterval) else {
             tunnel.log.write(.warn, "TLS code-0: unencrypted")
@@ -51,6 +54,10 @@ struct EndFactory: Sendable {
             "TLS code-\(mode.code): \(summary.isSelfMade ? "RAM cert" : summary.subject) with TLS 1.3"
         )
         return credentials
+    }
+
+    private func warnOfCompatibility(_ spec: TunnelSpec) {
+        if spec.handshake == .compatible { tunnel.log.write(.warn, "handshake: \(HandshakePolicy.compatibleCost)") }
     }
 
     /// Shows that files have changed under a running server.

@@ -17,9 +17,10 @@ final class TunnelContext: Sendable {
     let descriptors: TunnelDescriptors
     let dialer: TargetDialer
     let log: TunnelLog
-    /// Shared by all tunnels.
+    /// Both are shared by all tunnels.
     let unproven: UnprovenRoom
     let datagramRoom: DatagramRoom
+    private let peers: PeerMemory
 
     private struct Current {
         var plan: ForwardingPlan
@@ -44,7 +45,8 @@ final class TunnelContext: Sendable {
         descriptors: TunnelDescriptors,
         log: TunnelLog,
         unproven: UnprovenRoom,
-        datagramRoom: DatagramRoom
+        datagramRoom: DatagramRoom,
+        peers: PeerMemory
     ) {
         self.id = id
         self.home = home
@@ -53,6 +55,7 @@ final class TunnelContext: Sendable {
         self.log = log
         self.unproven = unproven
         self.datagramRoom = datagramRoom
+        self.peers = peers
         boundEntrance = .makeEmptyBox(eventLoop: home)
         boundExit = .makeEmptyBox(eventLoop: home)
         current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
@@ -88,6 +91,25 @@ final class TunnelContext: Sendable {
     var serverEnd: NIOLoopBound<ServerEnd>? {
         get { current.withLock { $0.serverEnd } }
         set { current.withLock { $0.serverEnd = newValue } }
+    }
+
+    /// Whether the other end has been sealed before; `server` is where a client finds it.
+    func isSealed(server: String = "") -> Bool {
+        peers.isSealed(PeerMemory.Peer(instance: id, server: server))
+    }
+
+    /// Notes for good that the other end has been sealed; fails where that cannot be kept.
+    func rememberSealed(server: String = "") -> EventLoopFuture<Void> {
+        let peer = PeerMemory.Peer(instance: id, server: server)
+        guard !peers.isSealed(peer) else { return home.makeSucceededVoidFuture() }
+        // A task, because a callback of the loop has to wait for the store.
+        return home.makeFutureWithTask { [peers] in
+            do {
+                try await peers.remember(peer)
+            } catch {
+                throw TunnelError(.internalError, "cannot note that the other end is sealed: \(error)")
+            }
+        }
     }
 
     func onHome<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {

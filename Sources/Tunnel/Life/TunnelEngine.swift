@@ -20,6 +20,7 @@ package final class TunnelEngine: Sendable {
         let trust: ClientTrust
         let unproven: UnprovenRoom
         let datagramRoom: DatagramRoom
+        let peers: PeerMemory
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
         /// Takes instances that have commands waiting and no task.
@@ -45,7 +46,13 @@ package final class TunnelEngine: Sendable {
         var isClosing = false
     }
 
-    package init(group: any EventLoopGroup, environment: TunnelEnvironment, descriptors: DescriptorBudget) {
+    /// `peers` is what is known of other ends from former lives of the process.
+    package init(
+        group: any EventLoopGroup,
+        environment: TunnelEnvironment,
+        descriptors: DescriptorBudget,
+        peers: PeerMemory = PeerMemory()
+    ) {
         let changed: AsyncStream<Void>.Continuation
         (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -63,6 +70,7 @@ package final class TunnelEngine: Sendable {
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             unproven: UnprovenRoom(),
             datagramRoom: DatagramRoom(),
+            peers: peers,
             changed: changed,
             logSink: logSink,
             wakeUps: wakeUps
@@ -154,6 +162,12 @@ package final class TunnelEngine: Sendable {
             return removed
         }
         await removed?.leave()
+        forgetPeer(of: id)
+    }
+
+    /// Accepts an unsealed peer of this instance again, where its `handshake` is `auto`.
+    package func forgetPeer(of id: InstanceID) {
+        parts.peers.forget(id)
     }
 
     /// The tunnel that leaves under this id, which is to come back.

@@ -69,7 +69,8 @@ actor TunnelInstance {
             descriptors: TunnelDescriptors(engine.descriptors),
             log: TunnelLog(id: id, spec: spec.wrappedValue, sink: engine.logSink),
             unproven: engine.unproven,
-            datagramRoom: engine.datagramRoom
+            datagramRoom: engine.datagramRoom,
+            peers: engine.peers
         )
         wakeUps = engine.wakeUps
         ends = EndFactory(tunnel: tunnel, board: board, trust: engine.trust)

@@ -1,5 +1,6 @@
 import Config
 import NIOCore
+import NIOSSL
 
 /// The first handler of every connection to a server's tunnel port: recognizes a handshake or a link,
 /// within limits of bytes and time.
@@ -14,6 +15,8 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     private var state = State.waiting
     private var deadline: Scheduled<Void>?
     private var silence: Scheduled<Void>?
+    /// When the connection has to have become something.
+    private var limit = NIODeadline.now()
 
     private enum State {
         case waiting
@@ -50,7 +53,8 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         let expectation = end.expectation(of: address)
         state = .listening(expectation)
         let loop = context.eventLoop.assumeIsolated()
-        deadline = loop.scheduleTask(in: TimeAmount(tunnel.environment.handshakeTimeout)) {
+        limit = .now() + TimeAmount(tunnel.environment.handshakeTimeout)
+        deadline = loop.scheduleTask(deadline: limit) {
             self.reject(context, "no handshake or link arrived in time")
         }
         if case .silence = expectation {
@@ -58,11 +62,13 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
                 self.becomeLink(context, first: ByteBuffer())
             }
         }
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        // The place may outlive this handler in the pipeline.
+        let bound = NIOLoopBound((self, context.channel), eventLoop: context.eventLoop)
         place = tunnel.unproven.enter(from: context.remoteAddress.flatMap { IPAddress($0) }) {
             bound.eventLoop.execute {
-                let (handler, context) = bound.value
-                handler.reject(context, "too many connections have not proven who they are")
+                let (handler, channel) = bound.value
+                handler.noteRejection("too many connections have not proven who they are")
+                channel.cut()
             }
         }
     }
@@ -98,8 +104,36 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
             guard why != HTTPHead.notHTTP else { return context.close(promise: nil) }
             write(end.refusal(.malformed), context)
         case .request(let request):
-            let number = end.answer(request, from: address) { self.write($0, context) }
+            if let offer = request.sealedOffer { return seal(request, offer, context) }
+            let number = end.answer(request, from: address) { self.write(end.text(of: $0), context) }
             if case .answering = state { state = .answering(number) }
+        }
+    }
+
+    private func seal(_ request: HandshakeRequest, _ offer: SealedOffer, _ context: ChannelHandlerContext) {
+        guard let end, let place else { return }
+        switch end.accept(offer, of: request, from: address) {
+        case .refused(let refusal): write(end.refusal(refusal), context)
+        case .accepted(let acceptance):
+            let next = SealedPortHandler(
+                end: end,
+                acceptance: acceptance,
+                address: address,
+                place: place,
+                limit: limit
+            )
+            place.grow(by: TunnelLimits.unprovenTLSBytes)
+            self.place = nil
+            leave()
+            context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: acceptance.text)), promise: nil)
+            do {
+                let tls = NIOSSLServerHandler(context: acceptance.credentials.context)
+                try context.pipeline.syncOperations.addHandlers([tls, next], position: .after(self))
+                context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+            } catch {
+                place.leave()
+                context.close(promise: nil)
+            }
         }
     }
 
@@ -125,11 +159,15 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func reject(_ context: ChannelHandlerContext, _ why: String) {
+        noteRejection(why)
+        context.close(promise: nil)
+    }
+
+    private func noteRejection(_ why: String) {
         switch state {
         case .waiting, .listening, .reading: end?.rejected(address, why)
         case .answering, .answered, .done: break
         }
-        context.close(promise: nil)
     }
 
     /// The connection is not this handler's any more.

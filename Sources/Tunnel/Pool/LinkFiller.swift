@@ -66,7 +66,7 @@ final class LinkFiller {
         guard onEvent != nil else { return carrier.channel.closeAtOnce() }
         if let secret {
             proofs += 1
-            let proof = LinkProof(number: proofs, secret: secret)
+            let proof = LinkProof(number: proofs, secret: secret, fingerprint: carrier.fingerprint)
             carrier.channel.writeAndFlush(ByteBuffer(bytes: proof.bytes), promise: nil)
         }
         let reader = ExactReader(length: 4, within: TimeAmount(TunnelLimits.linkIDWait)) { result in

@@ -24,6 +24,8 @@ final class Session {
     }
 
     let terms: HandshakeTerms
+    /// The server's certificate in the sealed handshake that has led to it; nil after another one.
+    private let sealedFingerprint: String?
     /// The peer's address, without a port.
     let peer: String
     private let isEntry: Bool
@@ -47,7 +49,7 @@ final class Session {
         terms: HandshakeTerms,
         side: SessionSide,
         peer: String,
-        tunnelKey: String,
+        keys: SessionKeys,
         tunnel: TunnelContext,
         dialer: (any LinkDialer)?,
         began: NIODeadline,
@@ -58,18 +60,19 @@ final class Session {
         self.tunnel = tunnel
         self.onEvent = onEvent
         isEntry = terms.flow.isEntry(side)
-        let secret = terms.extensions.isEmpty ? nil : SessionSecret(tunnelKey: tunnelKey, nonce: terms.nonce)
+        sealedFingerprint = keys.fingerprint
+        let secret = keys.secret(for: terms)
         let proofSecret = terms.extensions.contains(.linkProof) ? secret : nil
         verifier = side == .server ? proofSecret.map { LinkProofVerifier(tunnel: tunnel, secret: $0) } : nil
         table = LinkTable(size: PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max))
         control = ControlLink(
             state: ControlState(
                 isEntry: isEntry,
-                verification: .between(side, terms),
+                verification: keys.isSealed ? .none : .between(side, terms),
                 reportInterval: TimeAmount(tunnel.environment.reportInterval),
                 now: .now()
             ),
-            codec: SignalCodec(terms, secret, tunnelKey: tunnelKey, writer: side),
+            codec: keys.signalCodec(for: terms, secret, writer: side),
             tunnel: tunnel,
             began: began
         )
@@ -80,6 +83,13 @@ final class Session {
 
     /// Begins: the client dials, the server waits; without a control link in time the session ends.
     func start() {
+        tunnel.log.write(
+            .info,
+            .handshake,
+            isSealed
+                ? "The other end has proven the key in a sealed handshake"
+                : "The other end takes the handshake of v1.14, which anyone who sees it can repeat"
+        )
         tunnel.log.write(.info, .poolStart, "Getting tunnel pool ready...")
         control.start { self.controlEvent($0) }
         refill()
@@ -99,6 +109,9 @@ final class Session {
         report?(.ended(error))
         answerProbes(false)
     }
+
+    /// Whether a sealed handshake has led to it.
+    var isSealed: Bool { sealedFingerprint != nil }
 
     /// True while users can be given links.
     var isEstablished: Bool { phase == .established }
@@ -295,6 +308,10 @@ final class Session {
         guard !control.isOpen else { return carrier.channel.closeAtOnce() }
         filler?.isServerStarting = false
         try control.open(carrier, early: early)
+        if let sealedFingerprint, terms.tls != 0 {
+            // As after a `verify`: NodePass's users look for this line.
+            tunnel.log.write(.info, "TLS certificate fingerprint verified: \(sealedFingerprint)")
+        }
         schedule(in: TunnelLimits.verifyPatience) { self.sendVerifyIfDue(atLeast: 1) }
         sendVerifyIfDue()
         if !isEntry || control.state.isGateOpen { establish() }
@@ -402,23 +419,13 @@ final class Session {
 }
 
 extension ControlState.Verification {
-    /// What a session of these terms does about certificates.
+    /// What a session of these terms does about certificates; a sealed one has settled that: each link's
+    /// proof is of its certificate, and the client knows which one to expect.
     fileprivate static func between(_ side: SessionSide, _ terms: HandshakeTerms) -> Self {
         switch (terms.tls, side) {
         case (0, _): .none
         case (2, .client) where terms.extensions.isEmpty: .byAuthority
         default: .mutual
-        }
-    }
-}
-
-extension SignalCodec {
-    /// The strongest protection that the terms allow.
-    fileprivate init(_ terms: HandshakeTerms, _ secret: SessionSecret?, tunnelKey: String, writer: SessionSide) {
-        if let secret, terms.extensions.contains(.sealedSignals) {
-            self.init(secret: secret, writer: writer)
-        } else {
-            self.init(tunnelKey: tunnelKey)
         }
     }
 }

@@ -26,7 +26,7 @@ enum LogSubject: Sendable, Hashable {
     case handshakeDone
     case verification
     case verified
-    case weakerTLS
+    case handshake
     case started
     case failing(TunnelReason)
 }

@@ -31,6 +31,13 @@ package struct TunnelError: Error, Sendable, Hashable {
         TunnelError(.tooManyOpenFiles, "too many open files for \(what); raise the limit (LimitNOFILE, ulimit -n)")
     }
 
+    /// What is wrong with a peer that asks for, or offers, less than it has before.
+    static func downgraded(_ what: String, _ id: InstanceID) -> TunnelError {
+        let before = "the handshake of v1.14, but this tunnel's other end has been sealed before"
+        let advice = "if it was replaced on purpose, run: nodepass forget-peer \(id)"
+        return TunnelError(.peerDowngraded, "\(what) \(before); \(advice)")
+    }
+
     /// What went wrong while binding `endpoint`.
     static func binding(_ endpoint: Endpoint, _ transport: TransportProtocol, _ error: any Error) -> TunnelError {
         let place = "\(transport.rawValue) \(endpoint)"

@@ -9,6 +9,10 @@ package enum TunnelReason: String, Sendable, Hashable, CaseIterable {
     /// Another client has the tunnel; this one takes over when that one is gone.
     case standby = "Standby"
     case tlsFingerprintMismatch = "TLSFingerprintMismatch"
+    /// The server offers less TLS than this client accepts.
+    case tlsDowngraded = "TLSDowngraded"
+    /// The peer offers the handshake of v1.14, and this end accepts the sealed one only.
+    case peerDowngraded = "PeerDowngraded"
     case certificateInvalid = "CertificateInvalid"
     case targetUnreachable = "TargetUnreachable"
     case nameNotResolved = "NameNotResolved"

@@ -47,6 +47,11 @@ package struct CertificateSummary: Sendable, Hashable {
         return "sha256:" + pairs.joined(separator: ":")
     }
 
+    /// The digest in a fingerprint: 32 bytes.
+    static func digest(of fingerprint: String) -> [UInt8] {
+        Hex.bytes(fingerprint.dropFirst("sha256:".count).filter { $0 != ":" }) ?? []
+    }
+
     package static func fingerprint(of certificate: NIOSSLCertificate) throws -> String {
         fingerprint(ofDER: try certificate.toDERBytes())
     }

@@ -96,7 +96,7 @@ package final class ServerCredentials: Sendable {
         switch mode {
         case .off: return nil
         case .selfSigned, .files: files = CertificateFiles(mode)
-        case .filesMissing:
+        case .filesMissing, .verified:
             throw TunnelError(.certificateInvalid, "tls=2 needs crt and key, the paths of two PEM files")
         }
         self.use = use

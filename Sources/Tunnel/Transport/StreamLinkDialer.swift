@@ -13,6 +13,22 @@ struct StreamLinkDialer: LinkDialer {
     let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
+    /// The certificate that the server has to show; nil where nothing is known of it.
+    var pin: Pin?
+
+    /// What a sealed handshake has shown of the server's certificate.
+    struct Pin: Sendable {
+        let fingerprint: String
+        /// Files may be replaced while a session lives, which a new session finds out.
+        let mayChange: Bool
+
+        fileprivate func mismatch(_ shown: String?) -> TunnelError {
+            let message = "a link shows certificate \(shown ?? "none"), the handshake showed \(fingerprint)"
+            return mayChange
+                ? TunnelError(.peerUnreachable, message + ": it was replaced, or the connection is intercepted")
+                : TunnelError(.tlsFingerprintMismatch, message + "; the connection is intercepted between the ends")
+        }
+    }
 
     func dial(
         on loop: any EventLoop,
@@ -47,13 +63,15 @@ struct StreamLinkDialer: LinkDialer {
         do {
             let handler = try security()
             let watcher = TLSClientWatcher { result in
-                promise.completeWith(
-                    result.map {
-                        let certificate = handler.peerCertificate
-                        let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
-                        return NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
-                    }
-                )
+                do {
+                    try result.get()
+                    let fingerprint = try checked(handler.peerCertificate)
+                    promise.succeed(
+                        NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
+                    )
+                } catch {
+                    promise.fail(error)
+                }
             }
             try channel.pipeline.syncOperations.addHandlers([handler, watcher])
             let deadline = loop.scheduleTask(in: timeout) {
@@ -66,6 +84,13 @@ struct StreamLinkDialer: LinkDialer {
             promise.fail(error)
         }
         return promise.futureResult.flatMapErrorThrowing { throw Self.refusal($0) ?? $0 }
+    }
+
+    /// The certificate's fingerprint; throws for one that is not the server's.
+    private func checked(_ certificate: NIOSSLCertificate?) throws -> String? {
+        let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
+        if let pin, pin.fingerprint != fingerprint { throw pin.mismatch(fingerprint) }
+        return fingerprint
     }
 
     /// The error when the server's certificate was not accepted: another attempt would end the same

@@ -65,6 +65,10 @@ struct ControlClient: Sendable {
         InstanceRow(try json(try await send(.PATCH, path, body: body.compactText)))
     }
 
+    func forgetPeer(_ id: String) async throws -> InstanceRow {
+        InstanceRow(try json(try await send(.POST, "/instances/\(id)/forget-peer")))
+    }
+
     func create(_ body: JSONValue) async throws -> InstanceRow {
         InstanceRow(try json(try await send(.POST, "/instances", body: body.compactText)))
     }

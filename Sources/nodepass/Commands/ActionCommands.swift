@@ -103,6 +103,25 @@ struct DeleteCommand: AsyncParsableCommand {
     }
 }
 
+/// `nodepass forget-peer NAME`.
+struct ForgetPeerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "forget-peer",
+        abstract: "Accept an other end without the sealed handshake again, after a PeerDowngraded."
+    )
+
+    @Argument(help: "The tunnel's name, id or unique alias.")
+    var name: String
+
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let client = connection.client
+        let row = try await client.forgetPeer(try GetCommand.find(name, in: try await client.instances()).id)
+        Output.line("\(InstanceText.name(row)): peer forgotten")
+    }
+}
+
 /// `nodepass release NAME|--all`.
 struct ReleaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

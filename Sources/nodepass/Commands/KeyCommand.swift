@@ -2,13 +2,25 @@ import API
 import ArgumentParser
 import Config
 
-/// `nodepass key`: the API key of a running daemon.
+/// `nodepass key`: the API key of a running daemon, and new keys for tunnels.
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
-        abstract: "Show or replace the API key.",
-        subcommands: [ShowCommand.self, RotateCommand.self]
+        abstract: "Show or replace the API key, or make a key for a tunnel.",
+        subcommands: [ShowCommand.self, RotateCommand.self, GenerateCommand.self]
     )
+
+    struct GenerateCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "generate",
+            abstract: "Print a new key for the two ends of a tunnel: 160 random bits, without characters to escape."
+        )
+
+        func run() {
+            var random = SystemRandomNumberGenerator()
+            Output.line(KeyStrength.generate(using: &random))
+        }
+    }
 
     struct ShowCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "show", abstract: "Print the API key.")

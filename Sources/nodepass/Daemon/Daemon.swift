@@ -98,7 +98,13 @@ struct Daemon {
                 api: addresses.count * APILimits.connections
             )
         )
-        engine = TunnelEngine(group: group, environment: tunnelEnvironment, descriptors: descriptors)
+        let peers = PeerMemory(try store.sealedPeers()) { try await store.rememberSealed($0) }
+        engine = TunnelEngine(
+            group: group,
+            environment: tunnelEnvironment,
+            descriptors: descriptors,
+            peers: peers
+        )
         reconciler = try TunnelReconciler(
             store: store,
             host: engine,

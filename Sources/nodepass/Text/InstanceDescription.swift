@@ -78,6 +78,9 @@ enum InstanceDescription {
         if !row.reason.isEmpty { lines.append(Line("Reason", row.reason)) }
         if !row.message.isEmpty { lines.append(Line("", row.message)) }
         lines.append(Line("Mode", mode(row, isListening: !listening.isEmpty)))
+        if row.fields.contains(where: { $0.path == "handshake" && $0.value == HandshakePolicy.compatible.rawValue }) {
+            lines.append(Line("Handshake", HandshakePolicy.compatibleCost))
+        }
         if !listening.isEmpty { lines.append(Line("Listening", listening.joined(separator: ", "))) }
         return lines
     }

@@ -39,6 +39,8 @@ const furtherDefinitions = [
   ['sni', 'Server name (SNI)', { placeholder: 'edge.example.com', roles: ['client'], when: (form) => !isSingle(form) }],
   ['protocols', 'Protocols', { choices: [['', 'TCP and UDP'], ['tcp', 'TCP only'], ['udp', 'UDP only']],
     isList: true }],
+  ['handshake', 'Handshake', { choices: [['', 'auto: sealed where both ends can'], ['sealed', 'sealed only'],
+    ['compatible', 'as NodePass v1.14']], when: (form) => !isSingle(form) }],
   ['proxyProtocol', 'PROXY protocol', { choices: [['', 'off'], ['v1', 'v1'], ['v2', 'v2']] }],
   ['drain', 'Drain time', { placeholder: '30s' }],
   ['log', 'Log level',

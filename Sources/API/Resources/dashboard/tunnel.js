@@ -171,6 +171,8 @@ export class TunnelView {
       ['Declared at', tunnel.isDeclared ? element('code', {}, instance.source ?? 'manifest') : 'created through the API'],
       ['Kind', tunnel.flow.kind], ['URL', element('span', { className: 'url-line' }, url, this.urlButtons(instance))],
       ['Listening on', list(instance.listening)],
+      ...(/[?&]handshake=compatible(&|$)/.test(instance.url) ? [['Handshake',
+        'as NodePass v1.14: anyone who sees one can repeat it and try keys offline']] : []),
       ['Up for', this.uptime],
       ['Connections', `${instance.tcps} TCP, ${instance.udps} UDP`],
       ['Pool', String(instance.pool)], ['Ping', instance.ping ? `${instance.ping} ms` : '–'],

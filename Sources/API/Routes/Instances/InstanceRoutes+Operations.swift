@@ -152,6 +152,20 @@ extension InstanceRoutes {
             handler: release
         )
     }
+
+    var forgetPeerOperation: Operation {
+        Operation(
+            method: .post,
+            id: "forgetPeer",
+            summary: "Accept an unsealed peer again, after the other end was replaced by one that is not sealed",
+            details:
+                "With `handshake: auto`, an end that has found its peer sealed once refuses one that is not "
+                + "(`PeerDowngraded`). A tunnel that waits because of that tries again at once.",
+            parameters: [.dryRun],
+            answers: [.instance, .badRequest, .forbidden, .notFound, .unstored, .full],
+            handler: forgetPeer
+        )
+    }
 }
 
 extension Operation.Answer {

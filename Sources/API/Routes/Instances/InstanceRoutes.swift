@@ -31,6 +31,13 @@ struct InstanceRoutes: Sendable {
                 operations: [releaseOperation],
                 lookup: { context in try await reconciler.requireRow(context) }
             ),
+            Resource(
+                path: "/instances/{id}/forget-peer",
+                tag: .instances,
+                access: .key,
+                operations: [forgetPeerOperation],
+                lookup: { context in try await reconciler.requireRow(context) }
+            ),
         ]
     }
 
@@ -103,6 +110,11 @@ struct InstanceRoutes: Sendable {
     func release(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
         return answer(try await reconciler.release(context.instanceID, try mutation(request, context)))
+    }
+
+    func forgetPeer(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
+        return answer(try await reconciler.forgetPeer(context.instanceID, try mutation(request, context)))
     }
 
     // MARK: Parts of them

@@ -16,7 +16,7 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
     private var unsent: ByteBuffer?
     private let flight: FlightWatch?
 
-    private init(isFramed: Bool, flight: FlightWatch?) {
+    init(isFramed: Bool, flight: FlightWatch? = nil) {
         self.isFramed = isFramed
         self.flight = flight
     }

@@ -11,7 +11,6 @@ final class ClientEnd {
     private let tunnel: TunnelContext
     private let trust: ClientTrust
     private let report: (EndReport) -> Void
-    private let token: HandshakeToken
     /// By this the server knows that it is the same client that comes back.
     private let clientID: String
     private var session: Session?
@@ -28,7 +27,6 @@ final class ClientEnd {
         self.trust = trust
         self.tunnel = tunnel
         self.report = report
-        token = HandshakeToken(tunnelKey: spec.effectiveKey)
         clientID = Hex.text(SessionSecret.makeNonce())
     }
 
@@ -52,11 +50,18 @@ final class ClientEnd {
         let client = handshakeClient(place)
         let trust = trust
         tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
-            .flatMap { client.terms(from: $0[...], on: loop) }
+            .flatMap { client.agree(with: $0[...], on: loop) }
+            .flatMap { [tunnel, spec] outcome in
+                // Before anything is served: what is remembered must not be lost.
+                guard outcome.agreement.keys.isSealed, spec.handshake == .auto else {
+                    return loop.makeSucceededFuture(outcome)
+                }
+                return tunnel.rememberSealed(server: spec.tunnel.description).map { outcome }
+            }
             .flatMap { outcome in
                 // Reading every trusted authority takes a while, so it is done before the loop
                 // needs it.
-                guard outcome.terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
+                guard outcome.agreement.terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
                 return NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
                     _ = try trust.context(.verified)
                     return outcome
@@ -68,7 +73,7 @@ final class ClientEnd {
                 guard !self.isStopped else { return }
                 do {
                     let outcome = try result.get()
-                    try self.begin(outcome.terms, outcome.server, began)
+                    try self.begin(outcome.agreement, outcome.server, began)
                 } catch {
                     // Its name may have moved.
                     self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
@@ -81,14 +86,33 @@ final class ClientEnd {
         let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
         let isWeb = spec.tunnel.port == 443
         return HandshakeClient(
+            manner: manner,
             // What NodePass sends without a name.
             host: name ?? "none",
-            token: token,
+            tunnelKey: spec.effectiveKey,
             clientID: clientID,
             timeout: TimeAmount(tunnel.environment.handshakeTimeout),
             place: place,
-            security: isWeb ? Self.security(trust, .web, name) : nil
+            security: isWeb ? Self.security(trust, .web, name) : nil,
+            sealing: Self.security(trust, .anyCertificate, nil)
         )
+    }
+
+    /// Which handshake the server has to take now.
+    private var manner: HandshakeClient.Manner {
+        switch spec.handshake {
+        case .compatible: .plain
+        case .sealed:
+            .sealed(
+                otherwise: TunnelError(
+                    .peerDowngraded,
+                    "the server offers the handshake of v1.14, and this end takes the sealed one only"
+                )
+            )
+        case .auto:
+            tunnel.isSealed(server: spec.tunnel.description)
+                ? .sealed(otherwise: .downgraded("the server offers", tunnel.id)) : .either
+        }
     }
 
     private static func security(
@@ -99,28 +123,31 @@ final class ClientEnd {
         { try trust.handler(policy, serverName: name) }
     }
 
-    private func begin(_ terms: HandshakeTerms, _ server: SocketAddress, _ began: NIODeadline) throws(TunnelError) {
+    private func begin(
+        _ agreement: SessionAgreement,
+        _ server: SocketAddress,
+        _ began: NIODeadline
+    ) throws(TunnelError) {
+        let terms = agreement.terms
         tunnel.log.write(
             .info,
             .terms,
             "Loading tunnel config: FLOW=\(terms.flow.rawValue)|MAX=\(terms.max)|TLS=\(terms.tls)|TYPE=\(terms.transport.codeText)"
         )
-        // NodePass ignores a client's own `tls`, and there are URLs with any value of it: so a
-        // difference is logged, not refused.
-        if let wanted = spec.tls, wanted.code > terms.tls {
-            tunnel.log.write(
-                .warn,
-                .weakerTLS,
-                "The server offers tls=\(terms.tls) only, this client's URL says \(wanted.code)"
+        if let least = spec.tls, least.code > terms.tls {
+            throw TunnelError(
+                .tlsDowngraded,
+                "the server offers tls \(Self.words[terms.tls]), this client accepts no less than "
+                    + "\(Self.words[least.code]); raise tls at the server, or lower it here"
             )
         }
         let session = Session(
             terms: terms,
             side: .client,
             peer: Endpoint(server).host,
-            tunnelKey: spec.effectiveKey,
+            keys: agreement.keys,
             tunnel: tunnel,
-            dialer: try dialer(terms, server),
+            dialer: try dialer(agreement, server),
             began: began
         ) { event in
             self.sessionEvent(event, terms.flow)
@@ -130,7 +157,14 @@ final class ClientEnd {
         session.start()
     }
 
-    private func dialer(_ terms: HandshakeTerms, _ server: SocketAddress) throws(TunnelError) -> any LinkDialer {
+    /// By the number in the terms.
+    private static let words = ["off", "self-signed", "verified"]
+
+    private func dialer(
+        _ agreement: SessionAgreement,
+        _ server: SocketAddress
+    ) throws(TunnelError) -> any LinkDialer {
+        let terms = agreement.terms
         guard terms.transport == .tcp else {
             throw TunnelError(
                 .notSupportedYet,
@@ -151,7 +185,8 @@ final class ClientEnd {
             keepAlive: { [tunnel] in tunnel.linkKeepAlive },
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
-            security: security
+            security: security,
+            pin: agreement.keys.fingerprint.map { StreamLinkDialer.Pin(fingerprint: $0, mayChange: terms.tls == 2) }
         )
     }
 

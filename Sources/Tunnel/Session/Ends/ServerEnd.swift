@@ -9,8 +9,11 @@ import NIOCore
 /// a connection is, its first byte says, or, where the client says nothing first, a short silence.
 final class ServerEnd {
     let acceptor: any LinkAcceptor
+    let tunnelKey: String
     private let tunnel: TunnelContext
-    private let tunnelKey: String
+    private let policy: HandshakePolicy
+    /// Nil for links without TLS.
+    private let credentials: ServerCredentials?
     private let token: HandshakeToken
     private let flow: TunnelFlow
     private let tlsCode: Int
@@ -22,17 +25,24 @@ final class ServerEnd {
     /// Requests whose answer waits for the seat, by the contender's number.
     private var contenders: [Int: Contender] = [:]
     private var contendersSeen = 0
+    /// What has been reported of clients that were turned away since the last session.
+    private var reported: Set<TunnelReason> = []
     private var isStopped = false
 
+    /// A client that has proven the key.
     private struct Contender {
-        let request: HandshakeRequest
+        let clientID: String?
+        let extensions: Set<SessionExtension>
+        let keys: SessionKeys
+        let nonce: [UInt8]
         let address: String
-        let reply: (String) -> Void
+        let reply: (HandshakeAnswer) -> Void
     }
 
     init(
         spec: TunnelSpec,
         flow: TunnelFlow,
+        credentials: ServerCredentials?,
         acceptor: any LinkAcceptor,
         tunnel: TunnelContext,
         report: @escaping (EndReport) -> Void
@@ -40,6 +50,8 @@ final class ServerEnd {
         self.tunnel = tunnel
         self.flow = flow
         self.report = report
+        self.credentials = credentials
+        policy = spec.handshake
         tunnelKey = spec.effectiveKey
         token = HandshakeToken(tunnelKey: tunnelKey)
         tlsCode = spec.tls?.code ?? 0
@@ -114,32 +126,152 @@ final class ServerEnd {
     /// whether it is alive.
     ///
     /// Returns a number for `withdraw` when it waits.
-    func answer(_ request: HandshakeRequest, from address: String, then reply: @escaping (String) -> Void) -> Int? {
-        let now = NIODeadline.now()
-        guard !isStopped else {
-            reply(refusal(.unavailable))
+    func answer(
+        _ request: HandshakeRequest,
+        from address: String,
+        then reply: @escaping (HandshakeAnswer) -> Void
+    ) -> Int? {
+        if let obstacle = obstacle(for: address) {
+            reply(.refused(obstacle))
             return nil
         }
-        guard throttle.admits(address, now: now) else {
-            rejected(address, "too many failed handshakes")
-            reply(refusal(.tooManyAttempts))
-            return nil
-        }
-        if let problem = request.problem(token: token) {
-            throttle.failed(address, now: now)
-            rejected(address, "handshake answered \(problem.status)")
-            if problem == .unauthorized, current == nil {
+        let problem = request.problem(token: token)
+        let lowered = problem == nil ? downgrade : nil
+        // A server that takes sealed clients only answers a right token as a wrong one.
+        if let problem = problem ?? lowered.map({ _ in HandshakeRefusal.unauthorized }) {
+            throttle.failed(address, now: .now())
+            rejected(address, lowered?.message ?? "handshake answered \(problem.status)")
+            if let lowered {
+                reportOnce(lowered)
+            } else if problem == .unauthorized {
                 // Without the address: strangers must not make a step of the tunnel's life each.
-                report(.rejected(TunnelError(.authFailed, "Unauthorized: a client has another key")))
+                reportOnce(TunnelError(.authFailed, "Unauthorized: a client has another key"))
             }
-            reply(refusal(problem))
+            reply(.refused(problem))
             return nil
         }
+        return contend(
+            Contender(
+                clientID: request.clientID,
+                extensions: request.extensions,
+                keys: .tunnelKey(tunnelKey),
+                nonce: request.extensions.isEmpty ? [] : SessionSecret.makeNonce(),
+                address: address,
+                reply: reply
+            )
+        )
+    }
+
+    /// Why nobody from this address is let in now, whatever the key.
+    private func obstacle(for address: String) -> HandshakeRefusal? {
+        guard !isStopped else { return .unavailable }
+        guard throttle.admits(address, now: .now()) else {
+            rejected(address, "too many failed handshakes")
+            return .tooManyAttempts
+        }
+        return nil
+    }
+
+    /// Why a client that has the key and takes the handshake of v1.14 is refused; nil when it is not.
+    private var downgrade: TunnelError? {
+        switch policy {
+        case .compatible: return nil
+        case .sealed:
+            let message = "a client asks for the handshake of v1.14, and this end takes the sealed one only"
+            return TunnelError(.peerDowngraded, message)
+        case .auto:
+            // A sealed session stays, also after its peer was forgotten.
+            guard tunnel.isSealed() || current?.session.isSealed == true else { return nil }
+            return .downgraded("a client asks for", tunnel.id)
+        }
+    }
+
+    /// Reports once what keeps clients away while none is here, whatever strangers send.
+    private func reportOnce(_ error: TunnelError) {
+        guard current == nil, reported.insert(error.reason).inserted else { return }
+        report(.rejected(error))
+    }
+
+    /// Has a client that is proven wait for the seat; its number when it has to wait.
+    private func contend(_ contender: Contender) -> Int? {
         contendersSeen += 1
         let number = contendersSeen
-        contenders[number] = Contender(request: request, address: address, reply: reply)
-        perform(seat.request(ServerSeat.Contender(number: number, clientID: request.clientID)))
+        contenders[number] = contender
+        perform(seat.request(ServerSeat.Contender(number: number, clientID: contender.clientID)))
         return contenders[number] == nil ? nil : number
+    }
+
+    // MARK: Sealed handshake
+
+    enum OfferAnswer {
+        case accepted(SealedAcceptance)
+        case refused(HandshakeRefusal)
+    }
+
+    /// Judges a request for the sealed handshake.
+    ///
+    /// One that is accepted counts as a failure until the client is proven: with this end's proof it can
+    /// try one key.
+    func accept(_ offer: SealedOffer, of request: HandshakeRequest, from address: String) -> OfferAnswer {
+        if let obstacle = obstacle(for: address) { return .refused(obstacle) }
+        // As a v1.14 server answers, which is no guess: the client showed no token.
+        guard policy != .compatible else { return .refused(.unauthorized) }
+        throttle.failed(address, now: .now())
+        if let problem = request.placeProblem {
+            rejected(address, "handshake answered \(problem.status)")
+            return .refused(problem)
+        }
+        do {
+            let loaded = try credentials?.current() ?? SelfSignedCertificate.ofThisProcess.get()
+            return .accepted(SealedAcceptance(offer, loaded))
+        } catch {
+            tunnel.log.write(.error, "No certificate for the sealed handshake: \(error)")
+            return .refused(.unavailable)
+        }
+    }
+
+    /// The client has not proven the key; `hasProven` says that it has seen this end's proof.
+    func sealedFailed(_ address: String, _ why: String, hasProven: Bool) {
+        rejected(address, "sealed handshake failed: \(why)")
+        guard hasProven else { return }
+        let message = "Unauthorized: a client at \(address) has another key, or the connection is intercepted"
+        reportOnce(TunnelError(.authFailed, message))
+    }
+
+    /// Notes that the client is proven and, where that is to be remembered for good, waits until it is;
+    /// `done` gets why it cannot be let in.
+    func noteSealed(_ address: String, _ done: @escaping (HandshakeRefusal?) -> Void) {
+        throttle.succeeded(address)
+        guard policy == .auto, !tunnel.isSealed() else { return done(nil) }
+        tunnel.rememberSealed().assumeIsolated().whenComplete { result in
+            guard case .failure(let error) = result else { return done(nil) }
+            self.tunnel.log.write(.error, TunnelError.text(of: error))
+            done(.unavailable)
+        }
+    }
+
+    /// As `answer` for a v1.14 request, for a client that is proven.
+    func answer(
+        _ request: SealedRequest,
+        _ keys: SessionKeys,
+        nonce: [UInt8],
+        from address: String,
+        then reply: @escaping (HandshakeAnswer) -> Void
+    ) -> Int? {
+        guard !isStopped else {
+            reply(.refused(.unavailable))
+            return nil
+        }
+        return contend(
+            Contender(
+                clientID: request.clientID,
+                extensions: request.extensions.union(SessionExtension.ofEverySealedSession),
+                keys: keys,
+                nonce: nonce,
+                address: address,
+                reply: reply
+            )
+        )
     }
 
     /// The connection of a waiting request has closed.
@@ -162,7 +294,7 @@ final class ServerEnd {
                     .standby,
                     "Another client (\(refused.address)) is on standby; \(holder) has the tunnel"
                 )
-                refused.reply(refusal(isStopped ? .unavailable : .taken(by: holder)))
+                refused.reply(.refused(isStopped ? .unavailable : .taken(by: holder)))
             }
         }
     }
@@ -184,24 +316,33 @@ final class ServerEnd {
     }
 
     func refusal(_ refusal: HandshakeRefusal) -> String {
-        HandshakeReply.text(refusing: refusal, date: HTTPDate.text(Date()))
+        text(of: .refused(refusal))
+    }
+
+    /// An answer as v1.14 sends it.
+    func text(of answer: HandshakeAnswer) -> String {
+        let date = HTTPDate.text(Date())
+        return switch answer {
+        case .terms(let terms): HandshakeReply.text(terms: terms, date: date)
+        case .refused(let refusal): HandshakeReply.text(refusing: refusal, date: date)
+        }
     }
 
     /// Starts a session for this client and sends its terms.
     private func begin(_ number: Int, _ contender: Contender?) {
         guard let contender, !isStopped else {
-            contender?.reply(refusal(.unavailable))
+            contender?.reply(.refused(.unavailable))
             return perform(seat.ended(number))
         }
-        let wanted = contender.request.extensions
         let terms = HandshakeTerms(
             flow: flow,
             max: max(tunnel.admission().plan.pool.max, 1),
             tls: tlsCode,
             transport: transport,
-            extensions: wanted,
-            nonce: wanted.isEmpty ? [] : SessionSecret.makeNonce()
+            extensions: contender.extensions,
+            nonce: contender.nonce
         )
+        reported = []
         tunnel.log.write(
             .info,
             .terms,
@@ -211,7 +352,7 @@ final class ServerEnd {
             terms: terms,
             side: .server,
             peer: contender.address,
-            tunnelKey: tunnelKey,
+            keys: contender.keys,
             tunnel: tunnel,
             dialer: nil,
             began: .now()
@@ -221,7 +362,7 @@ final class ServerEnd {
         current = (number, session)
         tunnel.entrance.session = session
         session.start()
-        contender.reply(HandshakeReply.text(terms: terms, date: HTTPDate.text(Date())))
+        contender.reply(.terms(terms))
     }
 
     private func sessionEvent(_ event: Session.Event, of number: Int) {
@@ -237,7 +378,8 @@ final class ServerEnd {
         case .strayBytes(let bytes):
             // A NodePass client that came back was taken for a link. Once the session has ended,
             // its next attempt is taken for a handshake.
-            guard case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
+            guard current?.session.isSealed == false,
+                case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
                 request.problem(token: token) == nil
             else { return }
             current?.session.end(TunnelError(.peerUnreachable, "the client has come back"))

@@ -3,41 +3,108 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// Asks a server for its terms: one connection, one request, one reply, within the handshake
+/// Asks a server for its terms, sealed or as v1.14 does, each on one connection within the handshake
 /// timeout.
 struct HandshakeClient: Sendable {
+    /// Which handshake a server has to take.
+    enum Manner: Sendable {
+        case plain
+        /// Fails with this where the server does not.
+        case sealed(otherwise: TunnelError)
+        /// Sealed, else plain.
+        case either
+    }
+
+    let manner: Manner
     /// The value of the Host header.
     let host: String
-    let token: HandshakeToken
+    let tunnelKey: String
     let clientID: String
     let timeout: TimeAmount
     let place: DescriptorPlace
     /// Makes the TLS handler where the server is behind one that speaks it (port 443); nil for
     /// plain HTTP.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
+    /// Makes the TLS handler of the sealed handshake, which accepts any certificate.
+    let sealing: @Sendable () throws -> NIOSSLClientHandler
 
     /// What a server said, and at which of its addresses.
     struct Outcome: Sendable {
-        let terms: HandshakeTerms
+        let agreement: SessionAgreement
         let server: SocketAddress
     }
 
     /// Asks at each address in turn until one answers with terms.
     ///
-    /// Fails with the last one's `TunnelError`: `PeerUnreachable`, `AuthFailed`.
-    func terms(from addresses: ArraySlice<SocketAddress>, on loop: any EventLoop) -> EventLoopFuture<Outcome> {
+    /// Fails with the last one's `TunnelError`: `PeerUnreachable`, `AuthFailed`, `PeerDowngraded`.
+    func agree(with addresses: ArraySlice<SocketAddress>, on loop: any EventLoop) -> EventLoopFuture<Outcome> {
         guard let server = addresses.first else {
             return loop.makeFailedFuture(TunnelError(.nameNotResolved, "the server's name has no address"))
         }
-        return terms(from: server, on: loop).map { Outcome(terms: $0, server: server) }.flatMapError { error in
-            let rest = addresses.dropFirst()
-            return rest.isEmpty ? loop.makeFailedFuture(error) : terms(from: rest, on: loop)
+        return agree(with: server, on: loop)
+            .map { Outcome(agreement: $0, server: server) }
+            .flatMapErrorThrowing { throw TunnelError.handshake($0) }
+            .flatMapError { error in
+                let rest = addresses.dropFirst()
+                return rest.isEmpty ? loop.makeFailedFuture(error) : agree(with: rest, on: loop)
+            }
+    }
+
+    private func agree(with server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
+        switch manner {
+        case .plain: plain(server, on: loop)
+        case .sealed(let otherwise):
+            sealed(server, on: loop).flatMapErrorThrowing { error in
+                throw Self.isOfAnotherKind(error) ? otherwise : error
+            }
+        case .either:
+            sealed(server, on: loop).flatMapError { error in
+                Self.isOfAnotherKind(error) ? plain(server, on: loop) : loop.makeFailedFuture(error)
+            }
         }
     }
 
-    private func terms(from server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<HandshakeTerms> {
+    /// Whether the server answered a request for the sealed handshake as one that does not know it.
+    ///
+    /// A server of ours that knows it may be busy (429, 503), and one behind a proxy away (502, 504).
+    private static func isOfAnotherKind(_ error: any Error) -> Bool {
+        guard case HandshakeProblem.notSealed(let status, _) = error else { return false }
+        return status < 500 && status != 429 || status == 501
+    }
+
+    private func plain(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
+        let token = HandshakeToken(tunnelKey: tunnelKey)
         let request = HandshakeRequest.text(host: host, token: token, clientID: clientID)
-        let reply = loop.makePromise(of: HandshakeReply.self)
+        return exchange(with: server, on: loop) { HandshakeReplyHandler(request: request, reply: $0) }
+            .flatMapThrowing { (reply: HandshakeReply) in
+                guard reply.status == 200 else {
+                    throw HandshakeProblem.refused(status: reply.status, reply.quotedBody)
+                }
+                let terms = try HandshakeTerms(body: reply.body)
+                return SessionAgreement(terms: terms, keys: .tunnelKey(tunnelKey))
+            }
+    }
+
+    private func sealed(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
+        exchange(with: server, on: loop) { agreement in
+            SealedClientHandler(
+                key: tunnelKey,
+                request: SealedRequest(clientID: clientID),
+                host: host,
+                isBehindProxy: security != nil,
+                sealing: sealing,
+                agreement: agreement
+            )
+        }
+    }
+
+    /// Runs a handler that keeps its promise on a new connection, which is closed then.
+    private func exchange<Reply: Sendable>(
+        with server: SocketAddress,
+        on loop: any EventLoop,
+        _ handler: @escaping @Sendable (EventLoopPromise<Reply>) -> any ChannelHandler
+    ) -> EventLoopFuture<Reply> {
+        let reply = loop.makePromise(of: Reply.self)
         let deadline = loop.scheduleTask(in: timeout) { reply.fail(ChannelError.connectTimeout(timeout)) }
         ClientBootstrap(group: loop)
             .connectTimeout(timeout)
@@ -45,45 +112,36 @@ struct HandshakeClient: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let security { try channel.pipeline.syncOperations.addHandler(security()) }
-                    try channel.pipeline.syncOperations.addHandler(
-                        HandshakeReplyHandler(request: request, reply: reply)
-                    )
+                    try channel.pipeline.syncOperations.addHandler(handler(reply))
                 }
             }
             .connect(to: server)
             .whenComplete { result in
                 switch result {
                 case .success(let channel):
-                    place.keep(for: channel)
-                    reply.futureResult.assumeIsolated().whenComplete { _ in channel.closeAtOnce() }
+                    // Several connections may follow one another in this place: it is given back when the
+                    // last of them is closed and nobody asks any more.
+                    channel.closeFuture.whenComplete { _ in withExtendedLifetime(place) {} }
+                    reply.futureResult.assumeIsolated().whenComplete { result in
+                        if case .success = result { channel.closeAtOnce() } else { channel.cut() }
+                    }
                 case .failure(let error): reply.fail(error)
                 }
             }
         reply.futureResult.whenComplete { _ in deadline.cancel() }
         return reply.futureResult
-            .flatMapThrowing { try Self.terms(of: $0) }
-            .flatMapErrorThrowing { throw Self.problem($0) }
     }
+}
 
-    private static func terms(of reply: HandshakeReply) throws -> HandshakeTerms {
-        let text = HTTPHead.quoted(String(decoding: reply.body, as: UTF8.self)[...], limit: 200)
-        guard reply.status == 200 else { throw HandshakeProblem.refused(status: reply.status, text) }
-        return try HandshakeTerms(body: reply.body)
-    }
+/// What a client and its server have agreed on.
+struct SessionAgreement: Sendable {
+    let terms: HandshakeTerms
+    let keys: SessionKeys
+}
 
-    private static func problem(_ error: any Error) -> TunnelError {
-        switch error {
-        case HandshakeProblem.refused(401, _):
-            TunnelError(.authFailed, "Unauthorized (401): the server has another tunnel key")
-        case HandshakeProblem.refused(409, let text): TunnelError(.standby, "Standing by: \(text)")
-        case HandshakeProblem.refused(let status, let text):
-            TunnelError(.peerUnreachable, "the server answered \(status): \(text)")
-        case HandshakeProblem.malformed(let why): TunnelError(.peerUnreachable, "no NodePass server there: \(why)")
-        case let error as IOError: TunnelError(.peerUnreachable, error.problem)
-        case is ChannelError: TunnelError(.peerUnreachable, "no answer in time")
-        default: TunnelError(.peerUnreachable, "\(error)")
-        }
-    }
+extension HandshakeReply {
+    /// The beginning of its body, for a log.
+    var quotedBody: String { HTTPHead.quoted(String(decoding: body, as: UTF8.self)[...], limit: 200) }
 }
 
 /// Sends the request once the connection is up and collects the reply.

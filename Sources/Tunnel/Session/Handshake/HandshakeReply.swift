@@ -59,6 +59,8 @@ struct HandshakeReplyReader {
     private var head: HTTPHead
     private var status = 0
     private var body: ReplyBody?
+    /// The lines of the head once it is complete.
+    private(set) var lines: [Substring] = []
 
     init(limitBytes: Int = TunnelLimits.handshakeHeadBytes) {
         self.limitBytes = limitBytes
@@ -78,6 +80,9 @@ struct HandshakeReplyReader {
                 return .malformed("'\(HTTPHead.quoted(lines[0]))' is no HTTP/1.1 status line")
             }
             self.status = status
+            self.lines = lines
+            // Another protocol begins behind this head (RFC 9110 §15.2.2).
+            if status == 101 { return .reply(HandshakeReply(status: status, body: rest)) }
             body = ReplyBody(HTTPHead.headers(lines.dropFirst()), limitBytes: limitBytes)
             return appendBody(rest)
         }
@@ -211,7 +216,7 @@ package enum HandshakeRefusal: Sendable, Hashable {
         }
     }
 
-    fileprivate var body: String {
+    var body: String {
         switch self {
         case .taken(let address): "This tunnel is in use by another client (\(address)).\n"
         default: title + "\n"
@@ -222,9 +227,14 @@ package enum HandshakeRefusal: Sendable, Hashable {
 extension HandshakeRequest {
     /// What a server finds wrong with it, in NodePass's order of checks; nil when it may come in.
     package func problem(token own: HandshakeToken) -> HandshakeRefusal? {
-        if method != "GET" { return .methodNotAllowed }
-        if path != "/" { return .notFound }
+        if let placeProblem { return placeProblem }
         guard let token, own.matches(token) else { return .unauthorized }
         return nil
+    }
+
+    /// The same without the token.
+    var placeProblem: HandshakeRefusal? {
+        if method != "GET" { return .methodNotAllowed }
+        return path == "/" ? nil : .notFound
     }
 }

@@ -11,6 +11,8 @@ package struct HandshakeRequest: Sendable, Hashable {
     /// Names one client for as long as it lives, so that its return is not taken for a second
     /// client; nil for NodePass's.
     package var clientID: String?
+    /// Set where the client asks for the sealed handshake.
+    package var sealedOffer: SealedOffer?
 
     package enum Parsed: Sendable, Hashable {
         case incomplete
@@ -32,16 +34,21 @@ package struct HandshakeRequest: Sendable, Hashable {
     /// Reads a request from what a head has come to.
     static func parse(_ progress: HTTPHead.Progress) -> Parsed {
         let head: [Substring]
+        let rest: [UInt8]
         switch progress {
         case .incomplete: return .incomplete
         case .malformed(let why): return .malformed(why)
-        case .head(let lines, _): head = lines
+        case .head(let lines, let bytes): (head, rest) = (lines, bytes)
         }
         let parts = head[0].split(separator: " ", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[2].hasPrefix("HTTP/1."), !parts[0].isEmpty, parts[1].hasPrefix("/") else {
             return .malformed("'\(HTTPHead.quoted(head[0]))' is no HTTP/1.1 request line")
         }
         let headers = HTTPHead.headers(head.dropFirst())
+        let offer = SealedOffer(head: head, headers)
+        guard offer == nil || rest.isEmpty else {
+            return .malformed("bytes behind a request for the sealed handshake")
+        }
         let authorization = headers["authorization"]
         let names = (headers["nodepass-extensions"] ?? "").split(separator: ",")
         return .request(
@@ -50,7 +57,8 @@ package struct HandshakeRequest: Sendable, Hashable {
                 path: String(parts[1].prefix { $0 != "?" }),
                 token: authorization.flatMap { $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : nil },
                 extensions: Set(names.compactMap { SessionExtension(rawValue: HTTPHead.trim($0)) }),
-                clientID: headers["nodepass-client"].map { String($0.prefix(64)) }
+                clientID: headers["nodepass-client"].map { String($0.prefix(64)) },
+                sealedOffer: offer
             )
         )
     }

@@ -12,9 +12,10 @@ struct LinkProof: Sendable, Hashable {
     let number: UInt64
     let code: [UInt8]
 
-    init(number: UInt64, secret: SessionSecret) {
+    /// `fingerprint` is the server's certificate on the link, as the client sees it.
+    init(number: UInt64, secret: SessionSecret, fingerprint: String? = nil) {
         self.number = number
-        code = secret.proof(ofLink: number)
+        code = secret.proof(ofLink: number, fingerprint: fingerprint)
     }
 
     /// Reads exactly `lengthBytes`; nil when they are not a proof.
@@ -25,8 +26,8 @@ struct LinkProof: Sendable, Hashable {
     }
 
     /// Whether the key made it; takes a time that does not depend on where the codes differ.
-    func isMade(with secret: SessionSecret) -> Bool {
-        SHA256.hash(data: code) == SHA256.hash(data: secret.proof(ofLink: number))
+    func isMade(with secret: SessionSecret, fingerprint: String? = nil) -> Bool {
+        SHA256.hash(data: code) == SHA256.hash(data: secret.proof(ofLink: number, fingerprint: fingerprint))
     }
 
     var bytes: [UInt8] {

@@ -21,7 +21,9 @@ final class LinkProofVerifier {
         let reader = ExactReader(length: LinkProof.lengthBytes, within: patience) { result in
             // A channel that ended before is closed by the reader.
             guard case .success((let bytes, let rest)) = result else { return }
-            guard let proof = LinkProof(bytes), proof.isMade(with: self.secret), self.window.admit(proof.number)
+            guard let proof = LinkProof(bytes),
+                proof.isMade(with: self.secret, fingerprint: carrier.fingerprint),
+                self.window.admit(proof.number)
             else { return self.reject(carrier) }
             proven(rest)
         }

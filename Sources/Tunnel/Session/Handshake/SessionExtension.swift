@@ -14,4 +14,7 @@ package enum SessionExtension: String, Sendable, Hashable, CaseIterable {
     case refuse
     /// The exit may ask the entry to close idle links.
     case trim
+
+    /// What a sealed session always has, so that everything in it is made with its secret.
+    static let ofEverySealedSession: Set<SessionExtension> = [.linkProof, .sealedSignals]
 }

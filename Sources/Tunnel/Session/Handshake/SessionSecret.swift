@@ -1,17 +1,28 @@
 import Crypto
 import FoundationEssentials
 
-/// What two of ours derive for one session from the tunnel key and the nonce in the server's reply.
-///
-/// HKDF-SHA256 (RFC 5869), the nonce as salt, one label for each use. Anyone who knows the tunnel
-/// key and saw the handshake can derive it too: it keeps out those who do not have the key.
+/// What the keys of one session between two of ours are derived from: HKDF-SHA256 (RFC 5869), one label
+/// for each use.
 struct SessionSecret: Sendable {
-    private let tunnelKey: SymmetricKey
+    private let key: SymmetricKey
+    /// The salt.
     private let nonce: [UInt8]
+    /// Whether a link's proof is one of the certificate that its client sees, too.
+    private let bindsCertificates: Bool
 
+    /// Of the tunnel key and the nonce in the server's reply: anyone who knows the key and saw the
+    /// handshake can derive it too.
     init(tunnelKey: String, nonce: [UInt8]) {
-        self.tunnelKey = SymmetricKey(data: Array(tunnelKey.utf8))
+        key = SymmetricKey(data: Array(tunnelKey.utf8))
         self.nonce = nonce
+        bindsCertificates = false
+    }
+
+    /// Of what a sealed handshake has led to, which only its two ends have.
+    init(sealed key: SymmetricKey) {
+        self.key = key
+        nonce = []
+        bindsCertificates = true
     }
 
     static let nonceLengthBytes = 16
@@ -27,13 +38,16 @@ struct SessionSecret: Sendable {
 
     /// What a client sends first on its `number`th link, so that a stranger's connection gets no
     /// id.
-    func proof(ofLink number: UInt64) -> [UInt8] {
+    ///
+    /// `fingerprint` is the server's certificate on that link, as this end has or sees it.
+    func proof(ofLink number: UInt64, fingerprint: String?) -> [UInt8] {
         let key = derive("nodepass link")
-        let message = withUnsafeBytes(of: number.bigEndian) { Array($0) }
+        var message = withUnsafeBytes(of: number.bigEndian) { Array($0) }
+        if bindsCertificates, let fingerprint { message += Array(fingerprint.utf8) }
         return Array(HMAC<SHA256>.authenticationCode(for: message, using: key).prefix(LinkProof.codeLengthBytes))
     }
 
     private func derive(_ label: String) -> SymmetricKey {
-        HKDF<SHA256>.deriveKey(inputKeyMaterial: tunnelKey, salt: nonce, info: Array(label.utf8), outputByteCount: 32)
+        HKDF<SHA256>.deriveKey(inputKeyMaterial: key, salt: nonce, info: Array(label.utf8), outputByteCount: 32)
     }
 }

@@ -12,10 +12,12 @@ import FoundationEssentials
 enum SealedHandshake {
     /// The `Upgrade` token (RFC 9110 §7.8) that asks for it.
     static let protocolName = "nodepass-sealed/1"
-    static let nonceBytes = 16
+    static let nonceBytes = SessionSecret.nonceLengthBytes
     static let tagBytes = 32
     /// The longest message after its length.
     static let messageLimitBytes = 8192
+
+    static func makeNonce() -> [UInt8] { SessionSecret.makeNonce() }
 
     /// Why it came to nothing.
     enum Problem: Error, Hashable {
@@ -67,6 +69,32 @@ enum SealedHandshake {
             derive("nodepass sealed proof of \(side.rawValue)").withUnsafeBytes { Array($0) }
         }
 
+        /// Encrypts this side's message behind the proofs; each side has one, so that its key is used once.
+        ///
+        /// TLS does so too, but a stolen private key of the certificate must not be enough to change terms.
+        func seal(_ message: [UInt8], from side: SessionSide) -> [UInt8] {
+            let box = try? ChaChaPoly.seal(message, using: messageKey(side), nonce: Self.nonce)
+            return box.map { Array($0.ciphertext + $0.tag) } ?? []
+        }
+
+        func open(_ bytes: [UInt8], from side: SessionSide) throws(Problem) -> [UInt8] {
+            let tagBytes = 16
+            guard bytes.count >= tagBytes, let nonce = Self.nonce,
+                let box = try? ChaChaPoly.SealedBox(
+                    nonce: nonce,
+                    ciphertext: bytes.dropLast(tagBytes),
+                    tag: bytes.suffix(tagBytes)
+                ), let message = try? ChaChaPoly.open(box, using: messageKey(side))
+            else { throw .notProven }
+            return Array(message)
+        }
+
+        private func messageKey(_ side: SessionSide) -> SymmetricKey {
+            derive("nodepass sealed message of \(side.rawValue)")
+        }
+
+        private static var nonce: ChaChaPoly.Nonce? { try? ChaChaPoly.Nonce(data: [UInt8](repeating: 0, count: 12)) }
+
         /// What the session's links and signals are keyed with, in place of the tunnel key.
         var sessionKey: SymmetricKey { derive("nodepass sealed session") }
 
@@ -103,7 +131,7 @@ struct SealedClient {
         guard SealedHandshake.areEqual(message.dropFirst(CPace.shareBytes), secrets.tag(of: .server)) else {
             throw .notProven
         }
-        return (secrets.tag(of: .client) + request.bytes, secrets)
+        return (secrets.tag(of: .client) + secrets.seal(request.bytes, from: .client), secrets)
     }
 }
 
@@ -130,7 +158,8 @@ struct SealedServer {
         guard SealedHandshake.areEqual(message.prefix(SealedHandshake.tagBytes), secrets.tag(of: .client)) else {
             throw .notProven
         }
-        return (try SealedRequest(Array(message.dropFirst(SealedHandshake.tagBytes))), secrets)
+        let request = try secrets.open(Array(message.dropFirst(SealedHandshake.tagBytes)), from: .client)
+        return (try SealedRequest(request), secrets)
     }
 }
 

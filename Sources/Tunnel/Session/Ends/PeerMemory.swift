@@ -1,0 +1,44 @@
+import Synchronization
+
+/// Which peers of tunnels with `handshake: auto` have been sealed: from then on nothing less is accepted of
+/// them.
+///
+/// Shared by all tunnels of a process. What is remembered outlives the process where `store` keeps it.
+package final class PeerMemory: Sendable {
+    /// The other end of one tunnel.
+    package struct Peer: Sendable, Hashable {
+        package let instance: InstanceID
+        /// Where a client finds its server, as its spec says it; empty for a server's client.
+        package let server: String
+
+        package init(instance: InstanceID, server: String) {
+            self.instance = instance
+            self.server = server
+        }
+    }
+
+    private let known: Mutex<Set<Peer>>
+    private let store: @Sendable (Peer) async throws -> Void
+
+    /// Begins with what `store` has kept; `store` returns when its argument cannot be lost any more.
+    package init(_ known: Set<Peer> = [], store: @escaping @Sendable (Peer) async throws -> Void = { _ in }) {
+        self.known = Mutex(known)
+        self.store = store
+    }
+
+    package func isSealed(_ peer: Peer) -> Bool {
+        known.withLock { $0.contains(peer) }
+    }
+
+    /// Returns when it is stored; only then may a session begin.
+    package func remember(_ peer: Peer) async throws {
+        guard !isSealed(peer) else { return }
+        try await store(peer)
+        known.withLock { _ = $0.insert(peer) }
+    }
+
+    /// Forgets the peers of one tunnel; the store has forgotten them already.
+    package func forget(_ instance: InstanceID) {
+        known.withLock { known in known = known.filter { $0.instance != instance } }
+    }
+}

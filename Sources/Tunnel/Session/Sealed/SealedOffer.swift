@@ -1,0 +1,70 @@
+import Config
+
+/// A client's request for the sealed handshake, in clear and without the token, so that a server that
+/// does not know it answers 401 and has learned nothing.
+package struct SealedOffer: Sendable, Hashable {
+    package let nonce: [UInt8]
+    /// The request's head as this end sent or received it; empty where a proxy in between may rewrite it.
+    package let head: [UInt8]
+
+    private static let nonceHeader = "NodePass-Nonce"
+    /// Its value says that the heads are not a part of the proof.
+    ///
+    /// Where one end alone sees it, the ends
+    /// differ in what they prove.
+    private static let headsHeader = "NodePass-Heads"
+    private static let unbound = "unbound"
+
+    /// What a client of ours sends; `text` is the request.
+    static func make(host: String, isBehindProxy: Bool, nonce: [UInt8]) -> (offer: SealedOffer, text: String) {
+        var lines = [
+            "GET / HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade",
+            "Upgrade: \(SealedHandshake.protocolName)", "\(nonceHeader): \(Hex.text(nonce))",
+        ]
+        if isBehindProxy { lines.append("\(headsHeader): \(unbound)") }
+        let head = bytes(of: lines.map { $0[...] })
+        return (
+            SealedOffer(nonce: nonce, head: isBehindProxy ? [] : head), (lines + ["", ""]).joined(separator: "\r\n")
+        )
+    }
+
+    private init(nonce: [UInt8], head: [UInt8]) {
+        self.nonce = nonce
+        self.head = head
+    }
+
+    /// Nil for a request of another kind.
+    init?(head lines: [Substring], _ headers: [String: String]) {
+        guard headers["upgrade"] == SealedHandshake.protocolName, let nonce = Self.nonce(headers) else { return nil }
+        let isBehindProxy = headers[Self.headsHeader.lowercased()] == Self.unbound
+        self.init(nonce: nonce, head: isBehindProxy ? [] : Self.bytes(of: lines))
+    }
+
+    /// The server's answer that it does the same: its head, and its text.
+    func acceptance(nonce: [UInt8]) -> (head: [UInt8], text: String) {
+        let lines = [
+            "HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: \(SealedHandshake.protocolName)",
+            "\(Self.nonceHeader): \(Hex.text(nonce))",
+        ]
+        return (
+            head.isEmpty ? [] : Self.bytes(of: lines.map { $0[...] }), (lines + ["", ""]).joined(separator: "\r\n")
+        )
+    }
+
+    /// What a client reads of the lines of a 101: the server's nonce, and the head; nil when it is of
+    /// another protocol.
+    func readAcceptance(_ lines: [Substring]) -> (nonce: [UInt8], head: [UInt8])? {
+        let headers = HTTPHead.headers(lines.dropFirst())
+        guard headers["upgrade"] == SealedHandshake.protocolName, let nonce = Self.nonce(headers) else { return nil }
+        return (nonce, head.isEmpty ? [] : Self.bytes(of: lines))
+    }
+
+    private static func nonce(_ headers: [String: String]) -> [UInt8]? {
+        guard let nonce = headers[nonceHeader.lowercased()].flatMap(Hex.bytes) else { return nil }
+        return nonce.count == SealedHandshake.nonceBytes ? nonce : nil
+    }
+
+    private static func bytes(of lines: [Substring]) -> [UInt8] {
+        Array(lines.joined(separator: "\r\n").utf8)
+    }
+}
