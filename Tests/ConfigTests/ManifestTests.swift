@@ -309,11 +309,46 @@ struct ManifestTests {
         let reading = ManifestReader.test().read(text: text, file: "m.yaml")
         #expect(
             reading.lines == [
-                "3:3 error missing-key tunnels.a.role", "3:7 error unknown-key tunnels.a.rol",
+                "3:7 error unknown-key tunnels.a.rol",
                 "3:28 error value tunnels.a.tunnel", "5:3 error duplicate-key tunnels.b",
                 "5:46 error value tunnels.b.log",
             ]
         )
+        #expect(reading.manifest == nil)
+    }
+
+    @Test(
+        "what has no meaning in YAML hides no other problem",
+        arguments: [
+            ("{<<: 5, drain: x}", ["3:11 error yaml-merge tunnels.a.<<", "3:21 error value tunnels.a.drain"]),
+            ("{drain: !foo x}", ["3:14 error yaml-tag tunnels.a.drain", "3:14 error value tunnels.a.drain"]),
+            ("{drain: *nope, log: x}", ["3:14 error yaml-alias tunnels.a.drain", "3:25 error value tunnels.a.log"]),
+            ("{? [1] : 2, log: x}", ["3:9 error yaml-key tunnels.a", "3:22 error value tunnels.a.log"]),
+            (
+                "{rol: 1, rol: 2, role: client}",
+                ["3:7 error unknown-key tunnels.a.rol", "3:15 error duplicate-key tunnels.a.rol"]
+            ),
+            (
+                "{url: 'client://:70000/h?mode=9&zzz=1'}",
+                [
+                    "3:12 error value tunnels.a.url", "3:12 error value tunnels.a.url",
+                    "3:12 warning unknown-parameter tunnels.a.url", "3:12 error parameter-value tunnels.a.url",
+                ]
+            ),
+        ]
+    )
+    func meaningless(tunnel: String, expected: [String]) {
+        let text = "version: 1\ntunnels:\n  a: \(tunnel)\n  b: {url: 'client://:2000/h:1?mode=1', log: loud}\n"
+        let lines = ManifestReader.test().read(text: text, file: "m.yaml").lines
+        let seen = lines.filter { !$0.contains("missing-key") }
+        #expect(seen == expected + ["4:46 error value tunnels.b.log"])
+    }
+
+    @Test("a second document hides no problem of the first")
+    func secondDocument() {
+        let text = "version: 1\ntunnels: {b: {url: 'client://:2000/h:1?mode=1', log: loud}}\n---\nversion: 1\n"
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        #expect(reading.lines == ["2:54 error value tunnels.b.log", "3:1 error yaml-documents"])
         #expect(reading.manifest == nil)
     }
 

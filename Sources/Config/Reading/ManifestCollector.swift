@@ -64,8 +64,8 @@ struct ManifestCollector {
         reader.prefix = ""
         reader.directory = TextFile.directory(of: path)
         reader.append(tree.diagnostics)
-        // A repeated key rejects the manifest, but the rest is read all the same, so that every
-        // problem is reported at once.
+        // What has no meaning in YAML rejects the manifest, but the rest is read all the same, so that
+        // every problem is reported at once.
         if !tree.diagnostics.isEmpty { isRejected = true }
         guard tree.root != nil || tree.diagnostics.isEmpty else { return }
         guard let root = tree.root, !root.isNull else {

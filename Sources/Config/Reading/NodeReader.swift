@@ -11,6 +11,7 @@ package struct NodeReader {
     /// The text of the file for each scalar that came from references, by path: `${env:WEB_KEY}`.
     package var referenceTexts: [String: String] = [:]
 
+    private var suggested: Set<String> = []
     /// False for a document without lines, whose messages name the path alone.
     private let showsPlaces: Bool
 
@@ -131,10 +132,15 @@ package struct NodeReader {
         if let ours = Self.otherNames[key.lowercased()], known.contains(ours) {
             return fail(.unknownKey, location, path, "unknown key; did you mean '\(ours)'?")
         }
-        let advice = EditDistance.nearest(to: key, among: known).map { "; did you mean '\($0)'?" }
+        let nearest = EditDistance.nearest(to: key, among: known)
+        if let nearest { suggested.insert(prefix + "." + nearest) }
+        let advice = nearest.map { "; did you mean '\($0)'?" }
         let list = advice ?? "; use one of " + known.joined(separator: ", ")
         fail(.unknownKey, location, path, "unknown key" + list)
     }
+
+    /// Whether this key was named as what an unknown one was perhaps meant to be: then it is not missing.
+    func hasSuggested(_ path: String) -> Bool { suggested.contains(prefix + "." + path) }
 
     /// What other tools call our keys.
     private static let otherNames = [

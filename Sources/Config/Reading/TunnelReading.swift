@@ -95,7 +95,7 @@ struct TunnelReading {
                 keys.append(GivenKey(path: field.path, field: field, node: entry.value, location: entry.keyLocation))
             } else if entry.key == ManifestSchema.urlKey {
                 keys.append(GivenKey(path: entry.key, field: nil, node: entry.value, location: entry.keyLocation))
-            } else {
+            } else if !entry.isRepeated {
                 let known = ManifestSchema.keys(in: nil)
                 reader.unknown(entry.key, at: entry.keyLocation, among: known, path: entry.key)
             }
@@ -114,7 +114,7 @@ struct TunnelReading {
             if let field = ManifestSchema.fieldsByPath[path] {
                 guard !entry.value.isNull else { continue }
                 keys.append(GivenKey(path: path, field: field, node: entry.value, location: entry.keyLocation))
-            } else {
+            } else if !entry.isRepeated {
                 let known = ManifestSchema.keys(in: group.key)
                 reader.unknown(entry.key, at: entry.keyLocation, among: known, path: path)
             }
@@ -178,7 +178,9 @@ struct TunnelReading {
                 let part = problem.path == "url" ? "" : problem.path.dropFirst(4) + ": "
                 let isHidden = text.reference != nil
                 let message = isHidden ? "the value of the reference is not a tunnel's URL" : part + problem.message
-                reader.fail(code, key.node.location, "url", message)
+                // What NodePass reads all the same is a warning beside addresses that cannot be read.
+                let isError = problem.severity == .error || URLFinding.areErrorsInManifest.contains(code)
+                reader.add(isError ? .error : .warning, code, key.node.location, "url", message)
             }
             return nil
         }
@@ -236,7 +238,7 @@ struct TunnelReading {
     }
 
     private func requirePlace(_ reader: inout NodeReader) {
-        for path in ["role", "tunnel", "target"] where fieldSources[path] == nil {
+        for path in ["role", "tunnel", "target"] where fieldSources[path] == nil && !reader.hasSuggested(path) {
             reader.fail(.missingKey, source, path, "is missing; write it here or in a 'url'")
         }
     }

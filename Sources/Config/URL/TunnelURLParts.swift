@@ -24,9 +24,14 @@ struct TunnelURLParts {
         let address = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
         let tunnel = TunnelURLParts.endpoint(String(address), "tunnel", &problems)
         let targets = TunnelURLParts.targets(in: path, &problems)
-        guard let tunnel, problems.isEmpty else { throw .invalid(problems.map { $0.diagnostic(.error) }) }
-        self.tunnel = tunnel
+        self.tunnel = tunnel ?? Endpoint(host: "", port: 0)
         self.targets = targets
+        guard problems.isEmpty else {
+            // The parameters are read for their own problems, so that all are reported at once.
+            var spec = TunnelSpec(role: role, tunnel: self.tunnel, targets: targets)
+            let findings = apply(to: &spec).map { $0.diagnostic($0.isFatal ? .error : .warning) }
+            throw .invalid(problems.map { $0.diagnostic(.error) } + findings)
+        }
     }
 
     /// The value of a reference, fit for its place: before the `@` stands a key, whose `/`, `?`, `#`, `@` and `:` would
@@ -161,7 +166,8 @@ struct URLFinding {
     }
 
     /// True when a manifest does not accept it, although NodePass accepts it in a URL.
-    var isErrorInManifest: Bool { isFatal || code == .parameterValue || code == .nothingToCarry }
+    var isErrorInManifest: Bool { isFatal || Self.areErrorsInManifest.contains(code) }
+    static let areErrorsInManifest: Set = [DiagnosticCode.parameterValue, .nothingToCarry]
 
     static let loop = URLFinding(.tunnelLoop, "target", ManifestLint.loopMessage)
 }

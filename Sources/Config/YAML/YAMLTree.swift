@@ -2,7 +2,7 @@
 package struct YAMLTree {
     /// Nil when the document is empty or could not be read; `diagnostics` shows which.
     package let root: DocumentNode?
-    /// Why there is no root, or which of its keys are repeated.
+    /// Why there is no root, or what in it has no meaning: the rest is there all the same.
     package let diagnostics: [Diagnostic]
 
     package init(_ given: String, file: String, limits: YAMLLimits = YAMLLimits()) {
@@ -62,7 +62,8 @@ private struct YAMLTreeBuilder {
         _ = try next()
         let after = try next()
         guard case .streamEnd = after.event else {
-            throw failure(.yamlDocuments, after.place, "a second document starts here; write one document per file")
+            report(.yamlDocuments, after.place, "a second document starts here; write one document per file")
+            return root
         }
         return root
     }
@@ -99,14 +100,14 @@ private struct YAMLTreeBuilder {
             guard text.utf8.count <= limits.scalarBytes else {
                 throw failure(.yamlLimit, place, "a value is longer than \(limits.scalarBytes) bytes")
             }
-            let isString = try isStringTag(tag, at: place)
+            let isString = isStringTag(tag, at: place)
             let scalar = DocumentScalar(text: text, isPlain: isPlain && !isString)
             return try finish(Built(node: DocumentNode(.scalar(scalar), at: location(place))), anchor, place)
         case .sequenceStart(let anchor, let tag):
-            try refuse(tag, at: place)
+            refuse(tag, at: place)
             return try finish(try sequence(from: place, depth: depth), anchor, place)
         case .mappingStart(let anchor, let tag):
-            try refuse(tag, at: place)
+            refuse(tag, at: place)
             return try finish(try mapping(from: place, depth: depth), anchor, place)
         case .documentStart, .documentEnd, .streamEnd, .sequenceEnd, .mappingEnd:
             throw failure(.yamlSyntax, place, "a value is missing here")
@@ -129,7 +130,8 @@ private struct YAMLTreeBuilder {
     private mutating func expansion(of name: String, at place: YAMLPlace, depth: Int) throws(YAMLFailure) -> Built {
         guard let built = anchors[name] else {
             let advice = "a text that begins with * has to be quoted: '*\(name)'"
-            throw failure(.yamlAlias, place, "the anchor '&\(name)' is not defined before this alias; \(advice)")
+            report(.yamlAlias, place, "the anchor '&\(name)' is not defined before this alias; \(advice)")
+            return Built(node: absent(at: place))
         }
         try charge(built.nodes, at: place)
         guard depth + built.height - 1 <= limits.depth else {
@@ -164,12 +166,14 @@ private struct YAMLTreeBuilder {
             if case .mappingEnd = event { break }
             let key = try keyScalar(event, at: keyPlace, depth: depth)
             let (valueEvent, valuePlace) = try next()
-            path.append(key.text)
+            path.append(key?.text ?? "")
             let item = try value(of: valueEvent, at: valuePlace, depth: depth + 1)
+            defer { path.removeLast() }
+            guard let key else { continue }
             weight = (weight.nodes + item.nodes + 1, max(weight.height, item.height + 1))
             // A quoted "<<" is an ordinary key.
             if key.isPlain && key.text == "<<" {
-                merged += try mergeSources(item.node, at: valuePlace)
+                merged += mergeSources(item.node, at: valuePlace)
             } else {
                 let first = places[key.text]
                 if let first {
@@ -186,7 +190,6 @@ private struct YAMLTreeBuilder {
                     )
                 )
             }
-            path.removeLast()
         }
         // After all explicit keys, because these take precedence wherever `<<` is written; of the sources
         // the first one with a key does.
@@ -204,21 +207,32 @@ private struct YAMLTreeBuilder {
         _ event: YAMLEvent,
         at place: YAMLPlace,
         depth: Int
-    ) throws(YAMLFailure) -> DocumentScalar {
+    ) throws(YAMLFailure) -> DocumentScalar? {
         let key = try value(of: event, at: place, depth: depth + 1).node
         guard case .scalar(let scalar) = key.content else {
-            throw failure(.yamlKey, place, "a key must be a single word, not \(key.kindName)")
+            report(.yamlKey, place, "a key must be a single word, not \(key.kindName)")
+            return nil
         }
         return scalar
     }
 
     /// What `<<` brings in: one mapping or a list of them, earlier ones winning.
-    private func mergeSources(_ node: DocumentNode, at place: YAMLPlace) throws(YAMLFailure) -> [DocumentNode] {
+    private mutating func mergeSources(_ node: DocumentNode, at place: YAMLPlace) -> [DocumentNode] {
         let sources = node.items ?? [node]
         guard sources.allSatisfy({ $0.entries != nil }) else {
-            throw failure(.yamlMerge, place, "'<<' takes a mapping or a list of mappings")
+            report(.yamlMerge, place, "'<<' takes a mapping or a list of mappings")
+            return []
         }
         return sources
+    }
+
+    /// What is in the place of something that has no meaning.
+    private func absent(at place: YAMLPlace) -> DocumentNode {
+        DocumentNode(.scalar(DocumentScalar(text: "", isPlain: true)), at: location(place))
+    }
+
+    private mutating func report(_ code: DiagnosticCode, _ place: YAMLPlace, _ message: String) {
+        diagnostics.append(failure(code, place, message).diagnostic)
     }
 
     private mutating func report(repeated key: String, at place: YAMLPlace, first: SourceLocation) {
@@ -229,17 +243,17 @@ private struct YAMLTreeBuilder {
 
     /// True for `!!str` and `!`, which say "this is text"; other tags of scalars have no meaning
     /// here.
-    private func isStringTag(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) -> Bool {
+    private mutating func isStringTag(_ tag: String?, at place: YAMLPlace) -> Bool {
         guard let tag else { return false }
         if tag == "tag:yaml.org,2002:str" || tag == "!" { return true }
-        try refuse(tag, at: place)
+        refuse(tag, at: place)
         return false
     }
 
-    private func refuse(_ tag: String?, at place: YAMLPlace) throws(YAMLFailure) {
+    private mutating func refuse(_ tag: String?, at place: YAMLPlace) {
         guard let tag, !["!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"].contains(tag) else { return }
         let advice = "remove it, or quote a text that begins with !"
-        throw failure(.yamlTag, place, "the tag '\(tag)' has no meaning here; \(advice)")
+        report(.yamlTag, place, "the tag '\(tag)' has no meaning here; \(advice)")
     }
 
     private var joinedPath: String {
