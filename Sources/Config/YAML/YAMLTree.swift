@@ -207,7 +207,8 @@ private struct YAMLTreeBuilder {
     ) throws(YAMLFailure) -> DocumentScalar {
         let key = try value(of: event, at: place, depth: depth + 1).node
         guard case .scalar(let scalar) = key.content else {
-            throw failure(.yamlKey, place, "a key must be a single word, not \(key.kindName)")
+            let advice = "quote a text that begins with { or [, and render a template such as {{ … }} before"
+            throw failure(.yamlKey, place, "a key must be a single word, not \(key.kindName); \(advice)")
         }
         return scalar
     }
