@@ -50,6 +50,9 @@ struct WrittenYAMLTests {
         #expect(spec.targets.map(\.port) == [1, 2] as [UInt16])
         #expect(spec.protocols == [.tcp, .udp])
         #expect(spec.access.allow.count == 2 && spec.block.count == 2)
+        let networks = read("\(Self.place), access: {allow: [::1/128, 2001:db8::, fe80::/10, 10.0.0.0/8], deny: ::/0}")
+        #expect(networks.lines.isEmpty)
+        #expect(networks.manifest?["t"]?.spec.access.allow.count == 4)
     }
 
     @Test(
@@ -91,7 +94,11 @@ struct WrittenYAMLTests {
             ("a: {b: 1\nc: 2\n", "the { of line 1 is not closed"),
             ("a:\n    b: 1\n  c: 2\n", "is indented by 2 blanks, the line above by 4; write: c: 2"),
             ("a: \u{201c}b\u{201d}: c\n", "only look like a blank, a colon or quotes; write: a: \"b\": c"),
-            ("a:\n  key: se: cret\n", "write: key: …"),
+            ("a:\n  key: se: cret\n", "write: key: \"…\""),
+            ("a:\n  key: @secret\n", "has to be quoted; write: key: '…'"),
+            ("a:\n  role: client\n   log: info\n", "is indented by 3 blanks, the line above by 2; write: log: info"),
+            ("a:\n  alias: 'it's mine'\n", "a quote within quotes has to be written so; write: alias: 'it''s mine'"),
+            ("a: {{ vault }}\n", "render a template such as {{ … }} before"),
             ("a: *b\n", "a text that begins with * has to be quoted: '*b'"),
             ("a: !b\n", "quote a text that begins with !"),
         ]
@@ -115,6 +122,9 @@ struct WrittenYAMLTests {
         #expect(flow.diagnostics.first?.message.contains("write several in brackets: target: [host:port, b:2]") == true)
         let other = read("\(Self.place), password: x")
         #expect(other.diagnostics.first?.message == "unknown key; did you mean 'key'?")
+        let grouped = read("\(Self.place), rate: 5")
+        #expect(grouped.diagnostics.first?.message == "belongs in 'limits'; write limits: {rate: …}")
+        #expect(read("role: Client, mode: single, tunnel: ':2000', target: 'h:1', log: INFO").lines.isEmpty)
         let list = ManifestReader.test().read(text: "version: 1\ntunnels:\n- name: web\n", file: "m.yaml")
         #expect(list.diagnostics.first?.message.hasSuffix("write each name as a key: 'web:'") == true)
         let joined = read("\(Self.place), log:debug")

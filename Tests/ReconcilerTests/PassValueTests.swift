@@ -162,6 +162,34 @@ struct AnnouncementsTests {
     }
 }
 
+@Suite("A round of reports")
+struct ReportRoundTests {
+    @Test("at most a thousand are sent at once, the rest a second later each, and then the interval begins anew")
+    func batches() {
+        var round = ReportRound()
+        let interval = Duration.seconds(5)
+        #expect(round.isOver && round.pause(interval) == interval)
+        let ids = (0..<2_500).map { "\(10_000 + $0)" }
+        round.begin(ids.shuffled())
+        var sent: [[String]] = []
+        while !round.isOver {
+            #expect(round.pause(interval) == .seconds(1))
+            sent.append(round.batch { $0 })
+        }
+        #expect(sent.map(\.count) == [1_000, 1_000, 500])
+        #expect(sent.flatMap(\.self) == ids)
+        #expect(round.pause(interval) == interval)
+    }
+
+    @Test("instances without a report take no place")
+    func silent() {
+        var round = ReportRound()
+        round.begin((0..<3_000).map { "\(10_000 + $0)" })
+        #expect(round.batch { $0.hasSuffix("0") ? $0 : nil }.count == 300)
+        #expect(round.isOver)
+    }
+}
+
 @Suite("Traffic ledger")
 struct TrafficLedgerTests {
     @Test("each byte counts once: what was folded is in the record, the rest comes on top")

@@ -18,7 +18,8 @@ extension ValueSyntax {
             expected: expected,
             schema: ["enum": .array(names.map { .string($0) })],
             parse: { text, _ throws(ValueProblem) in
-                guard let word = words.first(where: { $0.0 == text.value }) else {
+                let lowercased = text.value.lowercased()
+                guard let word = words.first(where: { $0.0 == lowercased || $0.0 == text.value }) else {
                     throw ValueProblem(ValueProblem.notOne(text.value, of: names))
                 }
                 return word.1

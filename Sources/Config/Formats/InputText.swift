@@ -21,7 +21,7 @@ package enum InputText {
 
     /// Marks are where files begin, and where one was appended to another.
     package static func withoutMarks(_ text: String) -> String {
-        guard text.unicodeScalars.contains(mark) else { return text }
+        guard text.utf8.contains(0xef), text.unicodeScalars.contains(mark) else { return text }
         return String(String.UnicodeScalarView(text.unicodeScalars.filter { $0 != mark }))
     }
 

@@ -96,11 +96,19 @@ struct TunnelReading {
             } else if entry.key == ManifestSchema.urlKey {
                 keys.append(GivenKey(path: entry.key, field: nil, node: entry.value, location: entry.keyLocation))
             } else if !entry.isRepeated {
-                let known = ManifestSchema.keys(in: nil)
-                reader.unknown(entry.key, at: entry.keyLocation, among: known, path: entry.key)
+                unknown(entry, &reader)
             }
         }
         return keys
+    }
+
+    private static func unknown(_ entry: DocumentEntry, _ reader: inout NodeReader) {
+        let place = ManifestSchema.fields.first { $0.path.hasSuffix("." + entry.key) }?.path.prefix { $0 != "." }
+        if let place {
+            let advice = "belongs in '\(place)'; write \(place): {\(entry.key): …}"
+            return reader.fail(.unknownKey, entry.keyLocation, entry.key, advice)
+        }
+        reader.unknown(entry.key, at: entry.keyLocation, among: ManifestSchema.keys(in: nil), path: entry.key)
     }
 
     private static func isKnown(_ key: String) -> Bool {

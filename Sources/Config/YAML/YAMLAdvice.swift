@@ -17,7 +17,7 @@ struct YAMLAdvice {
         if problem.contains("quoted scalar") { return unclosedQuote(context ?? mark) }
         if let advice = reservedStart(line) { return advice }
         if problem.contains("mapping values are not allowed") {
-            return missingColon(before: mark) ?? colonInValue(line) ?? missingBlank(lineAbove(mark))
+            return missingColon(before: mark) ?? colonInValue(line) ?? missingBlank(lineAbove(mark)) ?? indent(mark)
                 ?? general(problem, line)
         }
         for candidate in [mark, mark - 1, context ?? mark] {
@@ -25,6 +25,7 @@ struct YAMLAdvice {
         }
         if problem.contains("':'"), let advice = missingColon(before: mark) { return advice }
         if problem.contains("flow"), let context, let advice = flow(context) { return advice }
+        if let advice = quoteInQuotes(line) ?? quoteInQuotes(lineAbove(mark)) { return advice }
         let isKeyMissing = problem.contains("did not find expected key")
         return (isKeyMissing ? indent(mark) : nil) ?? general(problem, line)
     }
@@ -67,6 +68,17 @@ struct YAMLAdvice {
 
     private func unclosedQuote(_ number: Int) -> String {
         "the quote that begins in line \(number) is never closed: " + Self.shown(line(number))
+    }
+
+    /// `alias: 'it's mine'`.
+    private func quoteInQuotes(_ line: Substring) -> String? {
+        guard let (head, value) = split(line), let quote = value.first, "\"'".contains(quote), value.count > 2 else {
+            return nil
+        }
+        let inner = value.dropFirst()
+        guard inner.last == quote, inner.dropLast().contains(quote) else { return nil }
+        let text = inner.dropLast().replacing(String(quote), with: quote == "'" ? "''" : "\\\"")
+        return "a quote within quotes has to be written so; " + write(head + " \(quote)\(text)\(quote)")
     }
 
     /// `key: @abc`: these characters mean something to YAML where a value begins.
@@ -147,7 +159,9 @@ struct YAMLAdvice {
         var text = PlainText.line(String(line.drop { $0 == " " }))
         if let range = text.firstRange(of: "key:") {
             let end = text[range.upperBound...].firstIndex { ",}".contains($0) } ?? text.endIndex
-            text.replaceSubrange(range.upperBound..<end, with: " …")
+            let value = text[range.upperBound..<end].drop { $0 == " " }
+            let quote = value.first.map { "\"'".contains($0) ? String($0) : "" } ?? ""
+            text.replaceSubrange(range.upperBound..<end, with: " \(quote)…\(quote)")
         }
         if let scheme = text.firstRange(of: "://"), let at = text[scheme.upperBound...].lastIndex(of: "@") {
             text.replaceSubrange(scheme.upperBound..<at, with: "…")

@@ -1,5 +1,5 @@
-/// Lets a text have what YAML reads otherwise though nobody means it: `${env:N}` in a flow mapping, an IPv6 address
-/// without quotes, and there `:8080`.
+/// Lets a text have what YAML reads otherwise though nobody means it: `${env:N}` in a flow mapping, IPv6 addresses and
+/// networks without quotes, and `:8080`.
 ///
 /// Before the parser sees the text, the characters of these that mean something to YAML are replaced by others of the
 /// same number, so that lines and columns stay; in what the parser gives back they return.
@@ -16,8 +16,7 @@ struct YAMLMask {
     private let isUsed: Bool
 
     init(_ text: String) {
-        let mayOccur = text.utf8.contains(UInt8(ascii: "$")) || text.contains("]:") || text.contains(" :")
-        guard mayOccur, !text.unicodeScalars.contains(where: { Self.unmasked[$0] != nil }) else {
+        guard Self.mayOccur(in: text), !text.unicodeScalars.contains(where: Self.isMask) else {
             self.text = text
             isUsed = false
             return
@@ -27,7 +26,7 @@ struct YAMLMask {
         var index = 0
         while index < scalars.count {
             if let end = Self.reference(at: index, in: scalars) ?? Self.address(at: index, in: scalars)
-                ?? Self.port(at: index, in: scalars)
+                ?? Self.port(at: index, in: scalars) ?? Self.network(at: index, in: scalars)
             {
                 for place in index..<end { scalars[place] = Self.masked[scalars[place]] ?? scalars[place] }
                 isUsed = true
@@ -40,9 +39,22 @@ struct YAMLMask {
         self.text = isUsed ? String(String.UnicodeScalarView(scalars)) : text
     }
 
+    /// By bytes, because it runs over every manifest: a reference, or a colon that no key ends with.
+    private static func mayOccur(in text: String) -> Bool {
+        var previous = UInt8(ascii: " ")
+        for byte in text.utf8 {
+            if byte == UInt8(ascii: "$") { return true }
+            if byte == UInt8(ascii: ":"), " \t:[],".utf8.contains(previous) { return true }
+            previous = byte
+        }
+        return false
+    }
+
+    private static func isMask(_ scalar: Unicode.Scalar) -> Bool { (0xf8f0...0xf8f6).contains(scalar.value) }
+
     /// A scalar as the text has it.
     func original(_ scalar: String) -> String {
-        guard isUsed, scalar.unicodeScalars.contains(where: { Self.unmasked[$0] != nil }) else { return scalar }
+        guard isUsed, scalar.unicodeScalars.contains(where: Self.isMask) else { return scalar }
         return String(String.UnicodeScalarView(scalar.unicodeScalars.map { Self.unmasked[$0] ?? $0 }))
     }
 
@@ -82,6 +94,21 @@ struct YAMLMask {
         let port = text[(start + 1)...].prefix { ("0"..."9").contains($0) }
         let isWhole = port.endIndex == text.count || " \t\r\n,]}".unicodeScalars.contains(text[port.endIndex])
         return !port.isEmpty && isWhole ? port.endIndex : nil
+    }
+
+    /// The end of a `::1/128` that begins here: an IPv6 address or network as an item of a list or a value.
+    private static func network(at start: Int, in text: [Unicode.Scalar]) -> Int? {
+        guard text[start] == ":" || isHexDigit(text[start]), start > 0 else { return nil }
+        guard " \t[,".unicodeScalars.contains(text[start - 1]) else { return nil }
+        let address = text[start...].prefix(64).prefix { $0 == ":" || $0 == "." || isHexDigit($0) }
+        let hasGap = zip(address, address.dropFirst()).contains { $0 == ":" && $1 == ":" }
+        // What ends with one colon is a key.
+        guard hasGap, address.suffix(2).first == ":" || address.last != ":" else { return nil }
+        var end = address.endIndex
+        if end < text.count, text[end] == "/" {
+            end = text[(end + 1)...].prefix { ("0"..."9").contains($0) }.endIndex
+        }
+        return end == text.count || " \t\r\n,]}".unicodeScalars.contains(text[end]) ? end : nil
     }
 
     private static func isHexDigit(_ scalar: Unicode.Scalar) -> Bool {

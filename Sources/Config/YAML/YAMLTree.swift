@@ -210,7 +210,8 @@ private struct YAMLTreeBuilder {
     ) throws(YAMLFailure) -> DocumentScalar? {
         let key = try value(of: event, at: place, depth: depth + 1).node
         guard case .scalar(let scalar) = key.content else {
-            report(.yamlKey, place, "a key must be a single word, not \(key.kindName)")
+            let advice = "quote a text that begins with { or [, and render a template such as {{ … }} before"
+            report(.yamlKey, place, "a key must be a single word, not \(key.kindName); \(advice)")
             return nil
         }
         return scalar

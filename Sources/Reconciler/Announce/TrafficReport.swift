@@ -6,10 +6,6 @@ struct TrafficReport: Sendable, Hashable {
     /// Longest silence about a running instance: dashboards take five minutes without an event for a lost one.
     static let idleSeconds = 60.0
 
-    /// All readers together get this many at once, a second apart: with more instances the interval stretches.
-    static let batchLimit = 1_000
-    static let batchPause = Duration.seconds(1)
-
     /// What makes a report worth sending to everybody.
     private struct Figures: Hashable {
         let traffic: Traffic

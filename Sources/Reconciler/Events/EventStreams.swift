@@ -12,10 +12,10 @@ package struct EventStreams: Sendable {
         notices = try EventHub(store: store, log: .reconciler, renderer: renderer)
     }
 
-    /// Each event goes to the subscribers of its log.
+    /// Each event goes to the subscribers of its log; who learns what became of an instance can read why.
     func publish(_ events: [RecordedEvent]) {
-        instances.publish(events)
         notices.publish(events)
+        instances.publish(events)
     }
 
     /// Ends every stream, after a `shutdown` event where there are events.

@@ -25,8 +25,7 @@ package actor TunnelReconciler: Service {
     private var outbox = Outbox()
     private var announcements: Announcements
     private var traffic = TrafficLedger()
-    /// Instances whose figures are still to be reported in this round.
-    private var reportsLeft: ArraySlice<InstanceID> = []
+    private var reportRound = ReportRound()
     var schedule: PassSchedule
 
     package init(
@@ -98,9 +97,7 @@ package actor TunnelReconciler: Service {
         while (try? await settings.clock.sleep(for: await reportPause)) != nil { await reportDue() }
     }
 
-    private var reportPause: Duration {
-        reportsLeft.isEmpty ? settings.reportInterval : min(TrafficReport.batchPause, settings.reportInterval)
-    }
+    private var reportPause: Duration { reportRound.pause(settings.reportInterval) }
 
     /// Returns when the pass that reports has ended.
     private func reportDue() async {
@@ -246,28 +243,28 @@ package actor TunnelReconciler: Service {
 
     // MARK: Traffic and log lines
 
-    /// Keeps changed totals and, where somebody listens, sends the figures of running instances, and those of failing ones
-    /// that have changed; those beyond the limit follow.
+    /// Keeps changed totals and, where somebody listens, sends figures; those beyond the limit follow.
     private func reportTraffic() {
         let actual = host.snapshot()
-        if reportsLeft.isEmpty { foldTraffic(counted) }
+        if reportRound.isOver { foldTraffic(counted) }
         guard streams.instances.hasSubscribers else {
-            reportsLeft = []
+            reportRound.end()
             return announcements.forgetReports()
         }
         let time = settings.now()
-        if reportsLeft.isEmpty { reportsLeft = actual.keys.sorted()[...] }
-        var reports: [RecordedEvent] = []
-        while reports.count < TrafficReport.batchLimit, let id = reportsLeft.popFirst() {
-            guard let status = actual[id], let desired = state.desired[id], announcements[id] != nil else { continue }
-            let isNew = announcements.reports(status, of: id, at: time)
-            guard isNew || !status.isDown && !status.phase.isFailing else { continue }
-            let instance = desired.instance(status: status, traffic: total(id, status))
-            reports.append(
-                RecordedEvent(time: time, isRepeated: !isNew, .instance(.update, InstanceSnapshot(instance)))
-            )
-        }
-        streams.publish(reports)
+        if reportRound.isOver { reportRound.begin(actual.keys) }
+        var round = reportRound
+        streams.publish(round.batch { id in actual[id].flatMap { report($0, of: id, at: time) } })
+        reportRound = round
+    }
+
+    /// The figures of a running instance, and of a failing one where they have changed.
+    private func report(_ status: TunnelStatus, of id: InstanceID, at time: Date) -> RecordedEvent? {
+        guard let desired = state.desired[id], announcements[id] != nil else { return nil }
+        let isNew = announcements.reports(status, of: id, at: time)
+        guard isNew || !status.isDown && !status.phase.isFailing else { return nil }
+        let instance = desired.instance(status: status, traffic: total(id, status))
+        return RecordedEvent(time: time, isRepeated: !isNew, .instance(.update, InstanceSnapshot(instance)))
     }
 
     /// Keeps one line of an instance's log and passes `text`, its form for people, on to those who listen to events.

@@ -46,7 +46,8 @@ package final class DescriptorBudget: Sendable {
         refused.wrappingAdd(1, ordering: .relaxed)
     }
 
-    /// Whether a log line about a want of descriptors may be written: one a second, of all tunnels together.
+    /// Whether a log line about a want of descriptors may be written: first one a second, then fewer, of all tunnels
+    /// together.
     func isLineDue(now: NIODeadline = .now()) -> Bool { pace.withLock { $0.isDue(now: now) } }
 
     /// Why users are refused.
