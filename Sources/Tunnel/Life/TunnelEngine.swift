@@ -112,8 +112,10 @@ package final class TunnelEngine: Sendable {
         return (drains + rests).max() ?? .zero
     }
 
-    /// Addresses of this machine have come or gone: tunnels that wait for one try again now.
+    /// Addresses of this machine have come or gone: tunnels that wait for one, or for a name that
+    /// could not be resolved, try again now.
     package func addressesChanged() {
+        parts.dialer.resolver.forgetFailures()
         for instance in state.withLock({ Array($0.instances.values) }) { instance.addressesChanged() }
     }
 
