@@ -175,7 +175,12 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
         state = .done
         let names = tunnel.log.level == .debug ? "\(Self.name(context.remoteAddress)) <-> \(name())" : ""
         tunnel.log.write(.debug, "Starting exchange: \(names)")
-        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) { [log = tunnel.log] in
+        let relay = TCPRelay(
+            loop: context.eventLoop,
+            plan: plan,
+            group: group,
+            counters: tunnel.counters
+        ) { [log = tunnel.log] in
             log.write(.debug, "Exchange complete: \(names)")
         }
         do {
