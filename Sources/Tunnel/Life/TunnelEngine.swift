@@ -45,7 +45,20 @@ package final class TunnelEngine: Sendable {
         var isClosing = false
     }
 
-    package init(group: any EventLoopGroup, environment: TunnelEnvironment, descriptors: DescriptorBudget) {
+    package convenience init(
+        group: any EventLoopGroup,
+        environment: TunnelEnvironment,
+        descriptors: DescriptorBudget
+    ) {
+        self.init(group: group, environment: environment, descriptors: descriptors, resolver: TargetResolver())
+    }
+
+    init(
+        group: any EventLoopGroup,
+        environment: TunnelEnvironment,
+        descriptors: DescriptorBudget,
+        resolver: TargetResolver
+    ) {
         let changed: AsyncStream<Void>.Continuation
         (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -55,7 +68,7 @@ package final class TunnelEngine: Sendable {
         )
         let wakeUps: AsyncStream<TunnelInstance>.Continuation
         (callers, wakeUps) = AsyncStream.makeStream(of: TunnelInstance.self)
-        let dialer = TargetDialer(resolver: TargetResolver(), environment: environment)
+        let dialer = TargetDialer(resolver: resolver, environment: environment)
         parts = Parts(
             group: group,
             dialer: dialer,

@@ -14,6 +14,7 @@ final class DatagramExit {
     private var link: (any Channel)?
     private var target: (any Channel)?
     private var waiting: WaitingDatagrams
+    private var hasReply = false
     private var isClosed = false
 
     init(plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
@@ -86,6 +87,7 @@ final class DatagramExit {
     }
 
     fileprivate func toLink(_ datagram: ByteBuffer) {
+        hasReply = true
         lastActivity = .now()
         tunnel.counters.countUDP(datagram.readableBytes, .fromUser)
         if let link, link.isWritable { link.write(datagram, promise: nil) }
@@ -116,6 +118,7 @@ final class DatagramExit {
         guard !isClosed else { return }
         isClosed = true
         waiting.takeAll()
+        if !hasReply { tunnel.dialer.doubt(plan) }
         link?.closeAtOnce()
         target?.close(promise: nil)
         link = nil

@@ -145,6 +145,7 @@ final class DatagramSession {
     /// The target's socket, or the link.
     private var channel: (any Channel)?
     private var waiting: WaitingDatagrams
+    private var hasReply = false
     private var isClosed = false
 
     fileprivate init(
@@ -252,6 +253,7 @@ final class DatagramSession {
     /// Gives a target's datagram to the user; the caller flushes when it has given all it has.
     fileprivate func reply(_ datagram: ByteBuffer) {
         lastActivity = .now()
+        hasReply = true
         guard listenerContext.channel.isActive, listenerContext.channel.isWritable else { return }
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
         listener.reply(datagram, to: key.user, arrival, listenerContext)
@@ -267,6 +269,7 @@ final class DatagramSession {
         guard !isClosed else { return }
         isClosed = true
         waiting.takeAll()
+        if !hasReply, listener.entrance == nil { tunnel.dialer.doubt(plan) }
         channel?.closeAtOnce()
         channel = nil
         listener.ended(self)
