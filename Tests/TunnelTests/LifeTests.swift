@@ -145,6 +145,26 @@ struct LifeTests {
         }
     }
 
+    @Test("a target that reads nothing does not outlive the drain of its tunnel")
+    func silentTarget() async throws {
+        let target = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.autoRead, value: false)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let budget = DescriptorBudget(DescriptorPlan(limit: 1_000_000, cores: 1, api: 0))
+        try await withEngine(descriptors: budget) { engine in
+            let spec = try TunnelSpec.singleEnd(to: try #require(target.localAddress?.port))
+            let user = try await TestClient.connect(port: await engine.start(spec))
+            user.channel.writeAndFlush(ByteBuffer(repeating: 1, count: 40_000_000), promise: nil)
+            // It has read what the target's buffers hold, and holds some of its own.
+            _ = await engine.figures { $0.traffic.tcpRx > 1_000_000 }
+            await engine.remove("00000001")
+            let start = ContinuousClock.now
+            while budget.figures.taken > 0, ContinuousClock.now - start < .seconds(15) { await Task.yield() }
+            #expect(budget.figures.taken == 0)
+        }
+        try await target.close()
+    }
+
     @Test("a shutdown with a limit cuts what would drain longer, of deleted tunnels too")
     func shutdownLimit() async throws {
         let server = try await EchoServer.start()

@@ -152,6 +152,16 @@ struct TunnelLifeTests {
                 Turn(.addressesChanged, ""),
             ]
         },
+        Story(testDescription: "so does one whose name could not be resolved") {
+            [
+                runSingle,
+                Turn(
+                    .bindFailed(TunnelError(.nameNotResolved, "unknown")),
+                    "log error, listen, retry shown, backoff NameNotResolved, wait 1 retry, settle"
+                ),
+                Turn(.addressesChanged, "cancel wait, starting, bind tcp1 udp1"),
+            ]
+        },
         Story(testDescription: "one that waits for something else does not") {
             [
                 runSingle,

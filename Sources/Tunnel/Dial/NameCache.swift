@@ -84,6 +84,11 @@ struct NameCache: Sendable {
         entries[host] = entry
     }
 
+    /// The machine's network has changed: what failed may work now.
+    mutating func forgetFailures() {
+        for (host, entry) in entries where entry.failure != nil { forget(host) }
+    }
+
     mutating func forgetAll() {
         for host in entries.keys { forget(host) }
     }

@@ -40,6 +40,11 @@ final class TargetDialer: Sendable {
         }
     }
 
+    /// Nothing came back over UDP, where connecting shows nothing: a target's name may have moved.
+    func doubt(_ plan: ForwardingPlan) {
+        for target in plan.rotation.targets { resolver.doubt(target) }
+    }
+
     /// As `connect`, to one target and without a place of a tunnel.
     func probe(
         _ target: Endpoint,

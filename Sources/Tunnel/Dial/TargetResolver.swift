@@ -59,6 +59,11 @@ final class TargetResolver: Sendable {
         }
     }
 
+    /// Has those looked up again for the next one who asks whose last look-up failed.
+    func forgetFailures() {
+        state.withLock { $0.names.forgetFailures() }
+    }
+
     /// The address of an endpoint that is not a name, which needs no look-up.
     static func literal(_ endpoint: Endpoint) -> SocketAddress? {
         let host = endpoint.host.isEmpty ? "127.0.0.1" : endpoint.host

@@ -47,11 +47,27 @@ package final class TunnelEngine: Sendable {
     }
 
     /// `peers` is what is known of other ends from former lives of the process.
-    package init(
+    package convenience init(
         group: any EventLoopGroup,
         environment: TunnelEnvironment,
         descriptors: DescriptorBudget,
         peers: PeerMemory = PeerMemory()
+    ) {
+        self.init(
+            group: group,
+            environment: environment,
+            descriptors: descriptors,
+            peers: peers,
+            resolver: TargetResolver()
+        )
+    }
+
+    init(
+        group: any EventLoopGroup,
+        environment: TunnelEnvironment,
+        descriptors: DescriptorBudget,
+        peers: PeerMemory = PeerMemory(),
+        resolver: TargetResolver
     ) {
         let changed: AsyncStream<Void>.Continuation
         (changes, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -62,7 +78,7 @@ package final class TunnelEngine: Sendable {
         )
         let wakeUps: AsyncStream<TunnelInstance>.Continuation
         (callers, wakeUps) = AsyncStream.makeStream(of: TunnelInstance.self)
-        let dialer = TargetDialer(resolver: TargetResolver(), environment: environment)
+        let dialer = TargetDialer(resolver: resolver, environment: environment)
         parts = Parts(
             group: group,
             dialer: dialer,
@@ -120,8 +136,10 @@ package final class TunnelEngine: Sendable {
         return (drains + rests).max() ?? .zero
     }
 
-    /// Addresses of this machine have come or gone: tunnels that wait for one try again now.
+    /// Addresses of this machine have come or gone: tunnels that wait for one, or for a name that
+    /// could not be resolved, try again now.
     package func addressesChanged() {
+        parts.dialer.resolver.forgetFailures()
         for instance in state.withLock({ Array($0.instances.values) }) { instance.addressesChanged() }
     }
 

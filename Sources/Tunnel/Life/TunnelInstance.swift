@@ -107,7 +107,8 @@ actor TunnelInstance {
 
     /// An address that it waits for may be there now.
     nonisolated func addressesChanged() {
-        if status.phase == .backoff, status.reason == .addressNotAvailable { send(.addressesChanged) }
+        let (phase, reason) = (status.phase, status.reason)
+        if phase == .backoff, reason?.dependsOnNetwork == true { send(.addressesChanged) }
     }
 
     /// Cuts connections that drain after this long, whatever the tunnel's own limit.

@@ -196,7 +196,8 @@ struct TunnelLife: Sendable {
         case .waited(let number):
             if retries.ended(number) { tryAgain() }
         case .addressesChanged:
-            guard step.phase == .backoff, step.reason == .addressNotAvailable, retries.waiting != nil else { return }
+            let isConcerned = step.phase == .backoff && step.reason?.dependsOnNetwork == true
+            guard isConcerned, retries.waiting != nil else { return }
             cancelWait()
             tryAgain()
         case .certificateLook(let number, let hasChanged):

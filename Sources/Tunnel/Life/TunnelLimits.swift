@@ -23,6 +23,8 @@ package enum TunnelLimits {
     static let halfClosedIdle = Duration.seconds(600)
     /// After one side vanished, the other gets this long to take what was already read for it.
     static let lingerAfterReset = Duration.seconds(30)
+    /// The same, where the tunnel's drain limit has cut it.
+    static let lingerAfterCut = Duration.seconds(1)
     /// Bytes one side may have queued before reading from the other stops, and below which it
     /// resumes.
     static let writeBufferHighBytes = 1024 * 1024

@@ -19,6 +19,9 @@ final class ConnectionGroup: Sendable {
 
     private let state = Mutex(State())
 
+    /// Nothing of it may take long any more.
+    var isCut: Bool { state.withLock { $0.isCut } }
+
     var count: Int { state.withLock { $0.open.count } }
 
     /// False when the group has been cut already; the caller closes the channel then.

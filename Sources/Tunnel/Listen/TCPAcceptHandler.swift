@@ -174,7 +174,7 @@ final class TCPAcceptHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func relay(_ context: ChannelHandlerContext, _ far: RelayEnd, name: @autoclosure () -> String) {
         state = .done
         let end = tunnel.log.beginExchange { "\(Self.name(context.remoteAddress)) <-> \(name())" }
-        let relay = TCPRelay(loop: context.eventLoop, plan: plan, counters: tunnel.counters) { end?() }
+        let relay = TCPRelay(loop: context.eventLoop, plan: plan, group: group, counters: tunnel.counters) { end?() }
         do {
             try relay.install(near: RelayEnd(channel: context.channel, early: early), far: far)
             early = EarlyBytes()

@@ -15,6 +15,7 @@ final class TCPRelay {
     private var isHalfClosed = false
     private var lastActivity = NIODeadline.now()
     private var idleCheck: Scheduled<Void>?
+    private let group: ConnectionGroup
     private let keepAlive: KeepAlive?
     private var flight: FlightWatch?
     private var openEnds = 2
@@ -24,10 +25,12 @@ final class TCPRelay {
     init(
         loop: any EventLoop,
         plan: ForwardingPlan,
+        group: ConnectionGroup,
         counters: TrafficCounters,
         whenClosed: @escaping () -> Void
     ) {
         self.loop = loop
+        self.group = group
         self.readTimeout = plan.readTimeout
         keepAlive = plan.keepAlive
         self.whenClosed = whenClosed
@@ -82,6 +85,11 @@ final class TCPRelay {
         near.detach()
         far.detach()
         whenClosed()
+    }
+
+    /// How long one end may take what was read for it after the other has gone.
+    fileprivate var linger: TimeAmount {
+        TimeAmount(group.isCut ? TunnelLimits.lingerAfterCut : TunnelLimits.lingerAfterReset)
     }
 
     private var idleLimit: TimeAmount? {
@@ -269,9 +277,8 @@ private final class RelayHandler: ChannelDuplexHandler {
         // After a full close nothing more comes, and a reader that never reads would hold the
         // memory forever.
         guard mode == .all, !isWritten else { return }
-        linger = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(TunnelLimits.lingerAfterReset)) {
-            self.close()
-        }
+        let limit = relay?.linger ?? TimeAmount(TunnelLimits.lingerAfterReset)
+        linger = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { self.close() }
     }
 
     func close() {

@@ -65,6 +65,9 @@ package struct TunnelError: Error, Sendable, Hashable {
 }
 
 extension TunnelReason {
+    /// A change of the machine's addresses may help.
+    var dependsOnNetwork: Bool { self == .addressNotAvailable || self == .nameNotResolved }
+
     fileprivate var isMostlyTerminal: Bool {
         switch self {
         case .noPermission, .certificateInvalid, .invalidSpec, .notSupportedYet: true

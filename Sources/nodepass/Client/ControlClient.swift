@@ -156,8 +156,16 @@ struct ControlClient: Sendable {
         switch target {
         case .socket(let path):
             "http+unix://" + PercentCoding.encode(path, keeping: "-._") + APIApplication.defaultPrefix
-        case .server(let url, _): url.hasSuffix("/") ? String(url.dropLast()) : url
+        case .server(let url, _): Self.lookUpURL(url.hasSuffix("/") ? String(url.dropLast()) : url)
         }
+    }
+
+    /// The URL with its host as name servers know it.
+    static func lookUpURL(_ url: String) -> String {
+        guard let start = url.firstRange(of: "://")?.upperBound else { return url }
+        let host = url[start...].prefix { !":/?#[".contains($0) }
+        guard let ascii = try? HostName.ascii(String(host)) else { return url }
+        return url[..<start] + ascii + url[host.endIndex...]
     }
 
     private var place: String {

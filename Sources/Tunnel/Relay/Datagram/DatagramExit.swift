@@ -18,6 +18,7 @@ final class DatagramExit {
     private var targetIndex: Int?
     private var isAnswered = false
     private var waiting: WaitingDatagrams
+    private var hasReply = false
     private var isClosed = false
 
     init(plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
@@ -94,6 +95,7 @@ final class DatagramExit {
     }
 
     fileprivate func toLink(_ datagram: ByteBuffer) {
+        hasReply = true
         lastActivity = .now()
         if let targetIndex, !isAnswered {
             isAnswered = true
@@ -133,6 +135,7 @@ final class DatagramExit {
         guard !isClosed else { return }
         isClosed = true
         waiting.takeAll()
+        if !hasReply { tunnel.dialer.doubt(plan) }
         link?.closeAtOnce()
         target?.close(promise: nil)
         link = nil

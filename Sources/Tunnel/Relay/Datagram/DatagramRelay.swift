@@ -254,9 +254,9 @@ final class DatagramSession {
     /// Gives a target's datagram to the user; the caller flushes when it has given all it has.
     fileprivate func reply(_ datagram: ByteBuffer) {
         lastActivity = .now()
-        if let target, !isAnswered {
+        if !isAnswered {
             isAnswered = true
-            plan.rotation.succeeded(target)
+            if let target { plan.rotation.succeeded(target) }
         }
         guard listenerContext.channel.isActive, listenerContext.channel.isWritable else { return }
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
@@ -280,6 +280,7 @@ final class DatagramSession {
         guard !isClosed else { return }
         isClosed = true
         waiting.takeAll()
+        if !isAnswered, listener.entrance == nil { tunnel.dialer.doubt(plan) }
         channel?.closeAtOnce()
         channel = nil
         listener.ended(self)

@@ -52,7 +52,7 @@ final class LinkExit {
         guard group.add(link.channel) else { return link.close() }
         tunnel.dialer.connect(plan, place, on: tunnel.home).assumeIsolated().whenComplete { result in
             switch result {
-            case .success(let target): self.relay(link, target, user, plan)
+            case .success(let target): self.relay(link, target, user, plan, group)
             case .failure(let error):
                 self.tunnel.unreachable(error)
                 refuse("target unreachable: \(TunnelError.text(of: error))")
@@ -63,11 +63,17 @@ final class LinkExit {
 
     /// Traffic is counted and limited at the target's socket: from the target is `rx`, as in
     /// NodePass.
-    private func relay(_ link: Link, _ target: TargetDialer.Connection, _ user: String, _ plan: ForwardingPlan) {
+    private func relay(
+        _ link: Link,
+        _ target: TargetDialer.Connection,
+        _ user: String,
+        _ plan: ForwardingPlan,
+        _ group: ConnectionGroup
+    ) {
         guard link.channel.isActive else { return target.channel.close(promise: nil) }
         sendProxyHeader(to: target, user, plan)
         let end = tunnel.log.beginExchange { "\(user) <-> \(Endpoint(target.address))" }
-        let relay = TCPRelay(loop: tunnel.home, plan: plan, counters: tunnel.counters) { end?() }
+        let relay = TCPRelay(loop: tunnel.home, plan: plan, group: group, counters: tunnel.counters) { end?() }
         do {
             let early = link.release()
             try relay.install(
