@@ -54,7 +54,7 @@ struct HistoryRouteTests {
             let id = try await daemon.create(clientURL(4403))
             let answer = try await daemon.send(.get, "/api/v1/" + path.replacing("ID", with: id))
             #expect(answer.status == 400)
-            #expect(try answer.json["message"]?.stringValue?.contains("it is a duration from 1s to") == true)
+            #expect(try answer.json["message"]?.stringValue?.contains("is not a duration from 1s to") == true)
         }
     }
 

@@ -14,7 +14,7 @@ struct KeptReferenceTests {
         try directory.write("s3cret", to: "key")
         reader = ManifestReader.test(["N": "7", "T": "h:5001"])
         let reading = reader.read(text: Self.manifest(directory.path), file: "m.yaml")
-        #expect(reading.lines.isEmpty)
+        #expect(reading.problems.isEmpty)
         declared = Dictionary((reading.manifest?.tunnels ?? []).map { ($0.name, $0) }) { $1 }
     }
 
@@ -37,7 +37,7 @@ struct KeptReferenceTests {
     @Test("the same text is the same tunnel")
     func same() throws {
         let reading = kept()
-        #expect(reading.lines.isEmpty)
+        #expect(reading.problems.isEmpty)
         for name in ["t", "u"] {
             #expect(reading.manifest?[name]?.content == declared[name]?.content)
         }
@@ -62,7 +62,7 @@ struct KeptReferenceTests {
     )
     func guess(old: String, new: String, path: String) throws {
         let reading = kept((old, new))
-        #expect(reading.lines.isEmpty)
+        #expect(reading.problems.isEmpty)
         let declaration = try #require(reading.manifest?["t"])
         let former = try #require(declared["t"])
         let changes = former.content.changes(to: declaration.content).map(\.path)
@@ -78,7 +78,12 @@ struct KeptReferenceTests {
 
     @Test("a file that is not there is no problem, because nobody looks")
     func existence() {
-        #expect(kept(("alias: plain", "alias: '${file:/nowhere/x}'")).lines.isEmpty)
-        #expect(kept(("alias: plain", "alias: '${file:/etc/passwd}'")).lines.isEmpty)
+        #expect(kept(("alias: plain", "alias: '${file:/nowhere/x}'")).problems.isEmpty)
+        #expect(kept(("alias: plain", "alias: '${file:/etc/passwd}'")).problems.isEmpty)
     }
+}
+
+extension ManifestReading {
+    /// Without the warnings that the keys of these tests are short.
+    fileprivate var problems: [String] { lines.filter { !$0.contains(" weak-key ") } }
 }

@@ -147,7 +147,7 @@ struct TunnelLifeTests {
                     .bindFailed(TunnelError(.addressNotAvailable, "not there")),
                     "log error, listen, retry shown, backoff AddressNotAvailable, wait 1 retry, settle"
                 ),
-                Turn(.addressesChanged, "cancel wait, starting, bind tcp1 udp1"),
+                Turn(.addressesChanged, "cancel wait, no retry, bind tcp1 udp1"),
                 Turn(.bound, "mode 1, listen tcp1 udp1, log info, no retry, ready"),
                 Turn(.addressesChanged, ""),
             ]
@@ -159,7 +159,7 @@ struct TunnelLifeTests {
                     .bindFailed(TunnelError(.nameNotResolved, "unknown")),
                     "log error, listen, retry shown, backoff NameNotResolved, wait 1 retry, settle"
                 ),
-                Turn(.addressesChanged, "cancel wait, starting, bind tcp1 udp1"),
+                Turn(.addressesChanged, "cancel wait, no retry, bind tcp1 udp1"),
             ]
         },
         Story(testDescription: "one that waits for something else does not") {

@@ -86,7 +86,7 @@ extension TwoEnded {
                 #expect(try await link.readToEnd().readableBytes == 0)
                 #expect(ContinuousClock.now - start >= .milliseconds(250))
                 await link.close()
-                try await log.line("nothing useful came in time", of: "00000001")
+                try await log.line("no handshake or link arrived in time", of: "00000001")
                 #expect(engine.snapshot()["00000001"]?.rejected == 1)
             }
         }

@@ -11,15 +11,14 @@ final class ServerEnd {
     let acceptor: any LinkAcceptor
     let tunnelKey: String
     private let tunnel: TunnelContext
-    private let policy: HandshakePolicy
     /// Nil for links without TLS.
     private let credentials: ServerCredentials?
-    private let token: HandshakeToken
     private let flow: TunnelFlow
     private let tlsCode: Int
     private let transport: PoolTransport
     private let report: (EndReport) -> Void
-    private var throttle = HandshakeThrottle()
+    private var judge: HandshakeJudge
+    private let policy: HandshakePolicy
     private var seat = ServerSeat()
     private var current: (number: Int, session: Session)?
     /// Requests whose answer waits for the seat, by the contender's number.
@@ -53,7 +52,7 @@ final class ServerEnd {
         self.credentials = credentials
         policy = spec.handshake
         tunnelKey = spec.effectiveKey
-        token = HandshakeToken(tunnelKey: tunnelKey)
+        judge = HandshakeJudge(policy: policy, tunnelKey: tunnelKey)
         tlsCode = spec.tls?.code ?? 0
         transport = spec.transport
         self.acceptor = acceptor
@@ -131,23 +130,8 @@ final class ServerEnd {
         from address: String,
         then reply: @escaping (HandshakeAnswer) -> Void
     ) -> Int? {
-        if let obstacle = obstacle(for: address) {
-            reply(.refused(obstacle))
-            return nil
-        }
-        let problem = request.problem(token: token)
-        let lowered = problem == nil ? downgrade : nil
-        // A server that takes sealed clients only answers a right token as a wrong one.
-        if let problem = problem ?? lowered.map({ _ in HandshakeRefusal.unauthorized }) {
-            throttle.failed(address, now: .now())
-            rejected(address, lowered?.message ?? "handshake answered \(problem.status)")
-            if let lowered {
-                reportOnce(lowered)
-            } else if problem == .unauthorized {
-                // Without the address: strangers must not make a step of the tunnel's life each.
-                reportOnce(TunnelError(.authFailed, "Unauthorized: a client has another key"))
-            }
-            reply(.refused(problem))
+        if let refusal = judge(request, from: address) {
+            reply(.refused(refusal))
             return nil
         }
         return contend(
@@ -162,28 +146,35 @@ final class ServerEnd {
         )
     }
 
-    /// Why nobody from this address is let in now, whatever the key.
-    private func obstacle(for address: String) -> HandshakeRefusal? {
+    /// Why this request is refused, nil when it is not; counts, logs and reports it.
+    private func judge(_ request: HandshakeRequest, from address: String) -> HandshakeRefusal? {
         guard !isStopped else { return .unavailable }
-        guard throttle.admits(address, now: .now()) else {
-            rejected(address, "too many failed handshakes")
-            return .tooManyAttempts
+        let knowledge = HandshakeJudge.Knowledge(
+            isPeerSealed: tunnel.isSealed(),
+            hasSealedSession: current?.session.isSealed == true
+        )
+        guard
+            case .refused(let refusal, let why, let reason) = judge.judge(
+                request,
+                from: address,
+                knowledge,
+                now: .now()
+            )
+        else { return nil }
+        if let why { rejected(address, why) }
+        switch reason {
+        case .peerDowngraded?: reportOnce(downgrade)
+        case .authFailed?:
+            reportOnce(TunnelError(.authFailed, "Unauthorized: a client has another key"))
+        default: break
         }
-        return nil
+        return refusal
     }
 
-    /// Why a client that has the key and takes the handshake of v1.14 is refused; nil when it is not.
-    private var downgrade: TunnelError? {
-        switch policy {
-        case .compatible: return nil
-        case .sealed:
-            let message = "a client asks for the handshake of v1.14, and this end takes the sealed one only"
-            return TunnelError(.peerDowngraded, message)
-        case .auto:
-            // A sealed session stays, also after its peer was forgotten.
-            guard tunnel.isSealed() || current?.session.isSealed == true else { return nil }
-            return .downgraded("a client asks for", tunnel.id)
-        }
+    private var downgrade: TunnelError {
+        guard policy == .sealed else { return .downgraded("a client asks for", tunnel.id) }
+        let message = "a client asks for the handshake of v1.14, and this end takes the sealed one only"
+        return TunnelError(.peerDowngraded, message)
     }
 
     /// Reports once what keeps clients away while none is here, whatever strangers send.
@@ -209,18 +200,8 @@ final class ServerEnd {
     }
 
     /// Judges a request for the sealed handshake.
-    ///
-    /// One that is accepted counts as a failure until the client is proven: with this end's proof it can
-    /// try one key.
     func accept(_ offer: SealedOffer, of request: HandshakeRequest, from address: String) -> OfferAnswer {
-        if let obstacle = obstacle(for: address) { return .refused(obstacle) }
-        // As a v1.14 server answers, which is no guess: the client showed no token.
-        guard policy != .compatible else { return .refused(.unauthorized) }
-        throttle.failed(address, now: .now())
-        if let problem = request.placeProblem {
-            rejected(address, "handshake answered \(problem.status)")
-            return .refused(problem)
-        }
+        if let refusal = judge(request, from: address) { return .refused(refusal) }
         do {
             let loaded = try credentials?.current() ?? SelfSignedCertificate.ofThisProcess.get()
             return .accepted(SealedAcceptance(offer, loaded))
@@ -234,15 +215,15 @@ final class ServerEnd {
     func sealedFailed(_ address: String, _ why: String, hasProven: Bool) {
         rejected(address, "sealed handshake failed: \(why)")
         guard hasProven else { return }
-        let message = "Unauthorized: a client at \(address) has another key, or the connection is intercepted"
+        let message = "Unauthorized: a client has another key, or the connection is intercepted"
         reportOnce(TunnelError(.authFailed, message))
     }
 
     /// Notes that the client is proven and, where that is to be remembered for good, waits until it is;
     /// `done` gets why it cannot be let in.
     func noteSealed(_ address: String, _ done: @escaping (HandshakeRefusal?) -> Void) {
-        throttle.succeeded(address)
-        guard policy == .auto, !tunnel.isSealed() else { return done(nil) }
+        judge.proven(address)
+        guard judge.remembers, !tunnel.isSealed() else { return done(nil) }
         tunnel.rememberSealed().assumeIsolated().whenComplete { result in
             guard case .failure(let error) = result else { return done(nil) }
             self.tunnel.log.write(.error, TunnelError.text(of: error))
@@ -380,7 +361,7 @@ final class ServerEnd {
             // its next attempt is taken for a handshake.
             guard current?.session.isSealed == false,
                 case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
-                request.problem(token: token) == nil
+                judge.hasToken(request)
             else { return }
             current?.session.end(TunnelError(.peerUnreachable, "the client has come back"))
         }

@@ -1,0 +1,83 @@
+import Config
+import NIOCore
+
+/// Decides which requests a server lets in: by the tunnel's key, its policy, and what an address has
+/// failed at before.
+struct HandshakeJudge {
+    /// What a server knows of its clients.
+    struct Knowledge: Hashable {
+        /// One of them has been sealed before.
+        var isPeerSealed = false
+        /// One has a sealed session now, which stays also after its peer was forgotten.
+        var hasSealedSession = false
+    }
+
+    enum Verdict: Hashable {
+        /// A client of v1.14 has the key; one that asks for the sealed handshake may prove it.
+        case admitted
+        /// `why` is for the log, nil where nobody has failed; `report` is what the operator has to know.
+        case refused(HandshakeRefusal, why: String? = nil, report: TunnelReason? = nil)
+    }
+
+    private let policy: HandshakePolicy
+    private let token: HandshakeToken
+    private var throttle = HandshakeThrottle()
+
+    init(policy: HandshakePolicy, tunnelKey: String) {
+        self.policy = policy
+        token = HandshakeToken(tunnelKey: tunnelKey)
+    }
+
+    /// Whether it is remembered for good that a client has been sealed.
+    var remembers: Bool { policy == .auto }
+
+    /// A request for the sealed handshake that is admitted counts as a failure until `proven`: with this
+    /// end's proof its client can try one key.
+    mutating func judge(
+        _ request: HandshakeRequest,
+        from address: String,
+        _ knowledge: Knowledge,
+        now: NIODeadline
+    ) -> Verdict {
+        guard throttle.admits(address, now: now) else {
+            return .refused(.tooManyAttempts, why: "too many failed handshakes")
+        }
+        if request.sealedOffer != nil {
+            // As a v1.14 server answers, which is no guess: the client showed no token.
+            guard policy != .compatible else { return .refused(.unauthorized) }
+            throttle.failed(address, now: now)
+            return request.placeProblem.map { .refused($0, why: Self.answered($0)) } ?? .admitted
+        }
+        if let problem = request.problem(token: token) {
+            throttle.failed(address, now: now)
+            let report: TunnelReason? = problem == .unauthorized ? .authFailed : nil
+            return .refused(problem, why: Self.answered(problem), report: report)
+        }
+        guard !takesPlain(knowledge) else { return .admitted }
+        // A right token is answered as a wrong one.
+        throttle.failed(address, now: now)
+        return .refused(.unauthorized, why: "it takes the handshake of v1.14 only", report: .peerDowngraded)
+    }
+
+    /// The client has proven the key.
+    mutating func proven(_ address: String) {
+        throttle.succeeded(address)
+    }
+
+    /// Whether the client has the key.
+    func hasToken(_ request: HandshakeRequest) -> Bool {
+        request.problem(token: token) == nil
+    }
+
+    private func takesPlain(_ knowledge: Knowledge) -> Bool {
+        switch policy {
+        case .compatible: true
+        case .sealed: false
+        case .auto: !knowledge.isPeerSealed && !knowledge.hasSealedSession
+        }
+    }
+
+    private static func answered(_ refusal: HandshakeRefusal) -> String {
+        "handshake answered \(refusal.status)"
+    }
+}
