@@ -147,6 +147,32 @@ struct TargetResolverTests {
         }
     }
 
+    @Test("a client finds its server again where the server's name has moved to")
+    func movedServer() async throws {
+        let target = try await EchoServer.start()
+        let names = Mutex(["127.0.0.2"])
+        let resolver = TargetResolver { _ in
+            try names.withLock { try $0.map { try SocketAddress(ipAddress: $0, port: 0) } }
+        }
+        let engine = TunnelEngine(
+            group: MultiThreadedEventLoopGroup.singleton,
+            environment: .brisk,
+            descriptors: .ample,
+            resolver: resolver
+        )
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await engine.run() }
+            var ends = try TwoEnds(.reverse, to: target.port)
+            ends.client.tunnel.host = "server.test"
+            await ends.run(on: engine)
+            try await engine.wait(TwoEnds.clientID, for: "a failed attempt") { $0.phase == .backoff }
+            names.withLock { $0 = ["127.0.0.1"] }
+            try await engine.ready(TwoEnds.clientID, limit: .seconds(10))
+            #expect(try await TestClient.echo("there", port: ends.port) == "there")
+            await engine.shutdown()
+        }
+    }
+
     @Test("a ping finds a name that has moved, as users do")
     func pingMoved() async throws {
         let target = try await EchoServer.start()

@@ -308,6 +308,32 @@ extension TwoEnded {
             }
         }
 
+        // MARK: Returning
+
+        @Test("an end that is deleted and put back has the connections over its links again", arguments: TwoEnded.flows)
+        func undo(_ flow: TunnelFlow) async throws {
+            let target = try await EchoServer.start()
+            var ends = try TwoEnds(flow, to: target.port)
+            (ends.server.drain, ends.client.drain) = (.seconds(30), .seconds(30))
+            try await withTwoEnds(ends) { [ends] engine, _ in
+                let user = try await TestClient.connect(port: ends.port)
+                #expect(try await user.echo("a") == "a")
+                for (id, spec) in [(TwoEnds.serverID, ends.server), (TwoEnds.clientID, ends.client)] {
+                    await engine.remove(id)
+                    #expect(engine.leaving()[id]?.drainingConnections == 1)
+                    await engine.run(id, spec: spec, generation: 0, releaseFirst: false)
+                    try await ends.ready(on: engine)
+                    #expect(try await user.echo("b") == "b")
+                    let status = try #require(engine.snapshot()[id])
+                    #expect(status.tcpConnections == 1 && status.drainingConnections == 0)
+                    #expect(engine.leaving().isEmpty)
+                }
+                #expect(engine.snapshot()[ends.entryID]?.traffic.tcpRx == 3)
+                #expect(try await TestClient.echo("new", port: ends.port) == "new")
+                try await user.close()
+            }
+        }
+
         // MARK: Stopping
 
         @Test("a user or a peer that reads nothing holds up no stop, with TLS or without", arguments: [true, false])

@@ -226,8 +226,10 @@ extension TwoEnded {
 
         @Test("each sealed handshake without the key is a guess: counted, and the address refused after ten")
         func guesses() async throws {
-            let spec = try TunnelSpec.server(.two, target: try deadPort())
-            try await withKeptLog { engine, log in
+            var spec = try TunnelSpec.server(.two, target: try deadPort())
+            // At `debug` each is a line.
+            spec.log = .info
+            try await withKeptLog { [spec] engine, log in
                 let port = await engine.start(spec)
                 for _ in 0..<TunnelLimits.handshakeFailures {
                     await #expect(throws: TunnelError.self) { try await SealedCaller(key: "guess").call(port) }
