@@ -133,7 +133,8 @@ struct WrittenYAMLTests {
 
     // MARK: What Windows adds
 
-    private static let plain = "version: 1\ntunnels:\n  t:\n    url: 'server://9f86d081884c7d659a2feaa0c55ad015@:2000/h:1'\n    alias: x\n"
+    private static let plain =
+        "version: 1\ntunnels:\n  t:\n    url: 'server://9f86d081884c7d659a2feaa0c55ad015@:2000/h:1'\n    alias: x\n"
 
     @Test("byte order marks, carriage returns and UTF-16 make no difference to a file and its includes")
     func windows() throws {
@@ -166,7 +167,10 @@ struct WrittenYAMLTests {
             let reading = read("url: 'server://:2000/h:1', key: \(value)", environment)
             #expect(reading.manifest?["t"]?.spec.key?.value == "secret")
         }
-        let block = Self.plain.replacing("url: 'server://9f86d081884c7d659a2feaa0c55ad015@", with: "key: |\r\n      secret\r\n    url: 'server://")
+        let block = Self.plain.replacing(
+            "url: 'server://9f86d081884c7d659a2feaa0c55ad015@",
+            with: "key: |\r\n      secret\r\n    url: 'server://"
+        )
         let reading = ManifestReader.test().read(text: block, file: "m.yaml")
         #expect(reading.manifest?["t"]?.spec.key?.value == "secret")
         let body = try JSONParser.parse(Array("\u{feff}{\"url\": \"server://:1/h:1\\r\\n\"}".utf8))
