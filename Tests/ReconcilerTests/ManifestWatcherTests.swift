@@ -101,7 +101,8 @@ struct ManifestWatcherTests {
             #expect(await watched.nextAtOnce() == "web 9001")
             try watched.directory.declare(9002, in: "elsewhere/tunnels.yaml")
             watched.watcher.nudge()
-            #expect(await watched.nextAtOnce() == "web 9002")
+            // The first nudge may have left a look behind that sees the edit, which then has to come to rest.
+            #expect(await watched.next() == "web 9002")
             await watched.clock.sleepers(1)
             watched.clock.advance(by: WatchedFiles.pollInterval)
             watched.watcher.nudge()
