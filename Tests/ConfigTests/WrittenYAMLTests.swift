@@ -131,6 +131,22 @@ struct WrittenYAMLTests {
         #expect(joined.diagnostics.first?.message == "a blank is missing after the colon; write: log: debug")
     }
 
+    @Test(
+        "an address that has more than a host and a port is shown as it should be",
+        arguments: [
+            ("web:80 api:81", "takes one address; write several in brackets: [web:80, api:81]"),
+            ("web:80; api:81", "takes one address; write several in brackets: [web:80, api:81]"),
+            ("$HOST:8080", "'$HOST' is not replaced; write ${env:HOST}:8080"),
+            ("web:53/udp", "an address has no protocol; write web:53 here, and protocols: [udp]"),
+            ("::1:80", "an IPv6 address needs brackets: [::1]:80"),
+            ("web:80:81:82", "'web:80:81' is not a host name or address"),
+        ]
+    )
+    func moreThanAddress(text: String, advice: String) {
+        let error = #expect(throws: Endpoint.ParseError.self) { try Endpoint(text) }
+        #expect(error?.problem == advice)
+    }
+
     // MARK: What Windows adds
 
     private static let plain =

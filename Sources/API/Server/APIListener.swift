@@ -148,11 +148,18 @@ package struct APIListener: Service {
             ),
             onServerRunning: { channel in
                 try? await pauseAccepting(on: channel)
+                try? await keepAlive(on: channel)
                 running(on: channel.localAddress)
             },
             eventLoopGroupProvider: .shared(group),
             logger: logger
         )
+    }
+
+    /// Connections inherit it from the listener, so that a client that has vanished does not keep its place.
+    private func keepAlive(on channel: any Channel) async throws {
+        guard !address.isSocket else { return }
+        try await channel.eventLoop.submit { try KeepAlive.set(.standard, on: channel) }.get()
     }
 
     private var server: HTTPServerBuilder {

@@ -23,18 +23,19 @@ extension ValueSyntax<DeleteLimit?> {
     private static let mostTunnels = 1_000_000
 
     static let deleteLimit = ValueSyntax(
-        expected: "a number such as 5, or a percentage such as 20%",
+        expected: "a number such as 5, a percentage such as 20%, or none",
         schema: [
             "anyOf": [
                 ["type": "integer", "minimum": 0, "maximum": .int(Int64(mostTunnels))],
-                ["type": "string", "pattern": "^(100|[0-9]{1,2})%$"],
+                ["type": "string", "pattern": "^(none|(100|[0-9]{1,2})%)$"],
             ]
         ],
         parse: { text, _ throws(ValueProblem) in
+            if text.value == "none" { return nil }
             let isPercent = text.value.hasSuffix("%")
             let number = DecimalNumber.parse(isPercent ? String(text.value.dropLast()) : text.value)
             guard let number, (0...(isPercent ? 100 : mostTunnels)).contains(number) else {
-                throw ValueProblem("'\(text.value)' is not a number of tunnels or a percentage; write 5 or 20%")
+                throw ValueProblem("'\(text.value)' is not a number of tunnels or a percentage; write 5, 20% or none")
             }
             return isPercent ? .percent(number) : .count(number)
         },

@@ -2,11 +2,34 @@ extension Endpoint {
     /// What people write instead of `host:port`, and what they mean; nil for what is one, or is wrong otherwise.
     static func advice(on text: String) -> String? {
         let bytes = text.utf8
+        if let advice = adviceOnList(text) ?? adviceOnVariable(text) ?? adviceOnProtocol(text) { return advice }
         if bytes.contains(UInt8(ascii: "/")) { return adviceOnURL(text) }
         if !text.isEmpty, bytes.allSatisfy(isDigit) {
             return "'\(text)' is a port without a host; write 127.0.0.1:\(text), or :\(text) for every address"
         }
         return adviceOnPublished(text)
+    }
+
+    /// `web:80 api:81`, `web:80; api:81`.
+    private static func adviceOnList(_ text: String) -> String? {
+        let parts = text.split { $0 == " " || $0 == ";" || $0 == "\t" }
+        guard parts.count > 1, parts.allSatisfy({ (try? Endpoint(String($0))) != nil }) else { return nil }
+        return "takes one address; write several in brackets: [\(parts.joined(separator: ", "))]"
+    }
+
+    /// `$HOST:8080`, as shells write it.
+    private static func adviceOnVariable(_ text: String) -> String? {
+        guard let dollar = text.firstIndex(of: "$") else { return nil }
+        let name = text[text.index(after: dollar)...].prefix { $0 == "_" || $0.isASCII && ($0.isLetter || $0.isNumber) }
+        guard !name.isEmpty else { return nil }
+        return "'$\(name)' is not replaced; write \(text.replacing("$" + name, with: "${env:\(name)}"))"
+    }
+
+    /// `53:53/udp`, `web:80/tcp`.
+    private static func adviceOnProtocol(_ text: String) -> String? {
+        let lower = text.lowercased()
+        guard let kind = ["tcp", "udp"].first(where: { lower.hasSuffix("/" + $0) }) else { return nil }
+        return "an address has no protocol; write \(text.dropLast(4)) here, and protocols: [\(kind)]"
     }
 
     /// An address has no scheme and no path.

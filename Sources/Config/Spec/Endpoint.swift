@@ -38,7 +38,11 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
             }
             host = host.dropFirst().dropLast()
         } else if host.utf8.contains(UInt8(ascii: ":")) {
-            throw ParseError(problem: "an IPv6 address needs brackets: [\(host)]:\(port)")
+            let isAddress = IPAddress(host) != nil
+            let advice =
+                isAddress
+                ? "an IPv6 address needs brackets: [\(host)]:\(port)" : "'\(host)' is not a host name or address"
+            throw ParseError(problem: advice)
         }
         if let problem = Endpoint.problem(ofHost: host) { throw ParseError(problem: problem) }
         self.init(host: String(host), port: port)

@@ -45,6 +45,18 @@ final class TargetDialer: Sendable {
         for target in plan.rotation.targets { resolver.doubt(target) }
     }
 
+    /// Looks the target's name up again; true when it does not have this address any more, false where that is unknown.
+    func hasMoved(
+        _ target: Endpoint,
+        from address: SocketAddress,
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<Bool> {
+        guard TargetResolver.literal(target) == nil else { return loop.makeSucceededFuture(false) }
+        resolver.doubt(target)
+        return resolver.resolve(target, ttl: plan.dnsTTL, on: loop).map { !$0.contains(address) }.recover { _ in false }
+    }
+
     /// As `connect`, to one target and without a place of a tunnel.
     func probe(
         _ target: Endpoint,

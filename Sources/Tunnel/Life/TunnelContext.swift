@@ -140,6 +140,24 @@ final class TunnelContext: Sendable {
         log.write(.error, .targetFailed, "Target failed: udp \(target): \(problem)")
     }
 
+    /// Looks the name of a UDP target up that stays silent; where it has moved, that is noted, and `reconnect` called.
+    func reconnectIfMoved(
+        _ index: Int,
+        from address: SocketAddress,
+        _ plan: ForwardingPlan,
+        on loop: any EventLoop,
+        _ reconnect: @escaping () -> Void
+    ) {
+        let target = plan.rotation.targets[index]
+        dialer.hasMoved(target, from: address, plan, on: loop).assumeIsolated().whenSuccess { hasMoved in
+            guard hasMoved else { return }
+            let problem = "no answer from \(address.ipAddress ?? "its address"), and its name has moved"
+            plan.rotation.failed(index, problem)
+            self.log.write(.error, .targetFailed, "Target failed: udp \(target): \(problem); connecting again")
+            reconnect()
+        }
+    }
+
     /// Notes that the other end could not connect a user, and why.
     func refusedByPeer(_ why: String) {
         let why = PlainText.line(String(why.prefix(TunnelLimits.refusalTextLength)))

@@ -118,6 +118,8 @@ package enum TunnelLimits {
     /// Keepalive probes without an answer before the kernel gives a user or a target up, and a link.
     static let keepAliveProbes: SocketOptionValue = 4
     static let linkKeepAliveProbes: SocketOptionValue = 3
+    /// A UDP target that is sent to and silent for this long has its name looked up again, in case it has moved.
+    static let silentTarget = Duration.seconds(3)
     /// The longest datagram a NodePass peer takes from a link.
     static let unframedDatagramBytes = 16_384
     /// Delays between attempts to reach the server.

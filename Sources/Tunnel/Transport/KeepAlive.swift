@@ -1,14 +1,17 @@
 import Config
 import Glibc
-import NIOCore
+package import NIOCore
 import NIOPosix
 
 /// When the kernel asks a silent TCP peer whether it is still there, and after how many questions
 /// without an answer it takes it for gone.
-struct KeepAlive: Sendable, Hashable {
+package struct KeepAlive: Sendable, Hashable {
     /// Before the first question and between two.
     let interval: Duration
     let probes: SocketOptionValue
+
+    /// Of connections to the API: a silent client is gone after 75 s.
+    package static let standard = KeepAlive(interval: .seconds(15), probes: TunnelLimits.keepAliveProbes)
 
     /// A silent peer is gone after this long.
     var patience: Duration { interval * (1 + probes) }
@@ -44,7 +47,7 @@ struct KeepAlive: Sendable, Hashable {
     }
 
     /// Changes an open socket to what `keepAlive` says; nil turns it off.
-    static func set(_ keepAlive: KeepAlive?, on channel: any Channel) throws {
+    package static func set(_ keepAlive: KeepAlive?, on channel: any Channel) throws {
         guard let keepAlive else {
             return try channel.syncOptions?.setOption(.socketOption(.so_keepalive), value: 0) ?? ()
         }

@@ -17,8 +17,8 @@ final class DatagramExit {
     private var target: (any Channel)?
     private var targetIndex: Int?
     private var isAnswered = false
+    private var silence = TargetSilence()
     private var waiting: WaitingDatagrams
-    private var hasReply = false
     private var isClosed = false
 
     init(plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
@@ -86,6 +86,7 @@ final class DatagramExit {
 
     fileprivate func toTarget(_ datagram: ByteBuffer) {
         lastActivity = .now()
+        silence.sent(lastActivity)
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
         guard let target else {
             if !isClosed { waiting.append(datagram) }
@@ -95,11 +96,11 @@ final class DatagramExit {
     }
 
     fileprivate func toLink(_ datagram: ByteBuffer) {
-        hasReply = true
         lastActivity = .now()
-        if let targetIndex, !isAnswered {
+        silence.replied()
+        if !isAnswered {
             isAnswered = true
-            plan.rotation.succeeded(targetIndex)
+            if let targetIndex { plan.rotation.succeeded(targetIndex) }
         }
         tunnel.counters.countUDP(datagram.readableBytes, .fromUser)
         if let link, link.isWritable { link.write(datagram, promise: nil) }
@@ -119,6 +120,12 @@ final class DatagramExit {
         }
     }
 
+    /// A target that stays silent may have moved: the user's next datagram then goes to where its name points now.
+    func checkSilence() {
+        guard let targetIndex, let address = target?.remoteAddress, silence.isDue(.now()) else { return }
+        tunnel.reconnectIfMoved(targetIndex, from: address, plan, on: tunnel.home) { self.close() }
+    }
+
     /// Mostly "connection refused", by ICMP.
     fileprivate func failed(_ side: DatagramExitHandler.Side, _ error: any Error) {
         if side == .target, !isClosed, let targetIndex { tunnel.targetFailed(targetIndex, plan, error) }
@@ -135,7 +142,7 @@ final class DatagramExit {
         guard !isClosed else { return }
         isClosed = true
         waiting.takeAll()
-        if !hasReply { tunnel.dialer.doubt(plan) }
+        if !isAnswered { tunnel.dialer.doubt(plan) }
         link?.closeAtOnce()
         target?.close(promise: nil)
         link = nil

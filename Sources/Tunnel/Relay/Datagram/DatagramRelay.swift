@@ -113,7 +113,9 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     }
 
     private func closeIdle(since horizon: NIODeadline) -> Bool {
-        for session in sessions.values where session.lastActivity < horizon { session.close() }
+        for session in sessions.values {
+            if session.lastActivity < horizon { session.close() } else { session.checkSilence() }
+        }
         return !sessions.isEmpty
     }
 
@@ -144,6 +146,7 @@ final class DatagramSession {
     /// Which target it is; nil for a link.
     private var target: Int?
     private var isAnswered = false
+    private var silence = TargetSilence()
     private var waiting: WaitingDatagrams
     private var isClosed = false
 
@@ -232,6 +235,7 @@ final class DatagramSession {
     /// to flush later.
     func send(_ datagram: ByteBuffer) -> Bool {
         lastActivity = .now()
+        silence.sent(lastActivity)
         if let channel { return write(datagram, to: channel) }
         if !isClosed { waiting.append(datagram) }
         return false
@@ -254,6 +258,7 @@ final class DatagramSession {
     /// Gives a target's datagram to the user; the caller flushes when it has given all it has.
     fileprivate func reply(_ datagram: ByteBuffer) {
         lastActivity = .now()
+        silence.replied()
         if !isAnswered {
             isAnswered = true
             if let target { plan.rotation.succeeded(target) }
@@ -261,6 +266,12 @@ final class DatagramSession {
         guard listenerContext.channel.isActive, listenerContext.channel.isWritable else { return }
         tunnel.counters.countUDP(datagram.readableBytes, .toUser)
         listener.reply(datagram, to: key.user, arrival, listenerContext)
+    }
+
+    /// A target that stays silent may have moved: the user's next datagram then goes to where its name points now.
+    fileprivate func checkSilence() {
+        guard let target, let address = channel?.remoteAddress, silence.isDue(.now()) else { return }
+        tunnel.reconnectIfMoved(target, from: address, plan, on: listenerContext.eventLoop) { self.close() }
     }
 
     fileprivate func flushReplies() {

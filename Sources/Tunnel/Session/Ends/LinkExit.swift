@@ -120,7 +120,9 @@ final class LinkExit {
     }
 
     private func closeIdle(since horizon: NIODeadline) -> Bool {
-        for session in datagrams.values where session.lastActivity < horizon { session.close() }
+        for session in datagrams.values {
+            if session.lastActivity < horizon { session.close() } else { session.checkSilence() }
+        }
         return !datagrams.isEmpty
     }
 }
