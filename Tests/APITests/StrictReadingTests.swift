@@ -49,4 +49,11 @@ struct StrictReadingTests {
             #expect(try await daemon.send(.get, "/api/v1/instances/\(id)/logs?follow=yes").status == 400)
         }
     }
+
+    @Test("a confirmation that is neither true nor false is refused, with a dry run too", arguments: ["", "&dryRun=true"])
+    func doubtfulConfirmation(_ more: String) async throws {
+        try await TestDaemon.run { daemon in
+            #expect(try await daemon.send(.post, "/api/v1/reconcile?confirm=perhaps" + more).status == 400)
+        }
+    }
 }

@@ -103,10 +103,11 @@ struct ReconcileRoutes: Sendable {
 
     private func reconcile(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let wait = try request.duration("wait") ?? .zero
-        if try !request.isDryRun {
+        let (isDryRun, isConfirmed) = (try request.isDryRun, try request.flag("confirm"))
+        if !isDryRun {
             // A name may have moved, too.
             reconciler.forgetNames()
-            await watcher?.reread(isConfirmed: try request.flag("confirm"))
+            await watcher?.reread(isConfirmed: isConfirmed)
         }
         if let rejection = await reconciler.status().rejection { throw APIError.rejected(rejection.diagnostics) }
         let tunnels = await reconciler.settled(within: min(wait, APILimits.reconcileWait))
