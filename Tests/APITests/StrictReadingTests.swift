@@ -50,7 +50,10 @@ struct StrictReadingTests {
         }
     }
 
-    @Test("a confirmation that is neither true nor false is refused, with a dry run too", arguments: ["", "&dryRun=true"])
+    @Test(
+        "a confirmation that is neither true nor false is refused, with a dry run too",
+        arguments: ["", "&dryRun=true"]
+    )
     func doubtfulConfirmation(_ more: String) async throws {
         try await TestDaemon.run { daemon in
             #expect(try await daemon.send(.post, "/api/v1/reconcile?confirm=perhaps" + more).status == 400)
