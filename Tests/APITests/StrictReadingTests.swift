@@ -59,4 +59,13 @@ struct StrictReadingTests {
             #expect(try await daemon.send(.post, "/api/v1/reconcile?confirm=perhaps" + more).status == 400)
         }
     }
+
+    @Test("a tail that is out of range is refused, also where a stream resumes")
+    func doubtfulTail() async throws {
+        try await TestDaemon.run { daemon in
+            for more in ["", "&lastEventId=0"] {
+                #expect(try await daemon.send(.get, "/api/v1/reconcile/events?tail=501" + more).status == 400)
+            }
+        }
+    }
 }

@@ -120,11 +120,12 @@ struct ReconcileRoutes: Sendable {
 
     private func stream(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         let notices = reconciler.notices
+        let tail = try request.noticeTail
         let subscription =
             if let id = try request.lastEventID {
                 try notices.subscribe(afterID: id)
             } else {
-                try notices.subscribe(last: try request.noticeTail)
+                try notices.subscribe(last: tail)
             }
         return EventStream.response(subscription, opening: EventView.greeting, request)
     }
