@@ -18,14 +18,19 @@ final class RunningReconciler: Sendable {
     let events: EventSubscription
     let run: Task<Void, any Error>
 
-    init(directory: TemporaryDirectory, host: FakeHost = FakeHost(), expectsManifest: Bool = false) throws {
+    init(
+        directory: TemporaryDirectory,
+        host: FakeHost = FakeHost(),
+        expectsManifest: Bool = false,
+        logger: Logger = .silent
+    ) throws {
         let store = try StateStore.open(directory: directory.file("state"), now: epoch)
         let wall = WallClock()
         let settings = ReconcilerSettings(
             expectsManifest: expectsManifest,
             clock: clock,
             now: { wall.now },
-            logger: .silent
+            logger: logger
         )
         let parts = try TestReconciler(store: store, host: host, settings: settings, render: \.words)
         self.store = store

@@ -2,9 +2,10 @@ import Config
 import FoundationEssentials
 import Glibc
 import Logging
-import Reconciler
 import TestSupport
 import Testing
+
+@testable import Reconciler
 
 /// A watcher on a directory whose time stands still while files change, so that each change is one reading.
 struct WatchedFiles {
@@ -26,25 +27,33 @@ struct WatchedFiles {
     private let notice: Notice
 
     /// Watches `root`, which may be a directory; changes are noticed as `notice` says.
+    ///
+    /// With `start` the file has been read by a daemon whose state declares these names.
     init(
         _ root: String = "tunnels.yaml",
         by notice: Notice = .hint,
-        isBeingWritten: @escaping @Sendable (Set<String>) -> Bool = { _ in false }
+        start: (text: String, declared: Set<String>)? = nil,
+        writers: @escaping @Sendable (Set<String>) -> FileWriters = { _ in .closed }
     ) throws {
         let directory = try TemporaryDirectory()
         let (readings, reading) = AsyncStream.makeStream(of: String.self)
         let reader = ManifestReader(environment: [:], workingDirectory: directory.path)
         let path = directory.file(root)
+        let first = try start.map { start in
+            try directory.write(start.text, to: root)
+            return FirstReading(reader.read(paths: [path]), declared: start.declared, now: 0, writers: writers)
+        }
         self.directory = directory
         self.readings = readings
         self.notice = notice
         watcher = ManifestWatcher(
             read: { reader.read(paths: [path]) },
+            initial: first,
             pollInterval: notice == .hint ? .seconds(1_000_000) : Self.pollInterval,
             debounce: Self.debounce,
             clock: clock,
             logger: .silent,
-            isBeingWritten: isBeingWritten,
+            writers: writers,
             deliver: { manifest, _ in reading.yield(manifest.summary) }
         )
     }

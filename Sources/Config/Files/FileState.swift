@@ -8,7 +8,8 @@ package struct FileState: Sendable, Hashable {
     package let owner: UInt32
     private let device: UInt64
     private let inode: UInt64
-    private let seconds: Int64
+    /// When its content last changed, in seconds since 1970.
+    package let modifiedSeconds: Int64
     private let nanoseconds: Int64
 
     /// What others may do with it; nil where there is nothing.
@@ -27,7 +28,12 @@ package struct FileState: Sendable, Hashable {
         owner = status.st_uid
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
-        seconds = Int64(status.st_mtim.tv_sec)
+        modifiedSeconds = Int64(status.st_mtim.tv_sec)
         nanoseconds = Int64(status.st_mtim.tv_nsec)
+    }
+
+    /// A file that is written in place stays the same one; one that a rename puts there is another.
+    package func isSameFile(as other: FileState) -> Bool {
+        inode == other.inode && device == other.device
     }
 }

@@ -10,8 +10,8 @@ struct DeleteGuard {
         guard let manifest = reading.manifest, manifest.policy.prune, prune, !reading.isExplicitlyEmpty else {
             return nil
         }
-        let declared = state.records.values.filter { $0.isLive && $0.origin == .manifest }.compactMap(\.name)
-        let leaving = Set(declared).subtracting(reading.names).sorted()
+        let declared = state.declaredNames
+        let leaving = declared.subtracting(reading.names).sorted()
         let limits = [state.policy.maxDeletes, manifest.policy.maxDeletes].compactMap(\.self)
         guard let limit = limits.first(where: { !$0.admits(leaving.count, of: declared.count) }) else { return nil }
         let names = leaving.prefix(5).joined(separator: ", ") + (leaving.count > 5 ? ", …" : "")

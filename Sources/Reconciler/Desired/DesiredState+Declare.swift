@@ -21,13 +21,18 @@ extension DesiredState {
     /// Swaps the declared layer for the one that was read; a rejected reading changes nothing.
     ///
     /// With `prune: false` a departed tunnel keeps running as an API instance with its id, its name and what its override
-    /// said; a later declaration of that name takes it back.
-    package mutating func declare(_ reading: ManifestReading, prune: Bool = true, now: Date) -> DeclareOutcome {
+    /// said; a later declaration of that name takes it back. With `keepsMissing` it stays a declared one.
+    package mutating func declare(
+        _ reading: ManifestReading,
+        prune: Bool = true,
+        keepsMissing: Bool = false,
+        now: Date
+    ) -> DeclareOutcome {
         guard let manifest = reading.manifest else { return DeclareOutcome() }
         var outcome = DeclareOutcome(invalid: reading.invalid.keys.sorted())
         policy = manifest.policy
         manifestRevision = manifest.revision
-        depart(keeping: Set(manifest.tunnels.map(\.name)).union(reading.invalid.keys), prune: prune, into: &outcome)
+        if !keepsMissing { depart(keeping: reading.names, prune: prune, into: &outcome) }
         var names = recordsByName
         let namesakes = createdByAlias
         // By name, so that two names that want one id get theirs in the same order each time.

@@ -52,6 +52,11 @@ package struct DesiredState: Sendable {
         desired.values.sorted(by: DesiredState.precedes)
     }
 
+    /// Names of the declared tunnels, those that an override hides among them.
+    package var declaredNames: Set<String> {
+        Set(records.values.filter { $0.isLive && $0.origin == .manifest }.compactMap(\.name))
+    }
+
     static func precedes(_ a: DesiredInstance, _ b: DesiredInstance) -> Bool {
         if (a.origin == .manifest) != (b.origin == .manifest) { return a.origin == .manifest }
         let (first, second) = (a.name ?? "", b.name ?? "")

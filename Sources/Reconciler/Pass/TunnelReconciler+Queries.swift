@@ -72,6 +72,9 @@ extension TunnelReconciler {
         return PlanReport(from: state.desired, to: after, actual: host.snapshot())
     }
 
+    /// Names that the manifest declared when it was last read without rejection, before a restart too.
+    package var declaredNames: Set<String> { state.declaredNames }
+
     /// What the manifest says of each tunnel, with the values of its references.
     package var declarationsByName: [String: TunnelDeclaration] {
         Dictionary(state.declarations.values.map { ($0.name, $0) }) { $1 }

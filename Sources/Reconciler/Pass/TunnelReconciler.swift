@@ -313,12 +313,19 @@ package actor TunnelReconciler: Service {
 
     /// Takes a reading of the manifest; one that was rejected changes nothing but the status.
     ///
-    /// `isConfirmed`: someone wants it, however much it deletes.
-    package func declare(_ reading: ManifestReading, isConfirmed: Bool = false) {
+    /// `isConfirmed`: someone wants it, however much it deletes. `keepsMissing`: it may be half of what is to come, and
+    /// tunnels that it lacks stay as they are.
+    package func declare(_ reading: ManifestReading, isConfirmed: Bool = false, keepsMissing: Bool = false) {
         schedule.declared()
-        let objection = isConfirmed ? nil : DeleteGuard.problem(reading, in: state, prune: settings.prune)
+        let isSafe = isConfirmed || keepsMissing
+        let objection = isSafe ? nil : DeleteGuard.problem(reading, in: state, prune: settings.prune)
         if let manifest = reading.manifest, objection == nil {
-            let outcome = state.declare(reading, prune: settings.prune, now: settings.now())
+            let outcome = state.declare(
+                reading,
+                prune: settings.prune,
+                keepsMissing: keepsMissing,
+                now: settings.now()
+            )
             outbox.addRecords(outcome.changed.map(\.id))
             // Clients that know of a rejection learn of its end, also when the files are as they were before.
             if progress.rejection != nil { outbox.reportPass() }
@@ -337,9 +344,10 @@ package actor TunnelReconciler: Service {
         // A file that is looked at again and again says the same again and again.
         guard !isKnown else { return }
         outbox.add(.reject(diagnostics))
+        // After a restart the last good one is what the state has of it.
+        let isInUse = !state.manifestRevision.isEmpty || !state.declaredNames.isEmpty
         settings.logger.error(
-            progress.appliedRevision.isEmpty
-                ? "manifest rejected, no manifest is in use" : "manifest rejected, the last good one stays",
+            isInUse ? "manifest rejected, the last good one stays" : "manifest rejected, no manifest is in use",
             metadata: ["reason": "\(diagnostics.first { $0.severity == .error }?.description ?? "")"]
         )
     }

@@ -30,6 +30,9 @@ struct FingerprintSet: Sendable {
         for path in self.paths { known[path] = FingerprintSet.read(path, FileState(path: path)) }
     }
 
+    /// What there was at the last look.
+    var files: [String: FileState] { known.compactMapValues(\.state) }
+
     /// Looks at everything again; true when something differs from the last look.
     mutating func refresh() -> Bool {
         var changed = false

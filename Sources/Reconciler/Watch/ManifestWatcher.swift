@@ -16,8 +16,8 @@ package final class ManifestWatcher: Service {
 
     private let read: @Sendable () -> ManifestReading
     private let deliver: @Sendable (ManifestReading, _ isConfirmed: Bool) async -> Void
-    private let isBeingWritten: @Sendable (Set<String>) -> Bool
-    /// A reading that has been delivered already: its paths and its names.
+    private let writers: @Sendable (Set<String>) -> FileWriters
+    /// Of a reading that has been delivered already: its paths, and the names that the next one is compared with.
     private let known: (paths: Set<String>, names: Set<String>)?
     private let clock: any Clock<Duration>
     private let pollInterval: Duration
@@ -48,21 +48,21 @@ package final class ManifestWatcher: Service {
 
     /// Begins with a reading, unless `initial` is one that has been delivered already.
     ///
-    /// `isBeingWritten` says whether someone has one of these files open for writing.
+    /// `writers` finds out who has one of these files open for writing.
     package init(
         read: @escaping @Sendable () -> ManifestReading,
-        initial: ManifestReading? = nil,
+        initial: FirstReading? = nil,
         pollInterval: Duration = .seconds(2),
         debounce: Duration = .milliseconds(100),
         clock: any Clock<Duration> = ContinuousClock(),
         logger: Logger,
-        isBeingWritten: @escaping @Sendable (Set<String>) -> Bool = { WrittenFile.isAny(of: $0) },
+        writers: @escaping @Sendable (Set<String>) -> FileWriters = { WrittenFile.writers(of: $0) },
         deliver: @escaping @Sendable (ManifestReading, _ isConfirmed: Bool) async -> Void
     ) {
         self.read = read
         self.deliver = deliver
-        self.isBeingWritten = isBeingWritten
-        known = initial.map { ($0.watched, $0.names) }
+        self.writers = writers
+        known = initial.map { ($0.reading.watched, $0.names) }
         self.clock = clock
         self.pollInterval = pollInterval
         self.debounce = debounce
@@ -177,30 +177,39 @@ package final class ManifestWatcher: Service {
             prints = await fingerprints(of: reading.watched)
             reading = await offPool { self.read() }
         }
+        let files = prints.files
         // Who asks for a reading gets it as it is.
         if isNudged || !hold.losesTunnels(reading) {
-            hold.delivered(reading)
+            hold.delivered(reading, files: files)
             await deliver(reading, isConfirmed)
-        } else if await mayDeliver(reading, &hold) {
+        } else if await mayDeliver(reading, of: files, settled: notifier?.settled ?? [:], &hold) {
             // The writer may have ended between that reading and the look for writers.
             let whole = await offPool { self.read() }
-            hold.delivered(whole)
+            hold.delivered(whole, files: files)
             await deliver(whole, isConfirmed)
         }
         for waiter in waiters { waiter.resume() }
     }
 
-    private func mayDeliver(_ reading: ManifestReading, _ hold: inout ReadingHold) async -> Bool {
-        let isWritten = await offPool { self.isBeingWritten(reading.watched) }
+    private func mayDeliver(
+        _ reading: ManifestReading,
+        of files: [String: FileState],
+        settled: [String: FileState],
+        _ hold: inout ReadingHold
+    ) async -> Bool {
+        let writers = await offPool { self.writers(reading.watched) }
         let wasHolding = hold.isHolding
-        let isAdmitted = hold.admits(reading, isBeingWritten: isWritten, poll: polls.withLock { $0 })
+        let evidence = ReadingHold.Evidence(writers: writers, files: files, settled: settled)
+        let isAdmitted = hold.admits(reading, evidence, poll: polls.withLock { $0 })
         let names = hold.lostNames.sorted().prefix(5).joined(separator: ", ")
         if !isAdmitted, !wasHolding {
             logger.warning(
-                "a file of the manifest is still being written; tunnels that it has lost stay until it is closed",
+                writers == .open
+                    ? "a file of the manifest is still being written; tunnels that it has lost stay until it is closed"
+                    : "a file of the manifest may still be written; tunnels that it has lost stay until it is at rest",
                 metadata: ["tunnels": "\(names)"]
             )
-        } else if isAdmitted, isWritten {
+        } else if isAdmitted, writers == .open {
             logger.warning(
                 "a file of the manifest stays open for writing; it is taken as it is",
                 metadata: ["tunnels": "\(names)"]

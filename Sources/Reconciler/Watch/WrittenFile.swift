@@ -9,17 +9,19 @@ enum WrittenFile {
     /// Processes looked at, where there is no other way.
     private static let processLimit = 10_000
 
-    /// Whether one of these is a regular file that is being written, as far as can be seen.
-    static func isAny(of paths: Set<String>) -> Bool {
+    /// Who writes these paths, as far as they are regular files.
+    static func writers(of paths: Set<String>) -> FileWriters {
         var unknown: Set<String> = []
         for path in paths {
             switch hasWriter(path) {
-            case true?: return true
+            case true?: return .open
             case false?: break
             case nil: unknown.insert(path)
             }
         }
-        return !unknown.isEmpty && isOpenInProcesses(unknown)
+        guard !unknown.isEmpty else { return .closed }
+        // Processes of other users and of other containers cannot be looked into.
+        return isOpenInProcesses(unknown) ? .open : .unseen(unknown)
     }
 
     /// By asking for a lease, which the kernel refuses while there is a writer (`fcntl(2)`); nil for

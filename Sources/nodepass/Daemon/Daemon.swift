@@ -118,9 +118,11 @@ struct Daemon {
             )
         )
         history = HistoryRecorder(store: store, host: engine, logger: logger)
-        if let reading { await reconciler.declare(reading) }
-        watcher = reading.map { [reconciler] reading in
-            ManifestWatcher(read: { reader.read(paths: options.manifests) }, initial: reading, logger: logger) {
+        let declared = await reconciler.declaredNames
+        let first = reading.map { FirstReading($0, declared: declared) }
+        if let first { await reconciler.declare(first.reading, keepsMissing: first.mayBeHalf) }
+        watcher = first.map { [reconciler] first in
+            ManifestWatcher(read: { reader.read(paths: options.manifests) }, initial: first, logger: logger) {
                 await reconciler.declare($0, isConfirmed: $1)
             }
         }
