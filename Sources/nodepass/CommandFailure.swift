@@ -6,19 +6,37 @@ struct CommandFailure: Error {
     let message: String
     /// The command line itself is wrong, so that the usage helps.
     var showsUsage = false
+    /// Of the log of a daemon or tunnel that could not run; nil for other commands.
+    var logFormat: LogFormat?
 }
 
 extension CommandFailure {
     /// Peers and daemons may have a part in it.
     var printableMessage: String { PlainText.lines(message) }
 
-    /// A daemon or tunnel of a URL that did not start, in the words that NodePass's scripts look
-    /// for.
-    init(startingFailed error: any Error) {
+    /// What standard error gets instead of the words and the usage where programs read it.
+    var lineForPrograms: String? {
+        logFormat.flatMap { LogStyle.lineForPrograms(.error, message, $0) }
+    }
+
+    /// A daemon that could not run; `logFormat` is what its option says.
+    init(ending error: any Error, logFormat: String?) {
         let failure = error as? CommandFailure
         self.init(
-            message: "start: \(failure?.message ?? "\(error)") [\(getpid())]",
-            showsUsage: failure?.showsUsage ?? false
+            message: failure?.message ?? "\(error)",
+            showsUsage: failure?.showsUsage ?? false,
+            logFormat: LogFormat(namedIfKnown: logFormat)
+        )
+    }
+
+    /// A daemon or tunnel of a URL that did not start, in the words that NodePass's scripts look
+    /// for.
+    init(startingFailed error: any Error, logFormat: String?) {
+        let failure = CommandFailure(ending: error, logFormat: logFormat)
+        self.init(
+            message: "start: \(failure.message) [\(getpid())]",
+            showsUsage: failure.showsUsage,
+            logFormat: failure.logFormat
         )
     }
 }

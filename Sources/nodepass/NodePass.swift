@@ -50,6 +50,10 @@ enum NodePass {
     private static func report(_ error: any Error, of root: any ParsableCommand.Type) -> Int32 {
         if let code = error as? ExitCode { return code.rawValue }
         if let failure = error as? CommandFailure {
+            if let line = failure.lineForPrograms {
+                Output.error(line)
+                return 1
+            }
             Output.error("Error: \(failure.printableMessage)")
             if failure.showsUsage { Output.line(UsageText.text) }
             return 1

@@ -1,5 +1,6 @@
 import API
 import Config
+import FoundationEssentials
 import HTTPTypes
 import Logging
 import NIOCore
@@ -90,6 +91,61 @@ struct ListenerTests {
                 )
             }
         }
+    }
+
+    @Test("a name without an address is waited for; a daemon that does not wait ends with the name")
+    func unresolved() async throws {
+        // Its label is too long for any name server to be asked.
+        let host = String(repeating: "a", count: 64) + ".invalid"
+        let address = APIListener.Address.tcp(Endpoint(host: host, port: 1))
+        try await TestDaemon.run { daemon in
+            let error = await #expect(throws: APIListener.Failure.self) {
+                try await serve(daemon, on: address) { _ in }
+            }
+            let expected = "cannot listen on \(host):1: its name has no address"
+            #expect(error?.description.hasPrefix(expected) == true)
+            let (reports, reporting) = AsyncStream.makeStream(of: APIListener.Report.self)
+            let listener = APIListener(
+                address,
+                application: daemon.application,
+                group: MultiThreadedEventLoopGroup.singleton,
+                logger: .silent,
+                waits: true,
+                onReport: { reporting.yield($0) },
+                onShutdown: {}
+            )
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    defer { reporting.finish() }
+                    try await listener.run()
+                }
+                var isWaiting = false
+                if case .waiting(_, let problem)? = await reports.first(where: { _ in true }) {
+                    isWaiting = problem.hasPrefix(expected)
+                }
+                #expect(isWaiting)
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test("what is no socket at the socket's path is named, and stays", arguments: ["file", "directory"])
+    func wrongType(_ kind: String) async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("nodepass.sock")
+        if kind == "file" {
+            try directory.write("mine", to: "nodepass.sock")
+        } else {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        }
+        try await TestDaemon.run { daemon in
+            let error = await #expect(throws: APIListener.Failure.self) {
+                try await serve(daemon, on: .socket(path)) { _ in }
+            }
+            #expect(error?.description.contains("\(path) is there and is no socket; move it away") == true)
+        }
+        #expect(FileManager.default.fileExists(atPath: path))
     }
 
     @Test("a dead daemon's socket file is replaced, a living daemon's is not")

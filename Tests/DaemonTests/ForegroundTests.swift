@@ -1,3 +1,4 @@
+import Config
 import Foundation
 import TestSupport
 import Testing
@@ -35,6 +36,36 @@ struct ForegroundTests {
         for lines in [server.seen, client.seen, [try server.process.errors, try client.process.errors]] {
             #expect(!lines.contains { $0.contains("s3cret-key") })
         }
+    }
+
+    @Test(
+        "a stop says for how long it waits for connections, and why no longer",
+        arguments: [
+            (["--shutdown-timeout", "1s"], "reason=--shutdown-timeout within=1s"),
+            ([], "reason=--shutdown-timeout sets another limit within=5s"),
+        ] as [([String], String)]
+    )
+    func stopping(_ options: [String], _ expected: String) async throws {
+        let port = try FreePorts.one()
+        var client = try await FollowedProcess.start(
+            ["client://127.0.0.1:\(port)/127.0.0.1:9?mode=1&drain=90s"] + options
+        )
+        #expect(await client.line(with: /Client started/) != nil)
+        client.process.signal(SIGTERM)
+        #expect(try await client.end() == 0)
+        #expect(client.seen.contains { $0.contains("INFO  Stopping \(expected)") })
+    }
+
+    @Test("what keeps it from starting is a line of the log where that is JSON")
+    func jsonFailure() async throws {
+        let finished = try await RunningProcess.run([
+            "server://k@127.0.0.1:0/127.0.0.1:0?mode=1&type=1", "--log-format", "json",
+        ])
+        #expect(finished.code == 1)
+        let lines = finished.errors.split(separator: "\n")
+        let line = try JSONParser.parse(Array(try #require(lines.first).utf8))
+        #expect(lines.count == 1 && line["level"] == "error")
+        #expect(lines.first?.contains("\"message\":\"start: ") == true)
     }
 
     @Test(

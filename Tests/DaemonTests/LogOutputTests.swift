@@ -15,6 +15,8 @@ struct LogOutputTests {
         arguments: [
             (LogFormat.text, terminal, [:], LogStyle.colored), (.text, file, [:], .plain),
             (.text, terminal, ["NO_COLOR": "1"], .plain), (.text, terminal, ["NO_COLOR": ""], .colored),
+            (.text, terminal, ["TERM": "dumb"], .plain), (.text, terminal, ["TERM": "xterm"], .colored),
+            (.text, terminal, ["TERM": "dumb", "NP_LOG_COLOR": "always"], .colored),
             (.text, terminal, ["NP_LOG_COLOR": "never"], .plain), (.text, file, ["NP_LOG_COLOR": "always"], .colored),
             (.text, file, ["NP_LOG_COLOR": "always", "NO_COLOR": "1"], .colored),
             (.text, file, ["JOURNAL_STREAM": "1:2"], .journal), (.text, file, ["JOURNAL_STREAM": "1:3"], .plain),
@@ -44,6 +46,27 @@ struct LogOutputTests {
         #expect(json["time"] == "1970-01-01T00:00:00Z")
         #expect(json["level"] == "info" && json["message"] == "a b[31m2Jc" && json["tunnel"] == "we b")
         #expect(json["empty"] == nil)
+    }
+
+    @Test("what ends a daemon is a line of the log for programs, and words for people")
+    func failure() throws {
+        func line(_ format: LogFormat, _ environment: [String: String]) -> String? {
+            LogStyle.lineForPrograms(.error, "a\nb", format, to: Self.file, environment: environment)
+        }
+        #expect(line(.text, [:]) == nil)
+        let journal = try #require(line(.text, ["JOURNAL_STREAM": "1:2"]))
+        #expect(journal.hasPrefix("<3>") && journal.hasSuffix("  ERROR  a b"))
+        let json = try JSONParser.parse(Array(try #require(line(.json, [:])).utf8))
+        #expect(json["level"] == "error" && json["message"] == "a b")
+    }
+
+    @Test("with JSON the end of a daemon that cannot start is one object on standard error")
+    func jsonFailure() async throws {
+        let finished = try await RunningProcess.run(["run", "--listen", "nowhere", "--log-format", "json"])
+        #expect(finished.code == 1)
+        let lines = finished.errors.split(separator: "\n")
+        let value = try JSONParser.parse(Array(try #require(lines.first).utf8))
+        #expect(lines.count == 1 && value["level"] == "error" && value["message"] != nil)
     }
 
     @Test("a reader that does not read stops nobody; what it missed is counted, and said when it reads again")

@@ -25,6 +25,17 @@ struct ShutdownLimitTests {
         }
     }
 
+    @Test("a tunnel in the foreground has its drain, or the limit, and the reason says which")
+    func foreground() {
+        func limit(_ drain: Int, _ given: Int?) -> ShutdownLimit {
+            ShutdownLimit(drain: .seconds(drain), given: given.map { .seconds($0) }, otherwise: .seconds(5))
+        }
+        #expect(limit(30, nil).duration == .seconds(5) && limit(30, nil).reason.contains("--shutdown-timeout"))
+        #expect(limit(2, nil).duration == .seconds(2) && limit(2, nil).reason == "the tunnel's drain")
+        #expect(limit(30, 8).duration == .seconds(8) && limit(30, 8).reason == "--shutdown-timeout")
+        #expect(limit(2, 8).duration == .seconds(2) && limit(2, 8).reason == "the tunnel's drain")
+    }
+
     @Test("process 1, and what containers are known by, count as a container")
     func containers() {
         func isContained(_ environment: [String: String] = [:], id: Int32 = 7, file: String = "") -> Bool {

@@ -117,6 +117,23 @@ struct StateDirectoryTests {
         }
     }
 
+    @Test("the next start takes back what a change of all modes has opened")
+    func modesTakenBack() throws {
+        let names = ["state.db", "state.db-wal", "state.lock"]
+        let copy = directory.file("copy")
+        // As after a crash: a daemon that ends takes its log away.
+        let first = try open()
+        try FileManager.default.copyItem(atPath: state, toPath: copy)
+        withExtendedLifetime(first) {}
+        for name in names { #expect(chmod(copy + "/" + name, 0o664) == 0, "\(name)") }
+        let second = try StateStore.open(directory: copy)
+        for name in names {
+            let attributes = try FileManager.default.attributesOfItem(atPath: copy + "/" + name)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(name)")
+        }
+        withExtendedLifetime(second) {}
+    }
+
     @Test("so is a database of another user in a directory of ours", .enabled(if: geteuid() == 0))
     func foreignDatabase() throws {
         try directory.write("", to: "var/lib/state/state.db")

@@ -26,9 +26,24 @@ struct ValueTests {
         "a protocol is recognised on as few bytes as are enough",
         arguments: [
             SniffCase(bytes: [], verdict: .undecided),
-            SniffCase(bytes: [0x16], verdict: .blocked(.tls)),
+            SniffCase(bytes: [0x16], verdict: .undecided),
+            SniffCase(bytes: [0x16, 0x03], verdict: .undecided),
+            SniffCase(bytes: [0x16, 0x03, 0x01, 0x02], verdict: .undecided),
+            SniffCase(bytes: [0x16, 0x03, 0x01, 0x02, 0x00], verdict: .blocked(.tls)),
+            SniffCase(bytes: [0x16, 0x03, 0x04, 0x48, 0x00, 0x01], verdict: .blocked(.tls)),
+            SniffCase(bytes: [0x16, 0x03, 0x03, 0x48, 0x01], verdict: .allowed),
+            SniffCase(bytes: [0x16, 0x03, 0x03, 0x00, 0x00], verdict: .allowed),
+            SniffCase(bytes: [0x16, 0x03, 0x05], verdict: .allowed),
+            SniffCase("\u{16}hello", .allowed),
             SniffCase(bytes: [0x05], verdict: .undecided),
+            SniffCase(bytes: [0x05, 0x01], verdict: .undecided),
             SniffCase(bytes: [0x05, 0x01, 0x00], verdict: .blocked(.socks)),
+            SniffCase(bytes: [0x05, 0x02, 0x00], verdict: .undecided),
+            SniffCase(bytes: [0x05, 0x02, 0x00, 0x02], verdict: .blocked(.socks)),
+            SniffCase(bytes: [0x05, 0x02, 0x80, 0xFE, 0x61], verdict: .blocked(.socks)),
+            SniffCase(bytes: [0x05, 0x02, 0x00, 0xFF], verdict: .allowed),
+            SniffCase("\u{5}\u{3}abc", .allowed),
+            SniffCase(bytes: [0x05, 0x00], verdict: .allowed),
             SniffCase(bytes: [0x05, 0x09], verdict: .allowed),
             SniffCase(bytes: [0x04, 0x01], verdict: .blocked(.socks)),
             SniffCase(bytes: [0x04, 0x03], verdict: .allowed),
@@ -67,6 +82,27 @@ struct ValueTests {
     )
     func sniff(_ example: SniffCase) {
         #expect(ProtocolSniffer(blocked: [.socks, .http, .tls]).judge(example.bytes) == example.verdict)
+    }
+
+    @Test("a verdict on the first bytes of a protocol does not change when more of them come")
+    func steadyVerdicts() {
+        let sniffer = ProtocolSniffer(blocked: [.socks, .http, .tls])
+        let starts: [[UInt8]] = [
+            [0x16], [0x16, 0x03], [0x16, 0x03, 0x03], [0x16, 0x03, 0x03, 0x48],
+            [0x05], [0x05, 0x01], [0x05, 0x03, 0x00],
+        ]
+        for start in starts {
+            for next in 0...UInt8.max {
+                var verdict = ProtocolSniffer.Verdict.undecided
+                let bytes = start + [next, next, next, next]
+                for length in 1...bytes.count {
+                    let now = sniffer.judge(bytes.prefix(length))
+                    #expect(verdict == .undecided || now == verdict, "\(bytes.prefix(length))")
+                    verdict = now
+                }
+                #expect(verdict != .undecided, "\(bytes)")
+            }
+        }
     }
 
     @Test(

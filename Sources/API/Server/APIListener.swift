@@ -4,6 +4,7 @@ import Hummingbird
 import HummingbirdCore
 package import Logging
 package import NIOCore
+import NIOPosix
 import ServiceLifecycle
 package import Tunnel
 
@@ -119,6 +120,7 @@ package struct APIListener: Service {
     /// Serves until it is to end; what it waits for when it could not begin.
     private func serve() async throws -> String? {
         do {
+            try await lookUpName()
             try await application.run()
             return nil
         } catch let error as IOError {
@@ -127,10 +129,22 @@ package struct APIListener: Service {
                 throw Failure(description: problem)
             }
             return problem
-        } catch let error as SocketAddressError {
-            let problem = "cannot listen on \(address): its name has no address"
-            guard waits, case .unknown = error else { throw Failure(description: problem) }
+        } catch let error as SocketAddressError.UnknownHost {
+            let problem = "cannot listen on \(address): its name has no address (\(error.errorDescription))"
+            guard waits else { throw Failure(description: problem) }
             return problem
+        } catch is UnixDomainSocketPathWrongType {
+            throw Failure(description: "cannot listen on \(address): something else has its place")
+        }
+    }
+
+    /// Asks for the address first on a thread that may wait: binding asks on a shared one.
+    private func lookUpName() async throws {
+        guard case .tcp(let endpoint) = address, !endpoint.host.isEmpty else { return }
+        let (host, port) = (endpoint.lookUpHost, Int(endpoint.port))
+        guard (try? SocketAddress(ipAddress: host, port: port)) == nil else { return }
+        _ = try await NIOThreadPool.singleton.runIfActive {
+            try SocketAddress.makeAddressResolvingHost(host, port: port)
         }
     }
 
@@ -245,6 +259,12 @@ extension APIListener {
     /// Binding replaces the file, so a daemon that still answers on it must be found first.
     private func removeStaleSocket() throws {
         guard case .socket(let path) = address else { return }
+        if FileState.mode(of: path) != nil, !Self.isSocket(path) {
+            throw Failure(
+                description: "the control socket cannot be made: \(path) is there and is no socket; "
+                    + "move it away, or choose another --state-dir"
+            )
+        }
         guard var target = Self.socketAddress(path) else {
             throw Failure(
                 description: "the path of the control socket is too long: \(path); choose a shorter --state-dir"
@@ -270,8 +290,13 @@ extension APIListener {
     }
 
     private func removeSocket() {
-        guard case .socket(let path) = address else { return }
+        guard case .socket(let path) = address, Self.isSocket(path) else { return }
         unlink(path)
+    }
+
+    private static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
     }
 
     private static func socketAddress(_ path: String) -> sockaddr_un? {

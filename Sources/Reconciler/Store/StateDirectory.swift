@@ -103,10 +103,13 @@ struct StateDirectory: Sendable {
             close(descriptor)
             throw .locked(directory: path)
         }
+        // Somebody may have changed the modes of everything in the directory.
+        fchmod(descriptor, 0o600)
         return DirectoryLock(descriptor: descriptor)
     }
 
-    /// Makes the database file (if absent) readable by its owner alone, before SQLite can create it wider.
+    /// Makes the database file (if absent) readable by its owner alone, before SQLite can create it wider, and so
+    /// the files beside it that a daemon has left.
     ///
     /// On a file system without modes it stays as it is; see `databaseProblem`.
     func protectDatabase() throws(StateStoreError) {
@@ -117,6 +120,12 @@ struct StateDirectory: Sendable {
         defer { close(descriptor) }
         try checkOwner(of: database)
         fchmod(descriptor, 0o600)
+        for suffix in StateDirectory.suffixes.dropFirst() {
+            let companion = open(database + suffix, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+            guard companion >= 0 else { continue }
+            fchmod(companion, 0o600)
+            close(companion)
+        }
         // SQLite does not do it for its main file. Each time, as the one who made the file may have been killed.
         try syncNames(in: path)
     }

@@ -35,7 +35,7 @@ struct ForegroundCommand: AsyncParsableCommand {
             try await ForegroundTunnel.run(try spec(output), output, shutdownTimeout: limit)
         } catch {
             await output.flush()
-            throw CommandFailure(startingFailed: error)
+            throw CommandFailure(startingFailed: error, logFormat: logFormat)
         }
         await output.flush()
     }

@@ -24,7 +24,7 @@ struct LogsCommand: AsyncParsableCommand {
         let client = connection.client
         let id = try GetCommand.find(name, in: try await client.instances()).id
         let path = "/instances/\(id)/logs?tail=\(tail)"
-        let isColored = Output.isTerminal
+        let isColored = Output.isColored
         guard follow else {
             for line in try await client.get(path, as: LogView.self).lines {
                 Output.line(Self.text(line, isColored: isColored))

@@ -26,16 +26,16 @@ struct MasterCommand: AsyncParsableCommand {
         do {
             try await Daemon.run(try options(environment: ProcessInfo.processInfo.environment))
         } catch {
-            throw CommandFailure(startingFailed: error)
+            throw CommandFailure(startingFailed: error, logFormat: arguments.logFormat)
         }
     }
 
     private func options(environment: [String: String]) throws(CommandFailure) -> DaemonOptions {
         let master = try MasterURL(url)
         for name in master.unknown {
-            Output.error(
-                "Warning: master URL: the parameter '\(name)' is unknown; `--help` lists the options that go with it"
-            )
+            let text = "master URL: the parameter '\(name)' is unknown; `--help` lists the options that go with it"
+            let format = LogFormat(namedIfKnown: arguments.logFormat)
+            Output.error(LogStyle.lineForPrograms(.warn, text, format) ?? "Warning: \(text)")
         }
         var options = master.options(stateDirectory: arguments.stateDir, environment: environment)
         try arguments.apply(to: &options)

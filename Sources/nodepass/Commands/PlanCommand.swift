@@ -26,7 +26,7 @@ struct PlanCommand: AsyncParsableCommand {
             Output.line(plan.json.prettyText)
         } else {
             diagnostics.forEach { Output.error(DiagnosticText.line($0)) }
-            Output.line(PlanText(isColored: Output.isTerminal).text(plan))
+            Output.line(PlanText(isColored: Output.isColored).text(plan))
         }
         if diagnostics.contains(where: { $0.severity == "error" }) { throw ExitCode(1) }
         if plan.changes { throw ExitCode(2) }

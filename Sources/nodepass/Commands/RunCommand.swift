@@ -19,7 +19,14 @@ struct RunCommand: AsyncParsableCommand {
     var prefix = APIApplication.defaultPrefix
 
     func run() async throws {
-        let environment = ProcessInfo.processInfo.environment
+        do {
+            try await Daemon.run(try options(environment: ProcessInfo.processInfo.environment))
+        } catch {
+            throw CommandFailure(ending: error, logFormat: arguments.logFormat)
+        }
+    }
+
+    private func options(environment: [String: String]) throws(CommandFailure) -> DaemonOptions {
         let directory = DaemonOptions.stateDirectory(arguments.stateDir, environment: environment)
         var options = DaemonOptions(stateDirectory: directory)
         try arguments.apply(to: &options)
@@ -29,6 +36,6 @@ struct RunCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(message: "--listen: \(error.problem)")
         }
-        try await Daemon.run(options)
+        return options
     }
 }

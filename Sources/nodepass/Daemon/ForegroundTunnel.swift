@@ -27,9 +27,17 @@ enum ForegroundTunnel {
         )
         let addresses = AddressWatch { [weak engine] in engine?.addressesChanged() }
         defer { withExtendedLifetime(addresses) {} }
+        let limit = ShutdownLimit(drain: spec.drain, given: shutdownTimeout, otherwise: environment.shutdownTimeout)
         var spec = spec
-        spec.drain = min(spec.drain, shutdownTimeout ?? environment.shutdownTimeout)
-        let signals = await SignalService(onReload: { engine.forgetNames() }, onStop: { await engine.shutdown() })
+        spec.drain = limit.duration
+        let signals = await SignalService(
+            onReload: { engine.forgetNames() },
+            onStop: { [log = spec.log] in
+                let fields = [(name: "reason", value: limit.reason), ("within", GoDuration.text(limit.duration))]
+                if log.shows(.info) { output.print(.info, "Stopping", fields: fields) }
+                await engine.shutdown()
+            }
+        )
         async let failure = stopOnFailure(engine)
         await withDiscardingTaskGroup { group in
             group.addTask { await engine.run() }

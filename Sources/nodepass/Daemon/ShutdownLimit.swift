@@ -27,6 +27,19 @@ struct ShutdownLimit: Sendable, Hashable {
         }
     }
 
+    /// Of one tunnel in the foreground: its `drain`, or less.
+    ///
+    /// `otherwise` is the limit when the option is not `given`.
+    init(drain: Duration, given: Duration?, otherwise: Duration) {
+        let limit = given ?? otherwise
+        duration = min(drain, limit)
+        if drain <= limit {
+            reason = "the tunnel's drain"
+        } else {
+            reason = given == nil ? "--shutdown-timeout sets another limit" : "--shutdown-timeout"
+        }
+    }
+
     /// The longest of all that `init` may come to.
     static func upperBound(given: Duration?, isContained: Bool) -> Duration {
         given ?? (isContained ? inContainer : longest)

@@ -14,13 +14,16 @@ struct LogDestination: Sendable, Hashable {
     }
 
     /// Of the process.
-    static var standardOutput: LogDestination {
+    static var standardOutput: LogDestination { of(STDOUT_FILENO) }
+    static var standardError: LogDestination { of(STDERR_FILENO) }
+
+    private static func of(_ descriptor: Int32) -> LogDestination {
         var name = [CChar](repeating: 0, count: 64)
-        let length = max(0, readlink("/proc/self/fd/\(STDOUT_FILENO)", &name, name.count))
+        let length = max(0, readlink("/proc/self/fd/\(descriptor)", &name, name.count))
         let target = String(decoding: name.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let isSocket = target.hasPrefix("socket:[")
         return LogDestination(
-            isTerminal: isatty(STDOUT_FILENO) == 1,
+            isTerminal: isatty(descriptor) == 1,
             socket: isSocket ? target.filter(\.isNumber) : ""
         )
     }

@@ -11,7 +11,8 @@ enum LogStyle: Sendable, Hashable {
 
     /// `format` is what an option says.
     ///
-    /// Colors are for terminals. `NO_COLOR` takes them away, and `NP_LOG_COLOR` (always, never) wins over both.
+    /// Colors are for terminals that have them. `NO_COLOR` takes them away, and `NP_LOG_COLOR` (always,
+    /// never) wins over both.
     init(_ format: LogFormat, to destination: LogDestination, environment: [String: String]) {
         if format == .json {
             self = .json
@@ -20,7 +21,9 @@ enum LogStyle: Sendable, Hashable {
         } else if destination.isJournal(environment["JOURNAL_STREAM"]) {
             self = .journal
         } else {
-            let isUnwanted = environment["NP_LOG_COLOR"] == "never" || environment["NO_COLOR"]?.isEmpty == false
+            let isUnwanted =
+                environment["NP_LOG_COLOR"] == "never" || environment["NO_COLOR"]?.isEmpty == false
+                || environment["TERM"] == "dumb"
             self = destination.isTerminal && !isUnwanted ? .colored : .plain
         }
     }
@@ -33,6 +36,20 @@ enum LogStyle: Sendable, Hashable {
         let text = fields.reduce(PlainText.line(message)) { "\($0) \($1.name)=\(PlainText.line($1.value))" }
         let line = LogLine.text(level, text, time: time, isColored: self == .colored)
         return self == .journal ? "<\(level.priority)>\(line)" : line
+    }
+
+    /// What is said on standard error while there is no log yet, or none any more: a line of the log where
+    /// programs read it, nil where people do.
+    static func lineForPrograms(
+        _ level: LogLevel,
+        _ message: String,
+        _ format: LogFormat,
+        to destination: LogDestination = .standardError,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) -> String? {
+        let style = LogStyle(format, to: destination, environment: environment)
+        guard style == .json || style == .journal else { return nil }
+        return style.line(level, message, time: Date())
     }
 
     private static func json(
@@ -63,6 +80,11 @@ enum LogFormat: String, Sendable, CaseIterable {
             throw CommandFailure(message: "--log-format: '\(name)' is not a format; use one of text, json")
         }
         self = format
+    }
+
+    /// For what is wrong with the options themselves.
+    init(namedIfKnown name: String?) {
+        self = name.flatMap(LogFormat.init(rawValue:)) ?? .text
     }
 }
 

@@ -9,8 +9,11 @@ enum Output {
 
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    /// Whether standard output is a terminal, and `NO_COLOR` is not set to anything.
-    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 && (getenv("NO_COLOR").map { $0.pointee == 0 } ?? true) }
+    /// Whether standard output is a terminal that has colors, and `NO_COLOR` is not set to anything.
+    static var isColored: Bool {
+        guard isatty(STDOUT_FILENO) == 1, getenv("TERM").map({ String(cString: $0) }) != "dumb" else { return false }
+        return getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+    }
 
     /// Text that already has its line feed.
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }

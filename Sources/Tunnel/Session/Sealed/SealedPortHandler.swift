@@ -1,4 +1,6 @@
+import Glibc
 import NIOCore
+import NIOSSL
 import NIOTLS
 
 /// The server's side of the sealed handshake on one connection, from TLS on.
@@ -51,7 +53,7 @@ final class SealedPortHandler: ChannelInboundHandler {
         } else if case ChannelEvent.inputClosed? = event as? ChannelEvent {
             // The answer is still sent, as to a v1.14 client.
             if case .deciding = state { return }
-            fail("the client left", context.channel)
+            fail(Self.hungUp, context.channel)
         } else {
             context.fireUserInboundEventTriggered(event)
         }
@@ -133,14 +135,26 @@ final class SealedPortHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        notProven("the client left")
+        notProven(Self.hungUp)
         deadline?.cancel()
         place.leave()
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail("\(error)", context.channel)
+        fail(Self.words(for: error), context.channel)
+    }
+
+    private static let hungUp = "the client hung up before it proved the key"
+
+    /// A client that has found out that the keys differ goes without a word, which TLS and the system
+    /// have names for.
+    private static func words(for error: any Error) -> String {
+        switch error {
+        case NIOSSLError.uncleanShutdown: hungUp
+        case let error as IOError: error.errnoCode == ECONNRESET || error.errnoCode == EPIPE ? hungUp : error.problem
+        default: "\(error)"
+        }
     }
 }
 
