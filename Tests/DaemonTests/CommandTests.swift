@@ -113,7 +113,7 @@ struct CommandTests {
     func redirect() async throws {
         let other = try FreePorts.one()
         let redirects = try await EchoServer.start(
-            .speakFirst(
+            .answer(
                 "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:\(other)/api\r\n"
                     + "Content-Length: 0\r\nConnection: close\r\n\r\n"
             )

@@ -10,6 +10,8 @@ package struct EchoServer: Sendable {
         case answerAfterEnd
         /// Sends this at once, then echoes.
         case speakFirst(String)
+        /// Says this when the client has said something, and ends.
+        case answer(String)
         /// Reads everything and stays silent.
         case sink
     }
@@ -64,6 +66,10 @@ private final class EchoHandler: ChannelInboundHandler {
         received += Self.unwrapInboundIn(data).readableBytes
         switch manner {
         case .echo, .speakFirst: context.write(data, promise: nil)
+        case .answer(let text):
+            let written = context.eventLoop.makePromise(of: Void.self)
+            context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: text)), promise: written)
+            written.futureResult.assumeIsolated().whenComplete { _ in context.close(mode: .output, promise: nil) }
         case .answerAfterEnd, .sink: break
         }
     }

@@ -295,8 +295,7 @@ extension APIListener {
     }
 
     private static func isSocket(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+        FileState(path: path)?.isSocket == true
     }
 
     private static func socketAddress(_ path: String) -> sockaddr_un? {

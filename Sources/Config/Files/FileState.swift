@@ -5,6 +5,7 @@ import Glibc
 package struct FileState: Sendable, Hashable {
     package let size: Int64
     package let isDirectory: Bool
+    package let isSocket: Bool
     package let owner: UInt32
     private let device: UInt64
     private let inode: UInt64
@@ -25,6 +26,7 @@ package struct FileState: Sendable, Hashable {
         guard stat(path, &status) == 0 else { return nil }
         size = Int64(status.st_size)
         isDirectory = status.st_mode & S_IFMT == S_IFDIR
+        isSocket = status.st_mode & S_IFMT == S_IFSOCK
         owner = status.st_uid
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
