@@ -110,7 +110,7 @@ struct WrittenYAMLTests {
         #expect(!diagnostics.description.contains("cret"))
     }
 
-    @Test("words for yes and no, numbers in quotes and keys without a blank are told what to write")
+    @Test("words for yes and no, numbers in quotes and keys without a blank are shown as they should be")
     func words() {
         let reading = ManifestReader.test().read(
             text: "version: 1\npolicy: {prune: yes}\ntunnels: {t: {\(Self.place), limits: {connections: '10'}}}",

@@ -96,7 +96,7 @@ struct KeepAliveTests {
         #expect(MemoryLayout<FlightWatch.Info>.size == 152)
     }
 
-    @Test("a user who is there and takes nothing is told from one who has vanished")
+    @Test("a user who is there and takes nothing is not mistaken for one who has vanished")
     func pausedReader() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.any()
         let accepted = loop.makePromise(of: (any Channel).self)

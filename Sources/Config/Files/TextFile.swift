@@ -56,7 +56,7 @@ package enum TextFile {
     }
 
     /// Names in a directory, sorted bytewise; nil when it cannot be read.
-    static func names(in directory: String) -> [String]? {
+    package static func names(in directory: String) -> [String]? {
         guard let stream = opendir(directory) else { return nil }
         defer { closedir(stream) }
         var names: [String] = []

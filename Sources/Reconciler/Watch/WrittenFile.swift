@@ -43,9 +43,9 @@ enum WrittenFile {
     /// By the descriptors of the processes whose descriptors this one may see (`proc(5)`).
     static func isOpenInProcesses(_ paths: Set<String>) -> Bool {
         let targets = Set(paths.compactMap(realPath))
-        let processes = names(in: "/proc").filter { $0.utf8.allSatisfy { (48...57).contains($0) } }
+        let processes = (TextFile.names(in: "/proc") ?? []).filter { $0.utf8.allSatisfy { (48...57).contains($0) } }
         for process in processes.prefix(processLimit) {
-            for descriptor in names(in: "/proc/\(process)/fd") {
+            for descriptor in TextFile.names(in: "/proc/\(process)/fd") ?? [] {
                 guard let target = link("/proc/\(process)/fd/\(descriptor)"), targets.contains(target) else { continue }
                 if isForWriting("/proc/\(process)/fdinfo/\(descriptor)") { return true }
             }
@@ -58,20 +58,6 @@ enum WrittenFile {
         let line = text.split(separator: "\n").first { $0.hasPrefix("flags:") }
         let flags = line.flatMap { Int32($0.dropFirst("flags:".count).drop { $0 == " " || $0 == "\t" }, radix: 8) } ?? 0
         return flags & O_ACCMODE != O_RDONLY
-    }
-
-    private static func names(in directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-            )
-        }
-        return names.filter { $0 != "." && $0 != ".." }
     }
 
     private static func link(_ path: String) -> String? {
