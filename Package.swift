@@ -59,6 +59,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        // Headers only: Swift's Glibc module leaves `epoll`, `splice`, `accept4` and `eventfd` out.
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(
             name: "Config",
@@ -72,6 +74,7 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
+                "CLinux",
                 "Config",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),

@@ -81,8 +81,8 @@ struct KeepAliveTests {
             unsent: UInt32 = 0,
             probes: UInt8 = 0,
             silence: UInt32 = 0
-        ) -> FlightWatch.Verdict {
-            var info = FlightWatch.Info()
+        ) -> PeerFlight.Verdict {
+            var info = PeerFlight()
             (info.inFlight, info.unsent, info.probes, info.silentMilliseconds) = (inFlight, unsent, probes, silence)
             return info.verdict(.seconds(75))
         }
@@ -93,7 +93,7 @@ struct KeepAliveTests {
         #expect(verdict(unsent: 9, probes: 1, silence: 600_000) == .waiting)
         #expect(verdict(unsent: 9, probes: 3, silence: 60_000) == .waiting)
         #expect(verdict(unsent: 9, probes: 3, silence: 75_000) == .gone)
-        #expect(MemoryLayout<FlightWatch.Info>.size == 152)
+        #expect(MemoryLayout<PeerFlight>.size == 152)
     }
 
     @Test("a user who is there and takes nothing is not mistaken for one who has vanished")
@@ -111,7 +111,7 @@ struct KeepAliveTests {
             .connect(to: try #require(server.localAddress)).get()
         let reader = try await accepted.futureResult.get()
         let socket = try #require(writer as? any SocketOptionProvider)
-        func info() async throws -> FlightWatch.Info {
+        func info() async throws -> PeerFlight {
             try await socket.unsafeGetSocketOption(
                 level: .tcp,
                 name: NIOBSDSocket.Option(rawValue: TCP_INFO)

@@ -27,20 +27,26 @@ package struct DescriptorPlan: Sendable, Hashable {
     /// Connections that listeners may have accepted at one moment only to refuse them, beyond one each; part of the
     /// reserve.
     let burst: Int
+    /// Pipes that each core's reactor may hold, of two descriptors each; part of the reserve.
+    let pipes: Int
 
     /// `api` is how many connections the API takes at most, 0 where there is none.
     package init(limit: Int, cores: Int, api: Int) {
         self.limit = limit
         self.api = min(api, limit / 8)
         burst = limit / 32
-        tunnels = max(0, limit - Self.runtime(cores) - burst - self.api)
+        pipes = min(Self.mostPipes, limit / (64 * cores))
+        tunnels = max(0, limit - Self.runtime(cores) - 2 * pipes * cores - burst - self.api)
         users = tunnels - tunnels / 8
     }
 
+    /// More are of no use: they are held only while bytes pass through them.
+    private static let mostPipes = 32
+
     /// What the process itself opens: 27 when it starts on two cores (standard streams, the store, sockets of the API,
-    /// signals, inotify, event loops with 3 each), then manifests, `/proc`, certificates, name look-ups and latency
+    /// signals, inotify, event loops with 3 and reactors with 2 each), then manifests, `/proc`, certificates, name look-ups and latency
     /// measurements, of which the threads and named limits allow a few at a time.
-    private static func runtime(_ cores: Int) -> Int { 48 + 8 * cores }
+    private static func runtime(_ cores: Int) -> Int { 48 + 10 * cores }
 
     /// From here on a tunnel is held to its fair part.
     package var scarce: Int { users - users / 4 }

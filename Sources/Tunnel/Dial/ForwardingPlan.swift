@@ -19,6 +19,8 @@ final class ForwardingPlan: Sendable {
     let rates: RatePair?
     let protocols: Set<TransportProtocol>
     let pool: PoolSize
+    /// How long a user and a target may stay as they are.
+    let relayTerms: RelayTerms
 
     /// Parts of `former` that did not change are carried over, so that rotation and the rate's
     /// clock go on where they were.
@@ -40,7 +42,13 @@ final class ForwardingPlan: Sendable {
         }
         protocols = spec.protocols
         pool = spec.pool
+        relayTerms = RelayTerms(read: spec.readTimeout, keepAlive)
     }
+
+    /// Nothing has to be looked at or held back: the kernel may move the bytes.
+    var isPlain: Bool { sniffer == nil && rates == nil }
+
+    func admits(_ user: SocketBytes) -> Bool { access == nil || admits(SocketAddress(user)) }
 
     func admits(_ user: SocketAddress?) -> Bool {
         guard let access else { return true }

@@ -173,7 +173,7 @@ final class TargetDialer: Sendable {
         }
     }
 
-    private static func problem(of error: any Error) -> String {
+    static func problem(of error: any Error) -> String {
         switch error {
         case let error as TunnelError: error.message
         case let error as IOError: error.problem
@@ -186,7 +186,7 @@ final class TargetDialer: Sendable {
 extension ForwardingPlan {
     /// `dial`'s address where its family fits; a target of the other family is dialled from what
     /// the system chooses.
-    fileprivate func source(for target: SocketAddress) -> SocketAddress? {
+    func source(for target: SocketAddress) -> SocketAddress? {
         dialFrom.flatMap { $0.protocol == target.protocol ? $0 : nil }
     }
 }

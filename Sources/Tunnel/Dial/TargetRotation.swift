@@ -7,6 +7,8 @@ import Synchronization
 /// lately last; and remembers how each of them fared.
 final class TargetRotation: Sendable {
     let targets: [Endpoint]
+    /// The addresses of those that are not names.
+    let literals: [SocketAddress?]
 
     private struct State {
         var next = 0
@@ -19,6 +21,7 @@ final class TargetRotation: Sendable {
     /// What is known of targets that stay is carried over from `former`.
     init(targets: [Endpoint], following former: TargetRotation? = nil) {
         self.targets = targets
+        literals = targets.map(TargetResolver.literal)
         let known = former?.health ?? []
         let health = targets.map { target in known.first { $0.target == target } ?? TargetHealth(target: target) }
         let never = NIODeadline.uptimeNanoseconds(0)

@@ -20,6 +20,7 @@ final class TunnelContext: Sendable {
     /// Both are shared by all tunnels.
     let unproven: UnprovenRoom
     let datagramRoom: DatagramRoom
+    let reactors: ReactorGroup
     private let peers: PeerMemory
 
     private struct Current {
@@ -46,6 +47,7 @@ final class TunnelContext: Sendable {
         log: TunnelLog,
         unproven: UnprovenRoom,
         datagramRoom: DatagramRoom,
+        reactors: ReactorGroup,
         peers: PeerMemory
     ) {
         self.id = id
@@ -55,6 +57,7 @@ final class TunnelContext: Sendable {
         self.log = log
         self.unproven = unproven
         self.datagramRoom = datagramRoom
+        self.reactors = reactors
         self.peers = peers
         boundEntrance = .makeEmptyBox(eventLoop: home)
         boundExit = .makeEmptyBox(eventLoop: home)

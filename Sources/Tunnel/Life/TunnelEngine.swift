@@ -20,6 +20,7 @@ package final class TunnelEngine: Sendable {
         let trust: ClientTrust
         let unproven: UnprovenRoom
         let datagramRoom: DatagramRoom
+        let reactors: ReactorGroup
         let peers: PeerMemory
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -86,6 +87,7 @@ package final class TunnelEngine: Sendable {
             trust: ClientTrust(authorities: environment.certificateAuthorities),
             unproven: UnprovenRoom(),
             datagramRoom: DatagramRoom(),
+            reactors: ReactorGroup(isWanted: environment.hasReactors, pipes: descriptors.plan.pipes),
             peers: peers,
             changed: changed,
             logSink: logSink,

@@ -37,6 +37,9 @@ package struct TunnelEnvironment: Sendable, Hashable {
     /// `SSL_CERT_FILE`: the authorities a client trusts with `tls=2`, a PEM file; nil for the
     /// system's.
     package var certificateAuthorities: String?
+    /// `NODEPASS_REACTORS=off` has plain TCP relayed as TLS is, over channels: for systems whose
+    /// `epoll` or `splice` misbehaves, and for comparisons.
+    package var hasReactors = true
     /// `NP_SHUTDOWN_TIMEOUT`: how long a foreground tunnel may take to stop.
     package var shutdownTimeout = Duration.seconds(5)
 
@@ -65,6 +68,7 @@ package struct TunnelEnvironment: Sendable, Hashable {
         tcpDialTimeout = duration("NP_TCP_DIAL_TIMEOUT", tcpDialTimeout)
         udpIdleTimeout = duration("NP_UDP_READ_TIMEOUT", udpIdleTimeout)
         reportInterval = duration("NP_REPORT_INTERVAL", reportInterval)
+        hasReactors = variables["NODEPASS_REACTORS"] != "off"
         shutdownTimeout = duration("NP_SHUTDOWN_TIMEOUT", shutdownTimeout)
     }
 }

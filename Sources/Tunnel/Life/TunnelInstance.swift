@@ -70,6 +70,7 @@ actor TunnelInstance {
             log: TunnelLog(id: id, spec: spec.wrappedValue, sink: engine.logSink),
             unproven: engine.unproven,
             datagramRoom: engine.datagramRoom,
+            reactors: engine.reactors,
             peers: engine.peers
         )
         wakeUps = engine.wakeUps

@@ -6,8 +6,33 @@ import Synchronization
 ///
 /// A run that ends retires its group; the next run starts with a fresh one.
 final class ConnectionGroup: Sendable {
+    /// One of its connections.
+    enum Member: Sendable {
+        case channel(any Channel)
+        case pair(Reactor, RelayToken)
+
+        fileprivate enum Key: Hashable {
+            case channel(ObjectIdentifier)
+            case pair(ObjectIdentifier, RelayToken)
+        }
+
+        fileprivate var key: Key {
+            switch self {
+            case .channel(let channel): .channel(ObjectIdentifier(channel))
+            case .pair(let reactor, let pair): .pair(ObjectIdentifier(reactor), pair)
+            }
+        }
+
+        fileprivate func cut() {
+            switch self {
+            case .channel(let channel): channel.eventLoop.execute { channel.closeAtOnce() }
+            case .pair(let reactor, let pair): reactor.submit { $0.cut(pair) }
+            }
+        }
+    }
+
     private struct State {
-        var open: [ObjectIdentifier: any Channel] = [:]
+        var open: [Member.Key: Member] = [:]
         var isCut = false
         var whenEmpty: [@Sendable () -> Void] = []
 
@@ -24,18 +49,22 @@ final class ConnectionGroup: Sendable {
 
     var count: Int { state.withLock { $0.open.count } }
 
-    /// False when the group has been cut already; the caller closes the channel then.
-    func add(_ channel: any Channel) -> Bool {
+    func add(_ channel: any Channel) -> Bool { add(.channel(channel)) }
+
+    func remove(_ channel: any Channel) { remove(.channel(channel)) }
+
+    /// False when the group has been cut already; the caller closes the connection then.
+    func add(_ member: Member) -> Bool {
         state.withLock { state in
             guard !state.isCut else { return false }
-            state.open[ObjectIdentifier(channel)] = channel
+            state.open[member.key] = member
             return true
         }
     }
 
-    func remove(_ channel: any Channel) {
+    func remove(_ member: Member) {
         let callbacks = state.withLock { state in
-            state.open[ObjectIdentifier(channel)] = nil
+            state.open[member.key] = nil
             return state.open.isEmpty ? state.takeCallbacks() : []
         }
         for callback in callbacks { callback() }
@@ -43,11 +72,11 @@ final class ConnectionGroup: Sendable {
 
     /// Closes every connection, and each that still comes.
     func cut() {
-        let channels = state.withLock { state in
+        let members = state.withLock { state in
             state.isCut = true
             return Array(state.open.values)
         }
-        for channel in channels { channel.eventLoop.execute { channel.closeAtOnce() } }
+        for member in members { member.cut() }
     }
 
     /// Calls back once there is no connection, at once if there is none now.

@@ -7,7 +7,19 @@ struct Listener: Sendable {
     let key: ListenKey
     /// Where it really listens: a port of 0 is resolved here.
     let address: Endpoint
-    private let channel: any Channel
+    private let socket: Socket
+
+    private enum Socket: Sendable {
+        case channel(any Channel)
+        case users(UserListener)
+
+        var port: Int? {
+            switch self {
+            case .channel(let channel): channel.localAddress?.port
+            case .users(let listener): listener.localAddress?.port
+            }
+        }
+    }
 
     /// Binds and starts accepting.
     ///
@@ -28,14 +40,16 @@ struct Listener: Sendable {
         }
         do {
             let address = try await socketAddress(of: endpoint, tunnel, on: group.any())
-            let channel: any Channel
-            switch key.transport {
-            case .tcp: channel = try await bindTCP(address, key.purpose, for: tunnel, on: group).get()
-            case .udp: channel = try await bindUDP(address, key.purpose, for: tunnel, on: group).get()
+            let socket: Socket
+            if key.transport == .tcp, key.purpose == .single, let reactors = tunnel.reactors.started() {
+                socket = .users(try UserListener(address, place, for: tunnel, reactors, on: group))
+            } else {
+                let channel = try await bind(key, address, for: tunnel, on: group).get()
+                place.keep(for: channel)
+                socket = .channel(channel)
             }
-            place.keep(for: channel)
-            let bound = UInt16(channel.localAddress?.port ?? Int(endpoint.port))
-            return Listener(key: key, address: Endpoint(host: endpoint.host, port: bound), channel: channel)
+            let bound = UInt16(socket.port ?? Int(endpoint.port))
+            return Listener(key: key, address: Endpoint(host: endpoint.host, port: bound), socket: socket)
         } catch {
             throw TunnelError.binding(endpoint, key.transport, error)
         }
@@ -44,9 +58,25 @@ struct Listener: Sendable {
     /// Gives the address up and returns when another socket can bind it; accepted TCP connections
     /// live on.
     func close() async {
-        try? await channel.close().get()
-        // Its descriptor is free for the next one, too.
-        try? await channel.closeFuture.get()
+        switch socket {
+        case .users(let listener): await listener.close()
+        case .channel(let channel):
+            try? await channel.close().get()
+            // Its descriptor is free for the next one, too.
+            try? await channel.closeFuture.get()
+        }
+    }
+
+    private static func bind(
+        _ key: ListenKey,
+        _ address: SocketAddress,
+        for tunnel: TunnelContext,
+        on group: any EventLoopGroup
+    ) -> EventLoopFuture<any Channel> {
+        switch key.transport {
+        case .tcp: bindTCP(address, key.purpose, for: tunnel, on: group)
+        case .udp: bindUDP(address, key.purpose, for: tunnel, on: group)
+        }
     }
 
     private static func socketAddress(
@@ -166,7 +196,7 @@ struct Listener: Sendable {
         if channel.eventLoop.inEventLoop { work() } else { channel.eventLoop.execute(work) }
     }
 
-    private static func prepareUser(
+    static func prepareUser(
         _ channel: any Channel,
         _ way: TCPAcceptHandler.Way,
         for tunnel: TunnelContext

@@ -18,47 +18,6 @@ final class FlightWatch {
         var isLimited = false
     }
 
-    /// The part of Linux's `struct tcp_info` up to what is needed of it.
-    struct Info: Sendable {
-        private var head: (UInt8, UInt8, UInt8) = (0, 0, 0)
-        /// Questions to a peer with a closed window that it has not answered.
-        var probes: UInt8 = 0
-        private var settings: (UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0)
-        /// Segments that have been sent and not acknowledged.
-        var inFlight: UInt32 = 0
-        private var losses: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0, 0)
-        /// Since the last acknowledgement.
-        var silentMilliseconds: UInt32 = 0
-        private var pathLimit: UInt32 = 0
-        private var figures: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) =
-            (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        /// Bytes that have not been sent.
-        var unsent: UInt32 = 0
-        private var last: UInt32 = 0
-
-        init() {}
-
-        /// Unanswered questions after which a peer with a closed window may be gone; one may be lost.
-        private static let probeLimit = 3
-
-        func verdict(_ patience: Duration) -> Verdict {
-            if inFlight > 0 { return .inFlight }
-            guard unsent > 0 else { return .delivered }
-            let isSilent = Duration.milliseconds(silentMilliseconds) >= patience
-            return isSilent && probes >= Self.probeLimit ? .gone : .waiting
-        }
-    }
-
-    enum Verdict: Sendable {
-        case delivered
-        /// The peer has not acknowledged everything yet.
-        case inFlight
-        /// The peer is there and takes nothing.
-        case waiting
-        /// It took nothing, and then answered nothing.
-        case gone
-    }
-
     init(_ keepAlive: KeepAlive, _ channels: [any Channel]) {
         self.keepAlive = keepAlive
         sides = channels.map { Side(channel: $0) }
@@ -84,7 +43,7 @@ final class FlightWatch {
         guard sides.indices.contains(index) else { return }
         let channel = sides[index].channel
         guard channel.isActive, let socket = channel as? any SocketOptionProvider else { return }
-        let info: EventLoopFuture<Info> = socket.unsafeGetSocketOption(level: .tcp, name: .tcpInfo)
+        let info: EventLoopFuture<PeerFlight> = socket.unsafeGetSocketOption(level: .tcp, name: .tcpInfo)
         info.assumeIsolated().whenSuccess { info in
             guard self.sides.indices.contains(index) else { return }
             let verdict = info.verdict(self.keepAlive.patience)

@@ -46,6 +46,15 @@ package struct KeepAlive: Sendable, Hashable {
         ]
     }
 
+    /// As `set(_:on:)`, of a socket that no channel has.
+    static func set(_ keepAlive: KeepAlive?, on descriptor: CInt) {
+        for (option, value) in keepAlive?.options ?? [(.socketOption(.so_keepalive), 0)] {
+            var value = value
+            let length = socklen_t(MemoryLayout<SocketOptionValue>.size)
+            _ = setsockopt(descriptor, option.optionLevel.rawValue, option.optionName.rawValue, &value, length)
+        }
+    }
+
     /// Changes an open socket to what `keepAlive` says; nil turns it off.
     package static func set(_ keepAlive: KeepAlive?, on channel: any Channel) throws {
         guard let keepAlive else {
