@@ -27,12 +27,12 @@ let fuzz: Target =
         name: "fuzz-bytes",
         dependencies: fuzzDependencies,
         path: fuzzPath,
-        exclude: fuzzExcludes + ["CorpusTests.swift"],
+        exclude: fuzzExcludes + ["CorpusTests.swift", "ByteMutation.swift"],
         swiftSettings: settings
     )
     : .testTarget(
         name: "FuzzTests",
-        dependencies: fuzzDependencies,
+        dependencies: fuzzDependencies + ["TestSupport"],
         path: fuzzPath,
         exclude: fuzzExcludes + ["FuzzEntry.swift"],
         swiftSettings: settings
