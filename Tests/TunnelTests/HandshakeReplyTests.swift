@@ -167,7 +167,8 @@ struct HandshakeReplyTests {
             nonce: SessionSecret.makeNonce()
         )
         #expect(terms.nonce.count == 16)
-        #expect(terms.body.contains(#""ext":["link-proof","sealed-signals","udp-frames","refuse","trim"]"#))
+        let names = #""link-proof","sealed-signals","udp-frames","refuse","trim","certificate""#
+        #expect(terms.body.contains(#""ext":[\#(names)]"#))
         #expect(try HandshakeTerms(body: Array(terms.body.utf8)) == terms)
     }
 

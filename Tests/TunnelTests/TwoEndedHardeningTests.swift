@@ -328,7 +328,8 @@ extension TwoEnded {
         @Test("a proof is good for one link")
         func replay() async throws {
             try await withServer { engine, _, port in
-                let extensions = "NodePass-Extensions: link-proof, sealed-signals, udp-frames, refuse, trim"
+                let names = SessionExtension.allCases.map(\.rawValue).joined(separator: ", ")
+                let extensions = "NodePass-Extensions: \(names)"
                 let answer = try await ask(Self.request(token: Self.token, extensions), port: port)
                 let body = try #require(answer.firstRange(of: "\r\n\r\n").map { Array(answer[$0.upperBound...].utf8) })
                 let terms = try HandshakeTerms(body: body)

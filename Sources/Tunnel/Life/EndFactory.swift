@@ -66,6 +66,7 @@ struct EndFactory: Sendable {
             switch outcome {
             case .replaced(let certificate):
                 board.update { $0.certificate = certificate }
+                tunnel.home.execute { tunnel.serverEnd?.value.announce(certificate) }
                 tunnel.log.write(.info, "Certificate replaced: \(certificate.subject), until \(certificate.notAfter)")
                 Self.warnOfExpiry(tunnel, board)
             case .rejected(let error):

@@ -62,6 +62,15 @@ final class LinkFiller {
         retry?.cancel()
     }
 
+    /// Ends the wait after a failure; the server has just been heard.
+    func retryNow() {
+        failures = 0
+        guard let retry else { return }
+        retry.cancel()
+        self.retry = nil
+        onEvent?(.mayDial)
+    }
+
     private func readID(of carrier: LinkChannel) {
         guard onEvent != nil else { return carrier.channel.closeAtOnce() }
         if let secret {

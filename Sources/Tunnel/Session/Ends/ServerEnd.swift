@@ -35,6 +35,8 @@ final class ServerEnd {
         let keys: SessionKeys
         let nonce: [UInt8]
         let address: String
+        /// How long it waits while another client has the tunnel.
+        var wait = Duration.zero
         let reply: (HandshakeAnswer) -> Void
     }
 
@@ -114,6 +116,11 @@ final class ServerEnd {
         }
     }
 
+    /// Links show this certificate from now on.
+    func announce(_ certificate: CertificateSummary) {
+        current?.session.announce(certificate.fingerprint)
+    }
+
     func rejected(_ address: String, _ why: String) {
         tunnel.counters.countRejected()
         tunnel.log.write(.warn, .rejected, "Connection from \(address) refused: \(why)")
@@ -188,8 +195,19 @@ final class ServerEnd {
         contendersSeen += 1
         let number = contendersSeen
         contenders[number] = contender
-        perform(seat.request(ServerSeat.Contender(number: number, clientID: contender.clientID)))
-        return contenders[number] == nil ? nil : number
+        let isPatient = contender.wait > .zero
+        perform(
+            seat.request(ServerSeat.Contender(number: number, clientID: contender.clientID, isPatient: isPatient))
+        )
+        guard contenders[number] != nil else { return nil }
+        // Its client has to have the answer before the time of a handshake is over.
+        let longest = tunnel.environment.handshakeTimeout * TunnelLimits.standbyHoldShare
+        if isPatient { schedule(in: min(contender.wait, longest)) { self.perform(self.seat.expire(number)) } }
+        return number
+    }
+
+    private func schedule(in delay: Duration, _ work: @escaping () -> Void) {
+        tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay), work)
     }
 
     // MARK: Sealed handshake
@@ -250,6 +268,7 @@ final class ServerEnd {
                 keys: keys,
                 nonce: nonce,
                 address: address,
+                wait: request.wait,
                 reply: reply
             )
         )
@@ -267,6 +286,8 @@ final class ServerEnd {
             case .begin(let number, let contender): begin(number, contenders.removeValue(forKey: contender))
             case .end(let number, let why): end(number, why)
             case .probe(let number): probe(number)
+            case .probeLater(let number):
+                schedule(in: TunnelLimits.standbyInterval) { self.perform(self.seat.probeAgain(number)) }
             case .refuse(let contender):
                 guard let refused = contenders.removeValue(forKey: contender) else { continue }
                 let holder = current?.session.peer ?? "unknown"
@@ -341,6 +362,7 @@ final class ServerEnd {
             self.sessionEvent(event, of: number)
         }
         current = (number, session)
+        judge.issue(contender.keys.tickets)
         tunnel.entrance.session = session
         session.start()
         contender.reply(.terms(terms))
@@ -348,7 +370,11 @@ final class ServerEnd {
 
     private func sessionEvent(_ event: Session.Event, of number: Int) {
         switch event {
-        case .established: report(.established(flow))
+        case .established:
+            // It may have been replaced since the handshake.
+            if let credentials { current?.session.announce(credentials.current().certificate.fingerprint) }
+            report(.established(flow))
+        case .doubted, .trusted: break
         case .ended(let error):
             if current?.number == number {
                 current = nil

@@ -14,6 +14,8 @@ package enum SessionExtension: String, Sendable, Hashable, CaseIterable {
     case refuse
     /// The exit may ask the entry to close idle links.
     case trim
+    /// The server names a certificate that it shows on links from now on, in a sealed session.
+    case certificate
 
     /// What a sealed session always has, so that everything in it is made with its secret.
     static let ofEverySealedSession: Set<SessionExtension> = [.linkProof, .sealedSignals]

@@ -51,8 +51,7 @@ final class SealedPortHandler: ChannelInboundHandler {
         if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
             if case .securing = state { state = .awaitingHello }
         } else if case ChannelEvent.inputClosed? = event as? ChannelEvent {
-            // The answer is still sent, as to a v1.14 client.
-            if case .deciding = state { return }
+            // A client of ours that still wants the answer keeps its side open.
             fail(Self.hungUp, context.channel)
         } else {
             context.fireUserInboundEventTriggered(event)
