@@ -7,6 +7,7 @@ struct TunnelOptions: ParsableArguments {
     @Argument(help: "The tunnel's name, id or unique alias.")
     var name: String
 
+    @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     func path(_ client: ControlClient) async throws -> String {
@@ -15,7 +16,7 @@ struct TunnelOptions: ParsableArguments {
 
     /// Returns the tunnel as it is then.
     func patch(_ action: String, _ path: String, _ client: ControlClient) async throws -> InstanceRow {
-        try await client.patch(path, .object(["action": .string(action)]))
+        try await client.patch(path, .object([JSONValue.Member("action", .string(action))] + why.members))
     }
 }
 
@@ -29,20 +30,20 @@ struct ActionOptions: ParsableArguments {
     )
     var lifetime: String?
 
-    /// The path of the tunnel with the lifetime in its query.
-    func path(_ client: ControlClient) async throws -> String {
-        let path = try await tunnel.path(client)
-        guard let lifetime else { return path }
+    /// The lifetime as a parameter of a request.
+    func parameters() throws(CommandFailure) -> [QueryParameter] {
+        guard let lifetime else { return [] }
         guard let duration = GoDuration.parse(lifetime), duration > .zero else {
             throw CommandFailure(message: "--for: '\(lifetime)' is not a duration; write 30m or 2h")
         }
-        return "\(path)?ttl=\(GoDuration.text(duration))"
+        return [QueryParameter(name: "ttl", value: GoDuration.text(duration))]
     }
 
     /// `word` says what the tunnel does now.
     func perform(_ action: String, _ word: String) async throws {
         let client = tunnel.connection.client
-        let row = try await tunnel.patch(action, try await path(client), client)
+        let lifetime = try parameters().first.map { "?ttl=\($0.value)" } ?? ""
+        let row = try await tunnel.patch(action, try await tunnel.path(client) + lifetime, client)
         Output.line(PlainText.line("\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))"))
     }
 }
@@ -97,7 +98,8 @@ struct DeleteCommand: AsyncParsableCommand {
     func run() async throws {
         let client = options.tunnel.connection.client
         let row = try GetCommand.find(options.tunnel.name, in: try await client.instances())
-        try await client.delete(try await options.path(client))
+        let query = options.tunnel.why.query(try options.parameters())
+        try await client.delete(try await options.tunnel.path(client) + query)
         let lasts = row.origin != "manifest" ? "" : ", overrides the manifest until released or edited"
         Output.line(PlainText.line("\(InstanceText.name(row)): deleted\(options.lifetime == nil ? lasts : "")"))
     }
@@ -113,11 +115,13 @@ struct ForgetPeerCommand: AsyncParsableCommand {
     @Argument(help: "The tunnel's name, id or unique alias.")
     var name: String
 
+    @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         let client = connection.client
-        let row = try await client.forgetPeer(try GetCommand.find(name, in: try await client.instances()).id)
+        let id = try GetCommand.find(name, in: try await client.instances()).id
+        let row = try await client.forgetPeer(id, query: why.query())
         Output.line("\(InstanceText.name(row)): peer forgotten")
     }
 }
@@ -135,6 +139,7 @@ struct ReleaseCommand: AsyncParsableCommand {
     @Flag(help: "Release every override.")
     var all = false
 
+    @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -144,7 +149,7 @@ struct ReleaseCommand: AsyncParsableCommand {
     func run() async throws {
         let client = connection.client
         for tunnel in try await overridden(client) {
-            try await client.delete("/instances/\(tunnel.id)/override")
+            try await client.delete("/instances/\(tunnel.id)/override" + why.query())
             Output.line(PlainText.line("\(tunnel.name): released"))
         }
     }

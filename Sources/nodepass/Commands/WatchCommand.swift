@@ -1,6 +1,7 @@
 import API
 import ArgumentParser
 import Config
+import Reconciler
 
 /// `nodepass watch`: the phases of all tunnels, as they change.
 struct WatchCommand: AsyncParsableCommand {
@@ -57,7 +58,9 @@ struct WatchCommand: AsyncParsableCommand {
         if override.peer != nil { words.append("peer") }
         if let restart = override.restart { words.append("restart \(restart)") }
         words.append(override.until.map { "until \(InstanceText.time($0))" } ?? "until released")
-        return (words.filter { !$0.isEmpty } + ["by \(override.by)"]).joined(separator: ", ")
+        return (words.filter { !$0.isEmpty } + ["by \(InstanceText.author(override.by, note: override.note))"]).joined(
+            separator: ", "
+        )
     }
 
     /// What is particular to the type of a notice.
@@ -69,7 +72,11 @@ struct WatchCommand: AsyncParsableCommand {
         case "override": return [overridden(WireObject<NoticeView.Overridden>(notice.json).override)]
         case "release":
             let release = WireObject<NoticeView.Released>(notice.json)
-            return [release.cause == release.by ? release.cause : "\(release.cause) by \(release.by)"]
+            guard release.cause == ReconcileNotice.ReleaseCause.request.rawValue else { return [release.cause] }
+            return ["by \(InstanceText.author(release.by, note: release.note))"]
+        case "request":
+            let request = WireObject<NoticeView.Requested>(notice.json)
+            return ["\(request.change) by \(InstanceText.author(request.by, note: request.note))"]
         case "drift":
             let drift = WireObject<NoticeView.Drift>(notice.json)
             return [drift.phase, drift.reason, drift.message]

@@ -18,6 +18,9 @@ enum InstanceText {
         return ", overrides the manifest " + (override.until.map { "until \(time($0))" } ?? "until released")
     }
 
+    /// `root (local CLI): INC-42`.
+    static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }
+
     /// The API's times without their fraction of a second.
     static func time(_ text: String) -> String {
         text.contains(".") ? text.prefix { $0 != "." } + "Z" : text
