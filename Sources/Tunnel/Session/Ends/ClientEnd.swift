@@ -77,7 +77,9 @@ final class ClientEnd {
                 } catch {
                     // Its name may have moved.
                     self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
-                    self.report(.lost(error as? TunnelError ?? TunnelError(.internalError, "\(error)")))
+                    self.report(
+                        .lost(error as? TunnelError ?? TunnelError(.internalError, ErrorText.words(for: error)))
+                    )
                 }
             }
     }
@@ -186,6 +188,7 @@ final class ClientEnd {
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security,
+            name: name,
             pin: agreement.keys.fingerprint.map { StreamLinkDialer.Pin(fingerprint: $0, mayChange: terms.tls == 2) }
         )
     }

@@ -75,7 +75,7 @@ struct HandshakeClient: Sendable {
     private func plain(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
         let token = HandshakeToken(tunnelKey: tunnelKey)
         let request = HandshakeRequest.text(host: host, token: token, clientID: clientID)
-        return exchange(with: server, on: loop) { HandshakeReplyHandler(request: request, reply: $0) }
+        return exchange(with: server, on: loop) { HandshakeReplyHandler(request: request, host: host, reply: $0) }
             .flatMapThrowing { (reply: HandshakeReply) in
                 guard reply.status == 200 else {
                     throw HandshakeProblem.refused(status: reply.status, reply.quotedBody)
@@ -150,12 +150,14 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let request: String
+    private let host: String
     private let reply: EventLoopPromise<HandshakeReply>
     private var reader = HandshakeReplyReader()
     private var isDone = false
 
-    init(request: String, reply: EventLoopPromise<HandshakeReply>) {
+    init(request: String, host: String, reply: EventLoopPromise<HandshakeReply>) {
         self.request = request
+        self.host = host
         self.reply = reply
     }
 
@@ -180,7 +182,7 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        reply.fail(error)
+        reply.fail(CertificateRefusal.described(error, on: context, name: host))
         context.close(promise: nil)
     }
 

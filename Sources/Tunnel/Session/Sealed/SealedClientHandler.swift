@@ -23,6 +23,8 @@ final class SealedClientHandler: ChannelInboundHandler {
     private let request: SealedRequest
     private let offer: SealedOffer
     private let text: String
+    /// What a verified certificate has to be for.
+    private let host: String
     private let sealing: @Sendable () throws -> NIOSSLClientHandler
     private let agreement: EventLoopPromise<SessionAgreement>
     private var state = State.asking(HandshakeReplyReader())
@@ -38,6 +40,7 @@ final class SealedClientHandler: ChannelInboundHandler {
     ) {
         self.key = key
         self.request = request
+        self.host = host
         self.sealing = sealing
         self.agreement = agreement
         (offer, text) = SealedOffer.make(
@@ -152,7 +155,7 @@ final class SealedClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(error)
+        fail(CertificateRefusal.described(error, on: context, name: host))
     }
 
     /// The server has sent all it will.
