@@ -89,7 +89,7 @@ struct OperatorTests {
         let daemon = try await Daemon.start(
             manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port), ("db", ports[1], server.port))
         )
-        let stop = try await Self.nodepass("stop", "web", "--for", "30m", on: daemon)
+        let stop = try await Self.nodepass("stop", "web", "--for", "30m", "--reason", "INC-42", on: daemon)
         #expect(stop.output.contains(/^web: stopping\. Overrides the manifest until [-0-9]+T[:0-9]+Z\.\n$/))
         let deletion = try await Self.nodepass("delete", "db", on: daemon).output
         #expect(
@@ -103,12 +103,11 @@ struct OperatorTests {
         let again = try await Daemon.start(in: daemon.directory)
         let plan = try await Self.nodepass("plan", on: again)
         #expect(plan.code == 0)
-        let until =
-            /! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by REST \(stopped\); the manifest says running/
-        #expect(plan.output.contains(until))
+        #expect(plan.output.contains(/! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by [^ ]+ /))
+        #expect(plan.output.contains("(local CLI): INC-42 (stopped); the manifest says running"))
         #expect(
             plan.output.contains(
-                /! db +overridden since [-0-9]+T[:0-9]+Z by REST \(deleted\); the manifest says running/
+                /! db +overridden since [-0-9]+T[:0-9]+Z by [^ ]+ \(local CLI\) \(deleted\); the manifest says running/
             )
         )
         #expect(try await Self.nodepass("release", "nobody", on: again).code == 1)
@@ -197,7 +196,8 @@ struct OperatorTests {
         for line in [
             /Spec: +role +client +.*tunnels\.yaml:5/, /\ +limits\.rate +5Mbps +.*tunnels\.yaml:9/,
             /\ +drain +2s +.*tunnels\.yaml:2/, /\ +target +•+ +.*tunnels\.yaml:8/, /\ +state +stopped/,
-            /Override: +state stopped/, /Events: +[-0-9]+T[:0-9]+Z .*/, /\ +[-0-9]+T[:0-9]+Z  override/,
+            /Override: +state stopped/, /Events: +[-0-9]+T[:0-9]+Z .*/,
+            /\ +[-0-9]+T[:0-9]+Z  override  stop  by .* \(local CLI\)/,
         ] {
             #expect(Self.lines(described).contains { $0.wholeMatch(of: line) != nil }, "\(described.output)")
         }

@@ -1,5 +1,6 @@
 import Config
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import Tunnel

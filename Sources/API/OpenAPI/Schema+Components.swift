@@ -20,7 +20,8 @@ extension Schema {
             PlanView.self, PlanView.Summary.self, PlanView.Step.self, PlanView.Change.self,
             PlanView.Connections.self, PlanView.Overridden.self, PlanView.Conflict.self,
             EventView.self, NoticeView.Planned.self, NoticeView.Applied.self, NoticeView.Rejected.self,
-            NoticeView.Overridden.self, NoticeView.Released.self, NoticeView.Drift.self, NoticeLogView.self,
+            NoticeView.Overridden.self, NoticeView.Released.self, NoticeView.Requested.self,
+            NoticeView.Drift.self, NoticeLogView.self,
         ]
     }
 }

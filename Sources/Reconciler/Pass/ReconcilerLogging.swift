@@ -25,6 +25,21 @@ extension Logger {
         }
     }
 
+    /// What someone asked for, and why.
+    func info(_ notice: ReconcileNotice, naming name: String, _ context: MutationContext) {
+        let (message, change): (Logger.Message, String) =
+            switch notice {
+            case .override: ("declaration overridden", "")
+            case .release: ("override released", "")
+            case .request(_, let change, _, _): ("changed by request", change.rawValue)
+            default: ("changed by request", "")
+            }
+        var metadata: Logger.Metadata = ["tunnel": "\(name)", "by": "\(context.by)"]
+        if !change.isEmpty { metadata["change"] = "\(change)" }
+        if let note = context.note { metadata["note"] = "\(PlainText.line(note))" }
+        info(message, metadata: metadata)
+    }
+
     func info(_ action: ReconcilePlan.Action, naming name: String) {
         switch action {
         case .remove: info("removing tunnel", metadata: ["tunnel": "\(name)"])

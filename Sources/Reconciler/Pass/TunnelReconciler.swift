@@ -164,7 +164,7 @@ package actor TunnelReconciler: Service {
     private func expireOverrides() {
         for record in state.expireOverrides(now: settings.now()) {
             outbox.addRecords([record.id])
-            outbox.add(.release(state.subject(record.id), .expiry, by: "expiry"))
+            outbox.add(.release(state.subject(record.id), .expiry, by: .expiry, note: nil))
             settings.logger.info("override expired", metadata: ["tunnel": "\(state.label(record.id))"])
         }
     }

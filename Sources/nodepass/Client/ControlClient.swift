@@ -57,8 +57,8 @@ struct ControlClient: Sendable {
         InstanceRow(try json(try await send(.PATCH, path, body: body.compactText)))
     }
 
-    func forgetPeer(_ id: String) async throws -> InstanceRow {
-        InstanceRow(try json(try await send(.POST, "/instances/\(id)/forget-peer")))
+    func forgetPeer(_ id: String, query: String) async throws -> InstanceRow {
+        InstanceRow(try json(try await send(.POST, "/instances/\(id)/forget-peer" + query)))
     }
 
     func create(_ body: JSONValue) async throws -> InstanceRow {

@@ -9,6 +9,7 @@ struct TunnelOptions: ParsableArguments {
     @Flag(name: [.customShort("y"), .long], help: "Do not ask, however many tunnels it is for.")
     var yes = false
 
+    @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     /// Does something with each chosen tunnel, and prints what it returns; goes on after one that fails.
@@ -20,6 +21,11 @@ struct TunnelOptions: ParsableArguments {
         let rows = try await client.instances()
         let chosen = try selection.required(from: rows, to: action, isConfirmed: yes)
         try await EachTunnel.perform(chosen, name: InstanceText.name) { try await body($0, client) }
+    }
+
+    /// Returns the tunnel as it is then.
+    func patch(_ action: String, _ path: String, _ client: ControlClient) async throws -> InstanceRow {
+        try await client.patch(path, .object([JSONValue.Member("action", .string(action))] + why.members))
     }
 }
 
@@ -33,17 +39,18 @@ struct ActionOptions: ParsableArguments {
     )
     var lifetime: String?
 
-    /// The query of a request with this lifetime.
-    func query() throws(CommandFailure) -> String {
-        guard let lifetime else { return "" }
-        return "?ttl=\(GoDuration.text(try DurationText.positive(lifetime, "--for")))"
+    /// The lifetime as a parameter of a request.
+    func parameters() throws(CommandFailure) -> [QueryParameter] {
+        guard let lifetime else { return [] }
+        let duration = try DurationText.positive(lifetime, "--for")
+        return [QueryParameter(name: "ttl", value: GoDuration.text(duration))]
     }
 
     /// `word` says what a tunnel does now.
     func perform(_ action: String, _ word: String) async throws {
-        let query = try query()
+        let lifetime = try parameters().first.map { "?ttl=\($0.value)" } ?? ""
         try await tunnels.forEach(to: action) { row, client in
-            let row = try await client.patch("/instances/\(row.id)\(query)", .object(["action": .string(action)]))
+            let row = try await tunnels.patch(action, "/instances/\(row.id)\(lifetime)", client)
             return "\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))"
         }
     }
@@ -124,7 +131,7 @@ struct ResetCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await options.forEach(to: "reset") { row, client in
-            let row = try await client.patch("/instances/\(row.id)", .object(["action": "reset"]))
+            let row = try await options.patch("reset", "/instances/\(row.id)", client)
             return "\(InstanceText.name(row)): counters reset"
         }
     }
@@ -139,7 +146,7 @@ struct DeleteCommand: AsyncParsableCommand {
     @OptionGroup var options: ActionOptions
 
     func run() async throws {
-        let query = try options.query()
+        let query = options.tunnels.why.query(try options.parameters())
         try await options.tunnels.forEach(to: "delete") { row, client in
             try await client.delete("/instances/\(row.id)\(query)")
             return "\(InstanceText.name(row)): deleted" + Self.rest(row)
@@ -164,7 +171,7 @@ struct ForgetPeerCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await options.forEach(to: "forget the peer of") { row, client in
-            "\(InstanceText.name(try await client.forgetPeer(row.id))): peer forgotten"
+            "\(InstanceText.name(try await client.forgetPeer(row.id, query: options.why.query()))): peer forgotten"
         }
     }
 }
@@ -188,6 +195,7 @@ struct ReleaseCommand: AsyncParsableCommand {
     @Flag(name: [.customShort("y"), .long], help: "Do not ask, however many tunnels it is for.")
     var yes = false
 
+    @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -199,7 +207,7 @@ struct ReleaseCommand: AsyncParsableCommand {
         let chosen = try await overridden(client)
         try Confirmation.ask("release", chosen.map(\.name), isConfirmed: yes)
         try await EachTunnel.perform(chosen, name: \.name) { tunnel in
-            try await client.delete("/instances/\(tunnel.id)/override")
+            try await client.delete("/instances/\(tunnel.id)/override" + why.query())
             return "\(tunnel.name): released"
         }
     }

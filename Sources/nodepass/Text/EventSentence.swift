@@ -24,6 +24,7 @@ struct EventSentence {
         case "reject": return rejected(WireObject<NoticeView.Rejected>(notice.json))
         case "override": return ["\(tunnel) \(overridden(WireObject<NoticeView.Overridden>(notice.json).override))"]
         case "release": return [released(tunnel, WireObject<NoticeView.Released>(notice.json))]
+        case "request": return [requested(tunnel, WireObject<NoticeView.Requested>(notice.json))]
         case "drift": return [drifted(tunnel, WireObject<NoticeView.Drift>(notice.json))]
         default: return []
         }
@@ -60,15 +61,32 @@ struct EventSentence {
             default: changes.isEmpty ? "overridden" : "changed (\(changes.joined(separator: ", ")))"
             }
         let end = override.until.map { "until \(time.text($0))" } ?? "until released"
-        return "\(verb) by \(Self.author(override.by)), \(end)" + Self.note(override.json)
+        return "\(verb) by \(override.by), \(end)" + Self.note(override.note)
     }
 
     private func released(_ tunnel: String, _ release: WireObject<NoticeView.Released>) -> String {
         switch release.cause {
         case "expiry": "\(tunnel): override expired"
         case "edit": "\(tunnel): override ended, because the declaration was edited"
-        default: "\(tunnel) released by \(Self.author(release.by))" + Self.note(release.json)
+        default: "\(tunnel) released by \(release.by)" + Self.note(release.note)
         }
+    }
+
+    /// What was asked of a tunnel without an override.
+    private func requested(_ tunnel: String, _ request: WireObject<NoticeView.Requested>) -> String {
+        let verb =
+            switch request.change {
+            case "create": "created"
+            case "start": "started"
+            case "stop": "stopped"
+            case "restart": "restarted"
+            case "reset": "reset (its counters)"
+            case "delete": "deleted"
+            case "replace": "replaced (its URL)"
+            case "forget-peer": "told to forget its peer"
+            default: "changed (its labels or its start)"
+            }
+        return "\(tunnel) \(verb) by \(request.by)" + Self.note(request.note)
     }
 
     private func drifted(_ tunnel: String, _ drift: WireObject<NoticeView.Drift>) -> String {
@@ -77,9 +95,5 @@ struct EventSentence {
         return "\(tunnel) failed (\(drift.phase))" + (why.isEmpty ? "" : ": \(why)")
     }
 
-    private static func author(_ by: String) -> String { by == "socket" ? "the local CLI" : by }
-
-    private static func note(_ object: JSONValue) -> String {
-        object["note"]?.stringValue.map { ": " + $0 } ?? ""
-    }
+    private static func note(_ note: String?) -> String { note.map { ": " + $0 } ?? "" }
 }

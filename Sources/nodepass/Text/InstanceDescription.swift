@@ -52,18 +52,19 @@ enum InstanceDescription {
         }
     }
 
-    /// What REST changed; then since when, until when, and from which address.
+    /// What a request changed; then since when, until when, by whom and why.
     private static func override(_ override: WireObject<OverrideView>, in row: InstanceRow) -> [Line] {
-        let changes = override.optionalMembers.map { member in
+        let changes = override.optionalMembers.filter { $0.name != "note" }.map { member in
             // The URL may hold secrets from references; `shown` is the masked form.
             member.name == "command"
                 ? "url \(row.shown)"
                 : "\(member.name) \(member.value.stringValue ?? member.value.compactText)"
         }
         let end = override.until.map { "until \(time($0))" } ?? "until released"
+        let author = InstanceText.author(override.by, note: override.note)
         return [
             Line("Override", changes.joined(separator: ", ")),
-            Line("", "since \(time(override.since)), \(end), by \(override.by)"),
+            Line("", "since \(time(override.since)), \(end), by \(author)"),
         ]
     }
 
@@ -155,8 +156,9 @@ enum InstanceDescription {
         lines(
             "Events",
             row.events.map { event in
-                [time(event.time), event.type]
-                    + [event.phase, event.reason, event.message, event.cause, event.by].map { $0 ?? "" }
+                let author = event.by.map { "by " + InstanceText.author($0, note: event.note) }
+                let words = [event.phase, event.reason, event.message, event.cause, event.change, author]
+                return [time(event.time), event.type] + words.map { $0 ?? "" }
             }
         )
     }

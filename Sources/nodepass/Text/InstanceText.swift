@@ -22,6 +22,9 @@ enum InstanceText {
     /// Whether it does not serve as it should.
     static func hasProblem(_ row: InstanceRow) -> Bool { ["failed", "backoff"].contains(row.phase) }
 
+    /// `root (local CLI): INC-42`.
+    static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }
+
     /// The API's times without their fraction of a second.
     static func time(_ text: String) -> String {
         text.contains(".") ? text.prefix { $0 != "." } + "Z" : text

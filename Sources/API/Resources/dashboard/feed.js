@@ -3,7 +3,7 @@
 import { element, segments, setText } from '../shared/dom.js';
 import { maskedURL, moment, plainText, shortPlace } from '../shared/format.js';
 import { stepName } from './plan.js';
-import { overrideText } from './row.js';
+import { authorText, overrideText } from './row.js';
 
 const entryLimit = 1_000;
 const drawnLimit = 400;
@@ -81,6 +81,9 @@ export class Feed extends EventTarget {
 const namedSteps = 3;
 const causes = { request: 'released', expiry: 'expired', edit: 'ended, its declaration was edited' };
 
+const requested = { create: 'created', start: 'started', stop: 'stopped', restart: 'restarted', reset: 'counters reset',
+  delete: 'deleted', edit: 'labels changed', replace: 'URL replaced', 'forget-peer': 'peer forgotten' };
+
 const done = { create: 'created', adopt: 'adopted', start: 'started', stop: 'stopped', meta: 'relabeled',
   live: 'changed live', session: 'given a new session', rebind: 'rebound', restart: 'restarted', delete: 'deleted' };
 
@@ -108,8 +111,9 @@ const reconcilerTexts = {
     return [...first, further > 0 && `${further} more`].filter(Boolean).join('; ');
   },
   override: ({ override }) =>
-    `${overrideText(override)} by ${override.by}${override.until ? `, until ${moment(override.until)}` : ''}`,
-  release: ({ cause, by }) => `${causes[cause] ?? cause}${by ? ` by ${by}` : ''}`,
+    `${overrideText(override)} by ${authorText(override)}${override.until ? `, until ${moment(override.until)}` : ''}`,
+  release: ({ cause, by, note }) => `${causes[cause] ?? cause}${cause === 'request' ? ` by ${authorText({ by, note })}` : ''}`,
+  request: ({ change, by, note }) => `${requested[change] ?? change} by ${authorText({ by, note })}`,
   drift: ({ resolved, phase, reason, message }) =>
     (resolved ? `recovered, ${phase}` : [phase, reason, message].filter(Boolean).join(', ')),
 };

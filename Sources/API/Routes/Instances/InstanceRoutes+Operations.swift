@@ -136,7 +136,7 @@ extension InstanceRoutes {
             id: "deleteInstance",
             summary: "Delete a tunnel; a declared one stays deleted until it is released or its declaration changes",
             details: "Open connections may finish, within the tunnel's `drain`.",
-            parameters: [.dryRun, .ttl, .ifMatch],
+            parameters: [.dryRun, .ttl, .note, .ifMatch],
             answers: [
                 .init(status: 204, text: "Deleted"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
                 .full,
@@ -150,7 +150,7 @@ extension InstanceRoutes {
             method: .delete,
             id: "releaseInstance",
             summary: "End a declared tunnel's override: the manifest applies again",
-            parameters: [.dryRun, .ifMatch],
+            parameters: [.dryRun, .note, .ifMatch],
             answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: release
         )
@@ -164,7 +164,7 @@ extension InstanceRoutes {
             details:
                 "With `handshake: auto`, an end that has found its peer sealed once refuses one that is not "
                 + "(`PeerDowngraded`). A tunnel that waits because of that tries again at once.",
-            parameters: [.dryRun],
+            parameters: [.dryRun, .note],
             answers: [.instance, .badRequest, .forbidden, .notFound, .unstored, .full],
             handler: forgetPeer
         )
@@ -214,6 +214,11 @@ extension Operation.QueryField {
         name: "ttl",
         text: "How long an override of a declared tunnel lasts, such as 30m",
         schema: Schema.duration
+    )
+    static let note = Operation.QueryField(
+        name: "note",
+        text: "Why, for those who read it later: events and overrides show it",
+        schema: ["type": "string", "maxLength": .int(Int64(TunnelLabels.textLimitBytes))]
     )
     static let ifMatch = Operation.QueryField(
         name: "If-Match",

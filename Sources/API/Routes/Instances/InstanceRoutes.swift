@@ -62,7 +62,8 @@ struct InstanceRoutes: Sendable {
                 tunnel: try tunnel(body.source),
                 labels: body.labels,
                 autostart: body.autostart,
-                by: context.peer.description,
+                by: await context.author(),
+                note: body.note,
                 dryRun: try request.isDryRun
             )
         )
@@ -81,8 +82,8 @@ struct InstanceRoutes: Sendable {
 
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         try await reconciler.requireRow(context)
-        let patch = try InstanceBody.patch(try await request.json())
-        let mutation = try mutation(request, context)
+        let (patch, note) = try InstanceBody.patch(try await request.json())
+        let mutation = try await mutation(request, context, note: note)
         guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
         // The status before the action, as NodePass's masters answer.
         let before = await reconciler.instance(context.instanceID).map { WireStatus($0.phase) }
@@ -101,33 +102,39 @@ struct InstanceRoutes: Sendable {
     func replace(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
         try await reconciler.requireRow(context)
-        let tunnel = try tunnel(try InstanceBody.source(try await request.json()))
-        return answer(
-            try await reconciler.replace(context.instanceID, by: tunnel, try mutation(request, context))
-        )
+        let (source, note) = try InstanceBody.replacement(try await request.json())
+        let tunnel = try tunnel(source)
+        let mutation = try await mutation(request, context, note: note)
+        return answer(try await reconciler.replace(context.instanceID, by: tunnel, mutation))
     }
 
     func delete(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        try await reconciler.delete(context.instanceID, try mutation(request, context))
+        try await reconciler.delete(context.instanceID, try await mutation(request, context))
         return Response(status: .noContent)
     }
 
     func release(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        return answer(try await reconciler.release(context.instanceID, try mutation(request, context)))
+        return answer(try await reconciler.release(context.instanceID, try await mutation(request, context)))
     }
 
     func forgetPeer(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        return answer(try await reconciler.forgetPeer(context.instanceID, try mutation(request, context)))
+        return answer(try await reconciler.forgetPeer(context.instanceID, try await mutation(request, context)))
     }
 
     // MARK: Parts of them
 
-    private func mutation(_ request: Request, _ context: APIRequestContext) throws(APIError) -> MutationContext {
+    /// `note` is what the body says; requests without a body have it in their query.
+    private func mutation(
+        _ request: Request,
+        _ context: APIRequestContext,
+        note: String? = nil
+    ) async throws -> MutationContext {
         MutationContext(
-            by: context.peer.description,
+            by: await context.author(),
+            note: try note ?? InstanceBody.note(request.query("note")),
             ttl: try request.overrideLifetime(),
             ifMatch: request.expectedState,
             dryRun: try request.isDryRun
