@@ -82,7 +82,10 @@ func withKeptLog(
     let log = KeptLog([])
     try await withEngine(environment: environment, peers: peers) { engine in
         async let _: Void = {
-            for await line in engine.logLines { log.change { $0.append(line) } }
+            for await line in engine.logLines {
+                #expect(ForeignWords.found(in: line.message).isEmpty, "\(line.message)")
+                log.change { $0.append(line) }
+            }
         }()
         try await body(engine, log)
     }

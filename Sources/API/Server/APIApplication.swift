@@ -145,6 +145,7 @@ package struct APIApplication: Sendable {
                 watcher: parts.watcher,
                 listening: parts.listening
             ).resources
+            + NoticeLogRoutes(reconciler: parts.reconciler).resources
             + ManifestRoutes(
                 reconciler: parts.reconciler,
                 reader: parts.manifestReader,

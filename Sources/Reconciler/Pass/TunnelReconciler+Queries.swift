@@ -1,5 +1,5 @@
 package import Config
-import FoundationEssentials
+package import FoundationEssentials
 package import Tunnel
 
 /// Questions about what is and what would be; nothing here changes anything.
@@ -38,6 +38,22 @@ extension TunnelReconciler {
             notices: try await store.lastEvents(of: id, limit: InstanceDetails.eventLimit, in: .reconciler)
         )
     }
+
+    /// The newest notices since a time, about one tunnel or about all; oldest first.
+    package func notices(since start: Date, about tunnel: String?, limit: Int) async throws -> [RecordedEvent] {
+        // A name may belong to a tunnel that is gone, so the notices themselves say whom they are about.
+        let read = tunnel == nil ? limit : Self.searchedNotices
+        let events = try await store.events(since: start, limit: read, in: .reconciler)
+        guard let tunnel else { return events }
+        let about = events.filter { event in
+            guard case .notice(let notice) = event.content, let subject = notice.subject else { return false }
+            return subject.name == tunnel || subject.id == tunnel || subject.alias == tunnel
+        }
+        return about.suffix(limit)
+    }
+
+    /// Notices that a question about one tunnel looks through.
+    private static let searchedNotices = 10_000
 
     /// What one tunnel did, step by step, during the last `window`; nil for an unknown instance.
     package func history(

@@ -174,12 +174,7 @@ final class TargetDialer: Sendable {
     }
 
     private static func problem(of error: any Error) -> String {
-        switch error {
-        case let error as TunnelError: error.message
-        case let error as IOError: error.problem
-        case is ChannelError: "no answer in time"
-        default: "\(error)"
-        }
+        ErrorText.words(for: error)
     }
 }
 

@@ -107,7 +107,10 @@ final class TunnelContext: Sendable {
             do {
                 try await peers.remember(peer)
             } catch {
-                throw TunnelError(.internalError, "cannot note that the other end is sealed: \(error)")
+                throw TunnelError(
+                    .internalError,
+                    "cannot note that the other end is sealed: \(ErrorText.words(for: error))"
+                )
             }
         }
     }
@@ -129,13 +132,13 @@ final class TunnelContext: Sendable {
     /// Notes that no target was reached for a user, who is refused where no descriptor was free.
     func unreachable(_ error: any Error) {
         if (error as? TunnelError)?.reason == .tooManyOpenFiles { return refuseUser() }
-        log.write(.error, .targetUnreachable, "Target unreachable: \(TunnelError.text(of: error))")
+        log.write(.error, .targetUnreachable, "Target unreachable: \(ErrorText.words(for: error))")
     }
 
     /// Notes that a target's UDP socket failed: mostly the target refuses, with a message of its machine.
     func targetFailed(_ index: Int, _ plan: ForwardingPlan, _ error: any Error) {
         let target = plan.rotation.targets[index]
-        let problem = (error as? IOError)?.problem ?? TunnelError.text(of: error)
+        let problem = ErrorText.words(for: error)
         plan.rotation.failed(index, problem)
         log.write(.error, .targetFailed, "Target failed: udp \(target): \(problem)")
     }

@@ -1,6 +1,7 @@
 import API
 import Config
 import FoundationEssentials
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -43,22 +44,13 @@ struct Daemon {
     }
 
     private static func run(_ options: DaemonOptions, _ output: LogOutput, openFiles: Int) async throws {
-        let daemon: Daemon
-        do {
-            daemon = try await Daemon(
-                options,
-                output,
-                environment: ProcessInfo.processInfo.environment,
-                openFiles: openFiles
-            )
-        } catch let error as StateStoreError {
-            throw CommandFailure(message: error.description)
-        }
-        do {
-            try await daemon.runServices()
-        } catch let failure as APIListener.Failure {
-            throw CommandFailure(message: failure.description)
-        }
+        let daemon = try await Daemon(
+            options,
+            output,
+            environment: ProcessInfo.processInfo.environment,
+            openFiles: openFiles
+        )
+        try await daemon.runServices()
     }
 
     /// Reads the manifest before anything listens, so that an invalid one stops a strict daemon
@@ -156,6 +148,7 @@ struct Daemon {
                 group: group,
                 logger: logger,
                 waits: !options.isStrict,
+                socketGroup: options.socketGroup,
                 onReport: { report in
                     listening.take(report)
                     reporting.yield(report)
@@ -184,7 +177,11 @@ struct Daemon {
         let group = ServiceGroup(configuration: configuration)
         let signals = await signals(stopping: group)
         let addresses = AddressWatch { [weak engine] in engine?.addressesChanged() }
-        defer { withExtendedLifetime(addresses) {} }
+        StopNotice.remove(in: options.stateDirectory)
+        defer {
+            withExtendedLifetime(addresses) {}
+            StopNotice.remove(in: options.stateDirectory)
+        }
         try await withThrowingDiscardingTaskGroup { tasks in
             tasks.addTask { await signals.run() }
             tasks.addTask { await forwardLog() }
@@ -213,6 +210,11 @@ struct Daemon {
                     isContained: isContained
                 )
                 deadline.set(limit.duration)
+                StopNotice(
+                    process: getpid(),
+                    connections: engine.snapshot().values.reduce(0) { $0 + $1.tcpConnections + $1.udpSessions },
+                    until: Date(timeIntervalSinceNow: (limit.duration / .seconds(1)).rounded(.up))
+                ).write(in: options.stateDirectory)
                 logger.info(
                     "Stopping",
                     metadata: ["within": "\(GoDuration.text(limit.duration))", "reason": "\(limit.reason)"]

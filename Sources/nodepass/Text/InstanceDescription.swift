@@ -172,7 +172,7 @@ enum InstanceDescription {
         }
     }
 
-    private static func size(_ bytes: Int64) -> String { InstanceTable.size(bytes) }
+    private static func size(_ bytes: Int64) -> String { ByteText.size(bytes) }
 
     private static func time(_ text: String) -> String { InstanceText.time(text) }
 }

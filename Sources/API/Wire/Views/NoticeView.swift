@@ -34,7 +34,17 @@ package struct NoticeView: WireView {
     package init() {}
 
     package static func payload(_ notice: ReconcileNotice, _ time: Date) -> String {
-        JSONValue.object(members(Source(notice: notice, time: time)) + details(notice)).compactText
+        object(notice, time).compactText
+    }
+
+    /// Nil for an event that is not the reconciler's.
+    static func object(_ event: RecordedEvent) -> JSONValue? {
+        guard case .notice(let notice) = event.content else { return nil }
+        return object(notice, event.time)
+    }
+
+    private static func object(_ notice: ReconcileNotice, _ time: Date) -> JSONValue {
+        .object(members(Source(notice: notice, time: time)) + details(notice))
     }
 
     private static func details(_ notice: ReconcileNotice) -> [JSONValue.Member] {

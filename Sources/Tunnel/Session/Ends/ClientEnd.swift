@@ -99,7 +99,7 @@ final class ClientEnd {
                 } catch {
                     // Its name may have moved.
                     self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
-                    self.failed(error as? TunnelError ?? TunnelError(.internalError, "\(error)"))
+                    self.failed(error as? TunnelError ?? TunnelError(.internalError, ErrorText.words(for: error)))
                 }
             }
     }
@@ -272,6 +272,7 @@ final class ClientEnd {
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security,
+            name: name,
             pin: pin
         )
     }

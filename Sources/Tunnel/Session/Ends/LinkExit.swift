@@ -55,7 +55,7 @@ final class LinkExit {
             case .success(let target): self.relay(link, target, user, plan, group)
             case .failure(let error):
                 self.tunnel.unreachable(error)
-                refuse("target unreachable: \(TunnelError.text(of: error))")
+                refuse("target unreachable: \(ErrorText.words(for: error))")
                 link.close()
             }
         }

@@ -224,7 +224,7 @@ final class ServerEnd {
             let loaded = try credentials?.current() ?? SelfSignedCertificate.ofThisProcess.get()
             return .accepted(SealedAcceptance(offer, loaded))
         } catch {
-            tunnel.log.write(.error, "No certificate for the sealed handshake: \(error)")
+            tunnel.log.write(.error, "No certificate for the sealed handshake: \(ErrorText.words(for: error))")
             return .refused(.unavailable)
         }
     }
@@ -244,7 +244,7 @@ final class ServerEnd {
         guard judge.remembers, !tunnel.isSealed() else { return done(nil) }
         tunnel.rememberSealed().assumeIsolated().whenComplete { result in
             guard case .failure(let error) = result else { return done(nil) }
-            self.tunnel.log.write(.error, TunnelError.text(of: error))
+            self.tunnel.log.write(.error, ErrorText.words(for: error))
             done(.unavailable)
         }
     }
