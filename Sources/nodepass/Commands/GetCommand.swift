@@ -1,6 +1,7 @@
 import API
 import ArgumentParser
 import Config
+import Reconciler
 
 /// `nodepass get`: the tunnels of a running daemon.
 struct GetCommand: AsyncParsableCommand {
@@ -31,13 +32,22 @@ struct GetCommand: AsyncParsableCommand {
         let chosen = names.isEmpty ? rows : try names.map { try Self.find($0, in: rows) }
         switch output {
         case .table, .wide:
-            let daemon = names.isEmpty ? try await connection.client.reconcile() : nil
-            Output.line(InstanceTable.text(chosen, leaving: daemon?.leaving ?? [], isWide: output == .wide))
-            if let problem = daemon?.api { Output.error("The API does not listen on TCP: \(problem)") }
+            let leaving = names.isEmpty ? try await connection.client.reconcile().leaving : []
+            let problems = try await connection.client.status().problems
+            Output.line(InstanceTable.text(chosen, leaving: leaving, problems: problems, isWide: output == .wide))
+            guard names.isEmpty else { return }
+            for problem in problems where Self.concernsAll(problem) {
+                Output.error(PlainText.line((problem.tunnel.map { $0 + ": " } ?? "") + problem.text))
+            }
         case .json: Output.line(JSONValue.array(chosen.map(\.json)).prettyText)
         case .yaml: Output.raw(YAMLText.document(.array(chosen.map(\.json))))
         case .url: chosen.forEach { Output.line(PlainText.line($0.url)) }
         }
+    }
+
+    /// What the table does not show: problems of the daemon, and of declarations that are not what runs.
+    private static func concernsAll(_ problem: WireObject<ProblemView>) -> Bool {
+        problem.tunnel == nil || problem.kind == Problem.Kind.invalidDeclaration.rawValue
     }
 
     static func find(_ name: String, in rows: [InstanceRow]) throws(CommandFailure) -> InstanceRow {

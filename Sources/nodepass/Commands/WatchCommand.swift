@@ -77,6 +77,9 @@ struct WatchCommand: AsyncParsableCommand {
         case "request":
             let request = WireObject<NoticeView.Requested>(notice.json)
             return ["\(request.change) by \(InstanceText.author(request.by, note: request.note))"]
+        case "problem":
+            let problem = WireObject<NoticeView.Troubled>(notice.json)
+            return [problem.resolved ? "over" : "", problem.kind, problem.message]
         case "drift":
             let drift = WireObject<NoticeView.Drift>(notice.json)
             return [drift.phase, drift.reason, drift.message]

@@ -1,5 +1,6 @@
 import API
 import Config
+import Reconciler
 
 /// Tunnels as a table; their keys are masked.
 enum InstanceTable {
@@ -8,10 +9,13 @@ enum InstanceTable {
     static func text(
         _ rows: [InstanceRow],
         leaving: [WireObject<ReconcileView.Leaving>] = [],
+        problems: [WireObject<ProblemView>] = [],
         isWide: Bool
     ) -> String {
+        let problems = Dictionary(grouping: problems) { $0.id ?? "" }
         let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
-        let lines = rows.map { cells($0, isWide: isWide) } + leaving.map { cells($0, isWide: isWide) }
+        let lines =
+            rows.map { cells($0, problems[$0.id] ?? [], isWide: isWide) } + leaving.map { cells($0, isWide: isWide) }
         return TextTable.aligned([header] + lines)
     }
 
@@ -21,19 +25,26 @@ enum InstanceTable {
         return cells + (isWide ? ["-", "-", "-"] : [])
     }
 
-    private static func cells(_ row: InstanceRow, isWide: Bool) -> [String] {
+    private static func cells(
+        _ row: InstanceRow,
+        _ problems: [WireObject<ProblemView>],
+        isWide: Bool
+    ) -> [String] {
         let name = row.name ?? row.alias
         let cells = [
-            name.isEmpty ? "-" : name, row.id, row.type, phase(row), String(row.connections),
+            name.isEmpty ? "-" : name, row.id, row.type, phase(row, problems), String(row.connections),
             size(row.tcpIn + row.udpIn), size(row.tcpOut + row.udpOut),
         ]
         guard isWide else { return cells }
         return cells + [String(row.poolSize), row.source ?? "api", TunnelURL.masked(row.url)]
     }
 
-    /// `backoff (PortInUse)`, with a `!` where an override applies.
-    private static func phase(_ row: InstanceRow) -> String {
-        InstanceText.phase(row) + (row.override == nil ? "" : " !")
+    /// `backoff (PortInUse)`, `ready, target down`; with a `!` where an override applies.
+    private static func phase(_ row: InstanceRow, _ problems: [WireObject<ProblemView>]) -> String {
+        // The phase says that it fails, and the `!` that it is overridden.
+        let shown = problems.filter { ![Problem.Kind.failing, .oldOverride].map(\.rawValue).contains($0.kind) }
+        let words = shown.reduce(into: [String]()) { if !$0.contains($1.words) { $0.append($1.words) } }
+        return ([InstanceText.phase(row)] + words).joined(separator: ", ") + (row.override == nil ? "" : " !")
     }
 
     /// A number of bytes: `1.2MB`.
