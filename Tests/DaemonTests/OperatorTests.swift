@@ -103,7 +103,7 @@ struct OperatorTests {
         let again = try await Daemon.start(in: daemon.directory)
         let plan = try await Self.nodepass("plan", on: again)
         #expect(plan.code == 0)
-        #expect(plan.output.contains(/! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by [^ ]+ /))
+        #expect(plan.output.contains(/! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by [^ ]+/))
         #expect(plan.output.contains("(local CLI): INC-42 (stopped); the manifest says running"))
         #expect(
             plan.output.contains(

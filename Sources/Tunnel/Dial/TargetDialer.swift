@@ -108,7 +108,7 @@ final class TargetDialer: Sendable {
                     return loop.makeFailedFuture(TunnelError.noDescriptor(for: "\(target)"))
                 }
                 let problem = Self.problem(of: error)
-                plan.rotation.failed(index, problem)
+                plan.rotation.failed(index, TargetFailure(error), problem)
                 let all = problems + ["\(target): \(problem)"]
                 return self.tryTargets(order.dropFirst(), plan, on: loop, problems: all, reach: reach)
             }

@@ -48,6 +48,11 @@ struct ControlClient: Sendable {
         try await get("/reconcile", as: ReconcileView.self)
     }
 
+    /// Whether everything is served.
+    func status() async throws -> WireObject<StatusView> {
+        try await get("/status", as: StatusView.self)
+    }
+
     /// The body of an answer that is not JSON.
     func text(_ path: String) async throws -> String {
         String(decoding: try await send(.GET, path), as: UTF8.self)

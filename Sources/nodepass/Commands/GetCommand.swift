@@ -1,6 +1,7 @@
 import API
 import ArgumentParser
 import Config
+import Reconciler
 
 /// `nodepass get`: the tunnels of a running daemon.
 struct GetCommand: AsyncParsableCommand {
@@ -55,13 +56,14 @@ struct GetCommand: AsyncParsableCommand {
         let client = try connection.client
         let rows = try await client.instances(showsSecrets: showSecrets)
         var (chosen, missing) = try selection.chosen(from: rows)
+        let problems = try await client.status().problems
         let table = InstanceTable(
-            columns: InstanceColumns(rates: try await rates(client)),
+            columns: InstanceColumns(rates: try await rates(client), problems: problems),
             isWide: output == .wide,
             hasHeader: !noHeaders
         )
         if let sort { chosen = table.columns.sorted(chosen, by: sort) }
-        try await print(chosen, table, client)
+        try await print(chosen, table, problems, client)
         for name in missing { Output.error("Error: " + PlainText.line(TunnelSelection.unknown(name).message)) }
         if watch { try await follow(Set(chosen.map(\.id)), client) }
         if !missing.isEmpty { throw ExitCode(1) }
@@ -79,13 +81,22 @@ struct GetCommand: AsyncParsableCommand {
         ) { first, _ in first }
     }
 
-    private func print(_ rows: [InstanceRow], _ table: InstanceTable, _ client: ControlClient) async throws {
+    private func print(
+        _ rows: [InstanceRow],
+        _ table: InstanceTable,
+        _ problems: [WireObject<ProblemView>],
+        _ client: ControlClient
+    ) async throws {
         switch output {
         case .table, .wide:
             let daemon = selection.isEmpty ? try await client.reconcile() : nil
             let text = table.text(rows, leaving: daemon?.leaving ?? [])
             if !text.isEmpty { Output.line(text) }
             if let problem = daemon?.api { Output.error("The API does not listen on TCP: \(problem)") }
+            guard selection.isEmpty else { return }
+            for problem in problems where Self.concernsAll(problem) {
+                Output.error(PlainText.line((problem.tunnel.map { $0 + ": " } ?? "") + problem.text))
+            }
         case .json: Output.line(JSONValue.array(rows.map(\.json)).prettyText)
         case .yaml: Output.raw(YAMLText.document(.array(rows.map(\.json))))
         case .url: rows.forEach { Output.line(PlainText.line($0.url)) }
@@ -107,6 +118,11 @@ struct GetCommand: AsyncParsableCommand {
             else { continue }
             guard Output.line(PlainText.line(line)) else { return }
         }
+    }
+
+    /// What the table does not show: problems of the daemon, and of declarations that are not what runs.
+    private static func concernsAll(_ problem: WireObject<ProblemView>) -> Bool {
+        problem.tunnel == nil || problem.kind == Problem.Kind.invalidDeclaration.rawValue
     }
 
     static func find(_ name: String, in rows: [InstanceRow]) throws(CommandFailure) -> InstanceRow {

@@ -90,6 +90,8 @@ struct Daemon {
                 api: addresses.count * APILimits.connections
             )
         )
+        let listening = ListenerBoard()
+        let problems = DaemonProblems(descriptors: descriptors, listening: listening, credentials: credentials)
         let peers = PeerMemory(try store.sealedPeers()) { try await store.rememberSealed($0) }
         engine = TunnelEngine(
             group: group,
@@ -106,6 +108,7 @@ struct Daemon {
                 expectsManifest: reading != nil,
                 prune: options.isPruning,
                 reportInterval: tunnelEnvironment.reportInterval,
+                surroundings: { problems.all(now: $0) },
                 logger: logger
             )
         )
@@ -118,7 +121,6 @@ struct Daemon {
                 await reconciler.declare($0, isConfirmed: $1)
             }
         }
-        let listening = ListenerBoard()
         let application = APIApplication(
             prefix: options.prefix,
             parts: APIApplication.Parts(
@@ -132,6 +134,7 @@ struct Daemon {
                 descriptors: descriptors,
                 probe: engine.probe,
                 listening: listening,
+                credentials: credentials,
                 logger: logger
             )
         )

@@ -26,6 +26,7 @@ struct EventSentence {
         case "release": return [released(tunnel, WireObject<NoticeView.Released>(notice.json))]
         case "request": return [requested(tunnel, WireObject<NoticeView.Requested>(notice.json))]
         case "drift": return [drifted(tunnel, WireObject<NoticeView.Drift>(notice.json))]
+        case "problem": return [troubled(tunnel, WireObject<NoticeView.Troubled>(notice.json))]
         default: return []
         }
     }
@@ -93,6 +94,11 @@ struct EventSentence {
         guard !drift.resolved else { return "\(tunnel) recovered: \(drift.phase)" }
         let why = [drift.reason, drift.message].filter { !$0.isEmpty }.joined(separator: ": ")
         return "\(tunnel) failed (\(drift.phase))" + (why.isEmpty ? "" : ": \(why)")
+    }
+
+    private func troubled(_ tunnel: String, _ problem: WireObject<NoticeView.Troubled>) -> String {
+        let subject = tunnel.isEmpty ? "" : tunnel + ": "
+        return problem.resolved ? "\(subject)over: \(problem.message)" : subject + problem.message
     }
 
     private static func note(_ note: String?) -> String { note.map { ": " + $0 } ?? "" }

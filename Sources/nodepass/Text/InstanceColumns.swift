@@ -1,10 +1,18 @@
 import API
 import Config
+import Reconciler
 
 /// The columns of `get`: their headers, what they show of a tunnel, and how they sort.
 struct InstanceColumns {
     /// Bytes a second that a tunnel moved lately, by its id.
     let rates: [String: Int64]
+    /// What runs and does not serve, by the tunnel's id.
+    private let problems: [String: [WireObject<ProblemView>]]
+
+    init(rates: [String: Int64], problems: [WireObject<ProblemView>]) {
+        self.rates = rates
+        self.problems = Dictionary(grouping: problems) { $0.id ?? "" }
+    }
 
     enum Column: String, CaseIterable {
         case name = "NAME"
@@ -43,7 +51,7 @@ struct InstanceColumns {
             return name.isEmpty ? "-" : name
         case .id: return row.id
         case .type: return row.type
-        case .phase: return InstanceText.phase(row) + (row.override == nil ? "" : " !")
+        case .phase: return phase(row)
         case .connections: return String(row.connections)
         case .received: return ByteText.size(row.tcpIn + row.udpIn)
         case .sent: return ByteText.size(row.tcpOut + row.udpOut)
@@ -56,6 +64,16 @@ struct InstanceColumns {
         case .source: return row.source ?? "api"
         case .url: return TunnelURL.masked(row.url)
         }
+    }
+
+    /// `backoff (PortInUse)`, `ready, target down`; with a `!` where an override applies.
+    private func phase(_ row: InstanceRow) -> String {
+        // The phase says that it fails, and the `!` that it is overridden.
+        let shown = (problems[row.id] ?? []).filter { problem in
+            ![Problem.Kind.failing, .oldOverride].map(\.rawValue).contains(problem.kind)
+        }
+        let words = shown.reduce(into: [String]()) { if !$0.contains($1.words) { $0.append($1.words) } }
+        return ([InstanceText.phase(row)] + words).joined(separator: ", ") + (row.override == nil ? "" : " !")
     }
 
     /// The part of its URL that says where connections go.
