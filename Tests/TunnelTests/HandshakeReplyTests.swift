@@ -167,7 +167,7 @@ struct HandshakeReplyTests {
             nonce: SessionSecret.makeNonce()
         )
         #expect(terms.nonce.count == 16)
-        #expect(terms.body.contains(#""ext":["link-proof","sealed-signals","udp-frames","refuse","trim"]"#))
+        #expect(terms.body.contains(#""ext":["link-proof","sealed-signals","udp-frames","refuse","trim","half-close"]"#))
         #expect(try HandshakeTerms(body: Array(terms.body.utf8)) == terms)
     }
 

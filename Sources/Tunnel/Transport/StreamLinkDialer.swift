@@ -66,9 +66,8 @@ struct StreamLinkDialer: LinkDialer {
                 do {
                     try result.get()
                     let fingerprint = try checked(handler.peerCertificate)
-                    promise.succeed(
-                        NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
-                    )
+                    let link = LinkChannel(channel: channel, fingerprint: fingerprint, hasDatagramRecords: true)
+                    promise.succeed(NIOLoopBound(link, eventLoop: loop))
                 } catch {
                     promise.fail(error)
                 }

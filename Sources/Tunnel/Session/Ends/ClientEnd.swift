@@ -83,7 +83,7 @@ final class ClientEnd {
     }
 
     private func handshakeClient(_ place: DescriptorPlace) -> HandshakeClient {
-        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
+        let name = serverName
         let isWeb = spec.tunnel.port == 443
         return HandshakeClient(
             manner: manner,
@@ -165,20 +165,45 @@ final class ClientEnd {
         _ server: SocketAddress
     ) throws(TunnelError) -> any LinkDialer {
         let terms = agreement.terms
-        guard terms.transport == .tcp else {
+        switch terms.transport {
+        case .tcp: return streamDialer(agreement, server, linkSecurity(terms))
+        case .websocket:
+            // On port 443 some proxy or CDN speaks TLS for a server that does not.
+            let isBehindProxy = terms.tls == 0 && spec.tunnel.port == 443
+            let security = isBehindProxy ? Self.security(trust, .web, serverName) : linkSecurity(terms)
+            return WebSocketLinkDialer(
+                stream: streamDialer(agreement, server, security, isBehindProxy: isBehindProxy),
+                host: serverName ?? spec.tunnel.host,
+                path: "/",
+                manner: WebSocketHandler.Manner(.client, terms),
+                isBehindProxy: isBehindProxy
+            )
+        case .http2, .quic, .unknown:
             throw TunnelError(
                 .notSupportedYet,
-                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp)",
+                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp) and 2 (websocket)",
                 isTerminal: false
             )
         }
-        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
-        let security: (@Sendable () throws -> NIOSSLClientHandler)? =
-            switch terms.tls {
-            case 0: nil
-            case 1: Self.security(trust, .anyCertificate, nil)
-            default: Self.security(trust, .verified, name)
-            }
+    }
+
+    private var serverName: String? { ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host) }
+
+    private func linkSecurity(_ terms: HandshakeTerms) -> (@Sendable () throws -> NIOSSLClientHandler)? {
+        switch terms.tls {
+        case 0: nil
+        case 1: Self.security(trust, .anyCertificate, terms.transport == .websocket ? serverName : nil)
+        default: Self.security(trust, .verified, serverName)
+        }
+    }
+
+    private func streamDialer(
+        _ agreement: SessionAgreement,
+        _ server: SocketAddress,
+        _ security: (@Sendable () throws -> NIOSSLClientHandler)?,
+        isBehindProxy: Bool = false
+    ) -> StreamLinkDialer {
+        let fingerprint = isBehindProxy ? nil : agreement.keys.fingerprint
         return StreamLinkDialer(
             server: server,
             timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
@@ -186,7 +211,7 @@ final class ClientEnd {
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security,
-            pin: agreement.keys.fingerprint.map { StreamLinkDialer.Pin(fingerprint: $0, mayChange: terms.tls == 2) }
+            pin: fingerprint.map { StreamLinkDialer.Pin(fingerprint: $0, mayChange: agreement.terms.tls == 2) }
         )
     }
 
