@@ -175,8 +175,11 @@ final class Session {
         }
     }
 
+    /// Whether another link would be given an id.
+    var hasRoom: Bool { phase != .ended && table.pool.idle < terms.max }
+
     private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
-        guard phase != .ended, table.pool.idle < terms.max else { return carrier.channel.closeAtOnce() }
+        guard hasRoom else { return carrier.channel.closeAtOnce() }
         // The first link is the control link. Ids of later ones are random, so that one cannot be
         // taken for another that ended a short while ago.
         var random = SystemRandomNumberGenerator()

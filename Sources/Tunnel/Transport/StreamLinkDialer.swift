@@ -88,7 +88,8 @@ struct StreamLinkDialer: LinkDialer {
         _ promise: EventLoopPromise<NIOLoopBound<LinkChannel>>
     ) {
         let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
-        let link = NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: channel.eventLoop)
+        let made = LinkChannel(channel: channel, fingerprint: fingerprint, hasDatagramRecords: true)
+        let link = NIOLoopBound(made, eventLoop: channel.eventLoop)
         guard let pin else { return promise.succeed(link) }
         pin.admit(fingerprint).map { link }.cascade(to: promise)
     }
