@@ -20,7 +20,7 @@ SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
 
-.PHONY: help deps test-deps lint-deps build run test soak soak-edits fuzz fuzz-bytes netem chaos chaos-deps tsan check format
+.PHONY: help deps test-deps lint-deps build run test soak soak-edits fuzz fuzz-bytes netem netem-deps chaos chaos-deps tsan check format
 .PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
@@ -75,7 +75,10 @@ chaos: chaos-deps build ## run two daemons on a machine that misbehaves (root; C
 chaos-deps:
 	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || $(MAKE) --no-print-directory deps PACKAGES=libfaketime
 
-netem: build ## run two daemons over a bad network and measure what users notice (root; NETEM=--short for seconds)
+netem-deps:
+	@command -v ip >/dev/null 2>&1 || $(MAKE) --no-print-directory deps PACKAGES=iproute2
+
+netem: netem-deps build ## run two daemons over a bad network and measure what users notice (root; NETEM=--short for seconds)
 	python3 Tests/NetworkTests/netem.py --program $(BIN) $(NETEM)
 
 tsan: test-deps ## build with ThreadSanitizer and run TSAN_TESTS, in .build-tsan

@@ -27,12 +27,12 @@ let fuzz: Target =
         name: "fuzz-bytes",
         dependencies: fuzzDependencies,
         path: fuzzPath,
-        exclude: fuzzExcludes + ["CorpusTests.swift"],
+        exclude: fuzzExcludes + ["CorpusTests.swift", "ByteMutation.swift"],
         swiftSettings: settings
     )
     : .testTarget(
         name: "FuzzTests",
-        dependencies: fuzzDependencies,
+        dependencies: fuzzDependencies + ["TestSupport"],
         path: fuzzPath,
         exclude: fuzzExcludes + ["FuzzEntry.swift"],
         swiftSettings: settings
@@ -135,6 +135,8 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -218,6 +220,7 @@ let package = Package(
                 "TestSupport",
                 "Tunnel",
                 "nodepass",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

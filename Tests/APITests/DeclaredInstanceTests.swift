@@ -26,6 +26,35 @@ struct DeclaredInstanceTests {
         }
     }
 
+    @Test("what an author writes about why is kept: in the body, or in the query of a request without one")
+    func notes() async throws {
+        try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n") { daemon in
+            let id = try #require(await daemon.reconciler.instances().first?.id)
+            let path = "/api/v1/instances/\(id)"
+            let stopped = try await daemon.send(.patch, path, #"{"action":"stop","note":"INC-42"}"#).json
+            #expect(stopped["override"]?["note"] == "INC-42")
+            _ = try await daemon.send(.delete, path + "/override?note=fixed%20it")
+            _ = try await daemon.send(.patch, path, #"{"action":"restart","note":"again"}"#)
+            let events = try await daemon.send(.get, path).json["events"]?.items ?? []
+            let notes = events.compactMap { event in event["note"]?.stringValue.map { (event["type"], $0) } }
+            #expect(notes.map(\.1) == ["INC-42", "fixed it", "again"])
+            #expect(notes.map(\.0) == ["override", "release", "request"])
+            #expect(events.last { $0["type"] == "request" }?["change"] == "restart")
+        }
+    }
+
+    @Test("a note over the limit of labels is refused, and nothing is done")
+    func longNote() async throws {
+        try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n") { daemon in
+            let id = try #require(await daemon.reconciler.instances().first?.id)
+            let note = String(repeating: "x", count: 257)
+            let path = "/api/v1/instances/\(id)"
+            #expect(try await daemon.send(.patch, path, #"{"action":"stop","note":"\#(note)"}"#).status == 400)
+            #expect(try await daemon.send(.delete, path + "?note=\(note)").status == 400)
+            #expect(await daemon.reconciler.instance(id)?.override == nil)
+        }
+    }
+
     @Test("a peer is forgotten by POST, for a tunnel and for nothing else")
     func forgottenPeer() async throws {
         try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n") { daemon in

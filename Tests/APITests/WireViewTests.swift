@@ -2,6 +2,7 @@ import API
 import Config
 import FoundationEssentials
 import Reconciler
+import TestSupport
 import Testing
 import Tunnel
 

@@ -69,13 +69,16 @@ struct DescribeTests {
         let url = "client://s3cret-key@127.0.0.1:\(port)/127.0.0.1:\(squatter.port)?mode=1"
         let body = #"{"url":"\#(url)"}"#
         #expect(try await daemon.request("PUT", "/api/v1/instances/\(id)?ttl=1h", body).status == 200)
-        let patch = #"{"alias":"My web","action":"stop"}"#
+        let patch = #"{"alias":"My web","action":"stop","note":"INC-42"}"#
         #expect(try await daemon.request("PATCH", "/api/v1/instances/\(id)?ttl=1h", patch).status == 200)
         try await daemon.tunnel("web") { $0.phase == "stopped" }
 
         let web = try await Self.describe("My web", on: daemon)
         #expect(web.output.contains(/Override: +state stopped, url client:\/\/•+@127\.0\.0\.1:[^ ]+, alias My web\n/))
-        #expect(web.output.contains(/\n +since [-0-9]+T[:0-9]+Z, until [-0-9]+T[:0-9]+Z, by socket\n/))
+        #expect(
+            web.output.contains(/\n +since [-0-9]+T[:0-9]+Z, until [-0-9]+T[:0-9]+Z, by [^ ]+ \(local CLI\): INC-42\n/)
+        )
+        #expect(web.output.contains(/Z  override  (stop|start)  by [^ ]+ \(local CLI\): INC-42\n/))
         #expect(web.output.contains(/Phase: +stopped since/))
         #expect(!web.output.contains("s3cret-key") && !web.output.contains("Pool:"))
 

@@ -78,7 +78,7 @@ struct OperatorTests {
         #expect(apply.code == 1)
         #expect(apply.output.contains("taken  failed   backoff  PortInUse: tcp 127.0.0.1:\(squatter.port) is in use"))
         #expect(apply.output.contains("web    applied  ready"))
-        #expect(try await Self.nodepass("apply", "--timeout", "soon", on: daemon).code == 1)
+        #expect(try await Self.nodepass("apply", "--timeout", "soon", on: daemon).code == 64)
         try await daemon.stop()
     }
 
@@ -89,10 +89,12 @@ struct OperatorTests {
         let daemon = try await Daemon.start(
             manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port), ("db", ports[1], server.port))
         )
-        let stop = try await Self.nodepass("stop", "web", "--for", "30m", on: daemon)
-        #expect(stop.output.contains(/^web: stopping, overrides the manifest until [-0-9]+T[:0-9]+Z\n$/))
+        let stop = try await Self.nodepass("stop", "web", "--for", "30m", "--reason", "INC-42", on: daemon)
+        #expect(stop.output.contains(/^web: stopping\. Overrides the manifest until [-0-9]+T[:0-9]+Z\.\n$/))
         let deletion = try await Self.nodepass("delete", "db", on: daemon).output
-        #expect(deletion == "db: deleted, overrides the manifest until released or edited\n")
+        #expect(
+            deletion.contains(/^db: deleted\. Still declared at .*tunnels\.yaml:[0-9]+; `nodepass release db` brings/)
+        )
         try await daemon.tunnel("web") { $0.phase == "stopped" }
         let get = try await Self.nodepass("get", on: daemon)
         #expect(get.output.contains(/web +[0-9a-f]{8} +client +stopped !/) && !get.output.contains("db "))
@@ -101,12 +103,11 @@ struct OperatorTests {
         let again = try await Daemon.start(in: daemon.directory)
         let plan = try await Self.nodepass("plan", on: again)
         #expect(plan.code == 0)
-        let until =
-            /! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by REST \(stopped\); the manifest says running/
-        #expect(plan.output.contains(until))
+        #expect(plan.output.contains(/! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by [^ ]+/))
+        #expect(plan.output.contains("(local CLI): INC-42 (stopped); the manifest says running"))
         #expect(
             plan.output.contains(
-                /! db +overridden since [-0-9]+T[:0-9]+Z by REST \(deleted\); the manifest says running/
+                /! db +overridden since [-0-9]+T[:0-9]+Z by [^ ]+ \(local CLI\) \(deleted\); the manifest says running/
             )
         )
         #expect(try await Self.nodepass("release", "nobody", on: again).code == 1)
@@ -195,7 +196,8 @@ struct OperatorTests {
         for line in [
             /Spec: +role +client +.*tunnels\.yaml:5/, /\ +limits\.rate +5Mbps +.*tunnels\.yaml:9/,
             /\ +drain +2s +.*tunnels\.yaml:2/, /\ +target +•+ +.*tunnels\.yaml:8/, /\ +state +stopped/,
-            /Override: +state stopped/, /Events: +[-0-9]+T[:0-9]+Z .*/, /\ +[-0-9]+T[:0-9]+Z  override/,
+            /Override: +state stopped/, /Events: +[-0-9]+T[:0-9]+Z .*/,
+            /\ +[-0-9]+T[:0-9]+Z  override  stop  by .* \(local CLI\)/,
         ] {
             #expect(Self.lines(described).contains { $0.wholeMatch(of: line) != nil }, "\(described.output)")
         }

@@ -11,7 +11,8 @@ program=$1
 seconds=$2
 shift 2
 work=$(dirname "$(dirname "$program")")
-[ $# -gt 0 ] || set -- manifest url json handshake-request handshake-reply signals link datagrams gob sealed
+[ $# -gt 0 ] || set -- manifest url json handshake-request handshake-reply signals link datagrams gob sealed \
+    sealed-proof
 for target in "$@"; do
     found="$work/corpora/$target"
     mkdir -p "$found" "$work/failed"

@@ -37,6 +37,34 @@ int fsync(int f) { late(); return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(f); 
 int fdatasync(int f) { late(); return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(f); }
 """
 
+# A file system that is read-only refuses writes also to files that are open, as a mount over them would not.
+READ_ONLY = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static int refused(int f) {
+    char link[64], path[4096];
+    if (access(getenv("READ_ONLY_WHEN"), F_OK) != 0) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", f);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    if (strstr(path, getenv("READ_ONLY_PLACE")) != path) return 0;
+    errno = EROFS;
+    return 1;
+}
+#define NEXT(name, ...) return refused(f) ? -1 : ((__typeof__(&name))dlsym(RTLD_NEXT, #name))(f, __VA_ARGS__)
+ssize_t write(int f, const void *b, size_t n) { NEXT(write, b, n); }
+ssize_t pwrite(int f, const void *b, size_t n, off_t o) { NEXT(pwrite, b, n, o); }
+ssize_t pwrite64(int f, const void *b, size_t n, off64_t o) { NEXT(pwrite64, b, n, o); }
+int ftruncate(int f, off_t n) { NEXT(ftruncate, n); }
+int ftruncate64(int f, off64_t n) { NEXT(ftruncate64, n); }
+"""
+
 
 class Failure(Exception):
     pass
@@ -160,6 +188,17 @@ def memory(world):
     return back
 
 
+def preloaded(world, name, source):
+    """A library that takes the place of calls of the C library."""
+    compiler = shutil.which("cc") or shutil.which("clang")
+    if compiler is None:
+        raise Skipped("there is no C compiler")
+    text, library = world.directory / f"{name}.c", world.directory / f"{name}.so"
+    text.write_text(source)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, text, "-ldl"], check=True)
+    return str(library)
+
+
 def mounted_state(world):
     place = world.directory / "disk"
     place.mkdir()
@@ -168,10 +207,10 @@ def mounted_state(world):
     return place
 
 
-def broken_store(world, spoil, repair):
+def broken_store(world, spoil, repair, **options):
     """Users go on, reads answer, a mutation is refused in words and accepted once the disk is good again."""
     place = mounted_state(world)
-    server, client = world.pair(state=place / "state")
+    server, client = world.pair(state=place / "state", **options)
     spoil(place)
     status, answer = create(server, OTHER_PORT)
     expect(status in (500, 503, 507), f"a mutation without a disk was answered {status}: {answer}")
@@ -205,27 +244,20 @@ def disk_full(world):
 
 def disk_read_only(world):
     """The disk of the state directory becomes read-only."""
-
-    def spoil(place):
-        result = subprocess.run(["mount", "-o", "remount,ro", str(place)], capture_output=True)
-        if result.returncode != 0:
-            raise Skipped("this kernel does not make a file system in use read-only")
-
-    def repair(place):
-        subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
-
-    return broken_store(world, spoil, repair)
+    when = world.directory / "read-only"
+    environment = {
+        "LD_PRELOAD": preloaded(world, "readonly", READ_ONLY),
+        "READ_ONLY_WHEN": str(when),
+        "READ_ONLY_PLACE": str(world.directory / "disk"),
+    }
+    return broken_store(world, lambda _: when.touch(), lambda _: when.unlink(), environment=environment)
 
 
 def slow_store(world):
     """Each sync of the disk takes 2 s."""
-    source = world.directory / "slow.c"
-    source.write_text(SLOW_SYNC)
-    library = world.directory / "slow.so"
-    compiler = shutil.which("cc") or shutil.which("clang")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    library = preloaded(world, "slowsync", SLOW_SYNC)
     slow = world.directory / "slow"
-    server, _ = world.pair(environment={"LD_PRELOAD": str(library), "SLOW_WHEN": str(slow)})
+    server, _ = world.pair(environment={"LD_PRELOAD": library, "SLOW_WHEN": str(slow)})
     slow.touch()
     start = time.monotonic()
     worst = 0.0
@@ -245,23 +277,51 @@ def slow_store(world):
     return time_to_service(OTHER_PORT)
 
 
-def clock_jumps(world):
-    """The time of day jumps a year ahead, back, and a year before."""
+def clock(world):
+    """A file that says how far the time of day is off, and the environment that makes a daemon follow it."""
     library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
     if library is None:
         raise Skipped("libfaketime is not installed")
     moment = world.directory / "moment"
     moment.write_text("+0")
-    # The library changes the environment of the first program, where the runtime looks for its arguments.
-    server, _ = world.pair(
-        before=("env",),
-        environment={
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(moment),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+    return moment, {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(moment),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def clock_before_1970(world):
+    """The time of day is before 1970, from the start and after a jump; a tunnel without TLS."""
+    moment, environment = clock(world)
+    echo = start_echo(TARGET_PORT)
+    world.stack.callback(echo.wait)
+    world.stack.callback(echo.kill)
+    manifest = (
+        f"version: 1\ntunnels:\n  way: {{role: client, mode: single, tunnel: 127.0.0.1:{USER_PORT}, "
+        f"target: 127.0.0.1:{TARGET_PORT}}}\n"
     )
+    for name, start in [("later", "+0"), ("early", "-70y")]:
+        moment.write_text(start)
+        daemon = world.start(name, manifest, before=("env",), environment=environment)
+        time_to_service(USER_PORT)
+        for jump in ["-70y", "+0"]:
+            moment.write_text(jump)
+            visit(USER_PORT, SOON)
+            answers(daemon)
+            status, answer = create(daemon, OTHER_PORT if jump == "+0" else OTHER_PORT + 1)
+            expect(status == 201, f"a mutation at {jump} was answered {status}: {answer}")
+        if name == "later":
+            expect(daemon.stop() == 0, "the daemon did not end in order")
+    return time_to_service(OTHER_PORT)
+
+
+def clock_jumps(world):
+    """The time of day jumps a year ahead, back, and a year before."""
+    moment, environment = clock(world)
+    # The library changes the environment of the first program, where the runtime looks for its arguments.
+    server, _ = world.pair(before=("env",), environment=environment)
     for jump in ["+365d", "+0", "-365d", "+0"]:
         moment.write_text(jump)
         for _ in range(10):
@@ -348,6 +408,7 @@ TRIALS = [
     ("disk read-only", disk_read_only, 3),
     ("store that takes 2 s", slow_store, 8),
     ("clock jumps of a year", clock_jumps, 2),
+    ("clock before 1970", clock_before_1970, 2),
     ("server stopped", stopped("server"), 1),
     ("client stopped", stopped("client"), 1),
     ("stdout blocked", blocked_stdout, 2),

@@ -76,7 +76,7 @@ struct EventStoreTests {
         )
         let digest = PlanDigest(counts: [.adopt: 1, .live: 2], overridden: 3, unchanged: 4, steps: [step])
         let counts = PlanDigest(counts: [.adopt: 1], overridden: 0, unchanged: 4, steps: [])
-        var override = Override(since: moment, until: nil, by: "10.0.0.1", revision: "r")
+        var override = Override(since: moment, until: nil, by: "10.0.0.1", note: "INC-42", revision: "r")
         override.alias = "x"
         let diagnostic = Diagnostic(.warning, at: place, path: "tunnels.web", code: "c", "message", related: place)
         return [
@@ -84,7 +84,15 @@ struct EventStoreTests {
             .apply(counts, revision: "r1", failing: ["web", "mine (abcd1234)"]),
             .reject(count: 70, first: [diagnostic, Diagnostic(.error, at: nil, path: "", code: "d", "other")]),
             .override(subject, override),
-            .release(ReconcileNotice.Subject(id: "abcd1234", name: "web", alias: nil), .edit, by: "manifest"),
+            .release(
+                ReconcileNotice.Subject(id: "abcd1234", name: "web", alias: nil),
+                .edit,
+                by: "manifest",
+                note: nil
+            ),
+            .request(subject, .forgetPeer, by: "root (local CLI)", note: "replaced"),
+            .problem(nil, .storage, message: "full", isResolved: false),
+            .problem(subject, .targetDown, message: "", isResolved: true),
             .drift(subject, .backoff, .portInUse, message: "taken", isResolved: false),
             .drift(subject, .ready, nil, message: "", isResolved: true),
         ]
@@ -103,7 +111,7 @@ struct EventStoreTests {
         #expect(stored.map(\.time.timeIntervalSince1970) == saved.map(\.time.timeIntervalSince1970))
     }
 
-    @Test("a notice comes back with everything it says", arguments: 0..<7)
+    @Test("a notice comes back with everything it says", arguments: 0..<10)
     func notice(_ index: Int) async throws {
         let notice = Self.notices()[index]
         try open().save(events: [RecordedEvent(time: Self.moment, .notice(notice))])

@@ -71,6 +71,23 @@ struct ReconcileNoticeTests {
         try await daemon.stop()
     }
 
+    @Test("what changes an instance without an override is told with its author: on API instances, and a restart")
+    func requests() async throws {
+        let (daemon, notices, id) = try await daemon()
+        _ = try await daemon.reconciler.patch(id, InstancePatch(action: .restart), context)
+        #expect(try await daemon.next(1, of: notices) == ["request web restart 10.0.0.1"])
+        _ = try await daemon.next(2, of: notices)
+        let tunnel = try CheckedTunnel(url: clientURL(9005))
+        let made = try await daemon.reconciler.create(CreateRequest(tunnel: tunnel, by: "root (local CLI)"))
+        #expect(try await daemon.next(1, of: notices) == ["request \(made.id) create root (local CLI)"])
+        _ = try await daemon.next(2, of: notices)
+        _ = try await daemon.reconciler.patch(made.id, InstancePatch(autostart: false), context)
+        #expect(try await daemon.next(1, of: notices) == ["request \(made.id) edit 10.0.0.1"])
+        try await daemon.reconciler.delete(made.id, context)
+        #expect(try await daemon.next(1, of: notices) == ["request \(made.id) delete 10.0.0.1"])
+        try await daemon.stop()
+    }
+
     @Test("a tunnel that fails is told once, however often it tries, and once more when it has recovered")
     func drift() async throws {
         let (daemon, notices, id) = try await daemon()

@@ -96,7 +96,9 @@ extension ReconcileNotice {
             digest.counts.map { "\($0.value) \($0.key.rawValue)" }.sorted().joined(separator: ", ")
         case .reject(_, let first): first.first?.code ?? ""
         case .override(_, let override): override.running.map { $0 ? "running" : "stopped" } ?? "other"
-        case .release(_, let cause, let author): "\(cause.rawValue) \(author)"
+        case .release(_, let cause, let author, _): "\(cause.rawValue) \(author)"
+        case .request(_, let change, let author, _): "\(change.rawValue) \(author)"
+        case .problem(_, let kind, _, let isResolved): "\(kind.rawValue) \(isResolved)"
         case .drift(_, let phase, let reason, _, let isResolved):
             "\(phase.rawValue) \(reason?.rawValue ?? "-") \(isResolved)"
         }

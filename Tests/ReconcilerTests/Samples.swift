@@ -1,6 +1,7 @@
 import Config
 import FoundationEssentials
 import Reconciler
+import TestSupport
 import Testing
 import Tunnel
 

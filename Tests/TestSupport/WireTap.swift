@@ -41,6 +41,9 @@ package final class WireTap: Sendable {
 
     package var port: Int { listener.localAddress?.port ?? 0 }
 
+    /// How many connections there have been; they are numbered from 1.
+    package var connections: Int { state.current.connections }
+
     /// All that has passed, in order.
     package var record: [Chunk] { state.current.chunks }
 

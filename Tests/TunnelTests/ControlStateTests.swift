@@ -100,6 +100,66 @@ struct ControlStateTests {
         #expect(failure(state.receivedGarbage(now: start)) == .peerUnreachable)
     }
 
+    // MARK: Doubt
+
+    /// A client of a server of ours.
+    private func watchful() -> ControlState {
+        ControlState(
+            isEntry: false,
+            verification: .none,
+            reportInterval: .seconds(5),
+            isWatchful: true,
+            now: start
+        )
+    }
+
+    private static let pulse = TimeAmount(TunnelLimits.controlPulse)
+
+    @Test("a ping without an answer for a second is a doubt, once, and anything heard ends it", arguments: signals)
+    func doubt(_ sign: Signal) {
+        var state = watchful()
+        #expect(state.start(now: start) == [.send(.ping), .pulse(after: Self.pulse)])
+        #expect(state.pulse(now: start + Self.pulse) == [.doubt])
+        // The next beat asks again, and the doubt is not news any more.
+        #expect(state.beat(idle: 9, now: start + .seconds(5)) == [.send(.ping), .pulse(after: Self.pulse)])
+        #expect(state.pulse(now: start + .seconds(6)).isEmpty)
+        let heard = state.received(sign, now: start + .seconds(7))
+        #expect(heard.first == .trust)
+        #expect(!state.received(sign, now: start + .seconds(7)).contains(.trust))
+    }
+
+    @Test("an idle session asks with each beat, one with users each second, and no peer of another kind is asked")
+    func pulses() {
+        var state = watchful()
+        _ = state.start(now: start)
+        _ = state.received(.pong, now: start + .milliseconds(20))
+        #expect(state.pulse(now: start + Self.pulse).isEmpty)
+        var now = start + .seconds(2)
+        #expect(state.noteUser(now: now) == [.pulse(after: Self.pulse)])
+        // However many users come, one pulse is under way.
+        #expect(state.noteUser(now: now).isEmpty)
+        let hold = Int(TunnelLimits.controlPulseHold.components.seconds)
+        for second in 1..<hold {
+            now = start + .seconds(2 + Int64(second))
+            #expect(state.pulse(now: now) == [.send(.ping), .pulse(after: Self.pulse)], "second \(second)")
+            _ = state.received(.pong, now: now + .milliseconds(20))
+        }
+        #expect(state.pulse(now: start + .seconds(2 + Int64(hold))).isEmpty)
+        var other = self.state()
+        #expect(other.noteUser(now: start).isEmpty)
+        #expect(other.start(now: start) == [.send(.ping)])
+    }
+
+    @Test("a pulse that comes soon after a ping gives the answer its second")
+    func youngQuestion() {
+        var state = watchful()
+        _ = state.start(now: start)
+        _ = state.received(.pong, now: start + .milliseconds(20))
+        #expect(state.beat(idle: 9, now: start + .milliseconds(900)) == [.send(.ping)])
+        #expect(state.pulse(now: start + Self.pulse) == [.pulse(after: .milliseconds(900))])
+        #expect(state.pulse(now: start + .milliseconds(1900)) == [.doubt])
+    }
+
     // MARK: Flush
 
     struct Missing: Sendable, CustomTestStringConvertible {

@@ -21,10 +21,10 @@ struct HandshakeJudgeTests {
         return HandshakeRequest(method: method, path: path, token: token, extensions: [], clientID: nil)
     }
 
-    private static func sealed(path: String = "/") -> HandshakeRequest {
+    private static func sealed(path: String = "/", ticket: String? = nil) -> HandshakeRequest {
         let nonce = SealedHandshake.makeNonce()
         var request = HandshakeRequest(method: "GET", path: path, token: nil, extensions: [], clientID: nil)
-        request.sealedOffer = SealedOffer.make(host: "h", isBehindProxy: false, nonce: nonce).offer
+        request.sealedOffer = SealedOffer.make(host: "h", isBehindProxy: false, nonce: nonce, ticket: ticket).offer
         return request
     }
 
@@ -90,6 +90,33 @@ struct HandshakeJudgeTests {
         let full = Judge.Verdict.refused(.tooManyAttempts, why: "too many failed handshakes")
         #expect(judge.judge(Self.sealed(), from: "a", Judge.Knowledge(), now: Self.now) == full)
         #expect(judge.judge(Self.plain(), from: "a", Judge.Knowledge(), now: Self.now) == full)
+    }
+
+    @Test("from an address that others have failed from, a client of a former session is let in to prove itself")
+    func tickets() {
+        var judge = Judge(policy: .auto, tunnelKey: "secret")
+        judge.issue(["one", "two"])
+        for _ in 0..<TunnelLimits.handshakeFailures {
+            _ = judge.judge(Self.sealed(ticket: "guess"), from: "a", Judge.Knowledge(), now: Self.now)
+        }
+        let answers = ["three", "one", "one", "two"].map {
+            judge.judge(Self.sealed(ticket: $0), from: "a", Judge.Knowledge(), now: Self.now) == .admitted
+        }
+        #expect(answers == [false, true, false, true])
+    }
+
+    @Test("tickets are kept up to a number, the newest ones, and each is good once")
+    func ticketBook() {
+        var book = TicketBook()
+        for number in 0..<1000 {
+            book.issue(["\(number)"])
+            let isTaken = number % 3 == 0 && book.take("\(number)")
+            #expect(isTaken == (number % 3 == 0))
+        }
+        let left = (0..<1000).filter { book.take("\($0)") }
+        #expect(left == (1000 - TunnelLimits.rememberedTickets..<1000).filter { $0 % 3 != 0 })
+        let again = (0..<1000).contains { book.take("\($0)") }
+        #expect(!again)
     }
 
     @Test("a right token that is refused counts as a wrong one, so that the two cannot be told apart")

@@ -1,5 +1,6 @@
 import Config
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import Tunnel
@@ -167,7 +168,8 @@ struct HandshakeReplyTests {
             nonce: SessionSecret.makeNonce()
         )
         #expect(terms.nonce.count == 16)
-        #expect(terms.body.contains(#""ext":["link-proof","sealed-signals","udp-frames","refuse","trim"]"#))
+        let names = #""link-proof","sealed-signals","udp-frames","refuse","trim","certificate","half-close""#
+        #expect(terms.body.contains(#""ext":[\#(names)]"#))
         #expect(try HandshakeTerms(body: Array(terms.body.utf8)) == terms)
     }
 

@@ -13,6 +13,7 @@ struct SealedSignalTests {
 
     static let signals: [Signal] = [
         .ping, .pong, .flush, SignalTests.tcp, SignalTests.udp, .trim(count: 3),
+        .certificate(fingerprint: "sha256:AB"),
         .verify(id: LinkID(1), fingerprint: SignalTests.fingerprint), .refuse(id: LinkID(2), why: "no route"), .ping,
     ]
 

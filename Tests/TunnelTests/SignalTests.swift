@@ -102,6 +102,7 @@ struct SignalTests {
         (#"{"action":"udp","id":"0000000a","remote":"\u005b::1]:5"}"#, .open(.udp, id: LinkID(10), user: "[::1]:5")),
         (#"{"action":"trim","count":7}"#, .trim(count: 7)),
         (#"{"action":"trim"}"#, .trim(count: 0)),
+        (#"{"action":"certificate","fp":"sha256:AB"}"#, .certificate(fingerprint: "sha256:AB")),
         (#"{"action":"Ping"}"#, .unknown(action: "Ping")),
         (#"{"action":""}"#, .unknown(action: "")),
         (#"{"action":"teleport","id":"7","to":"mars"}"#, .unknown(action: "teleport")),
@@ -119,6 +120,7 @@ struct SignalTests {
             #"{"action":"refuse","id":"0000000a","why":"a\u003cb\u003e \u0026 \"c\"\\\n\u2028é"}"#
         ),
         (.trim(count: 3), #"{"action":"trim","count":3}"#),
+        (.certificate(fingerprint: "sha256:AB"), #"{"action":"certificate","fp":"sha256:AB"}"#),
         (.verify(id: LinkID(10), fingerprint: nil), #"{"action":"verify","id":"0000000a"}"#),
         (
             .open(.tcp, id: LinkID(.max), user: "<&>:1"),

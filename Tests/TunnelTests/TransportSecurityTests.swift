@@ -395,6 +395,30 @@ struct TransportSecurityTests {
         _ = try lost.context(.verified)
     }
 
+    @Test(
+        "authorities that change are followed from the next session on; while they cannot be read the former ones stay"
+    )
+    func changedAuthorities() throws {
+        let trust = try trust()
+        #expect(!trust.hasContext(.verified))
+        try trust.refresh(.verified)
+        let former = try trust.context(.verified)
+        try trust.refresh(.verified)
+        #expect(try trust.context(.verified) === former)
+        let other = try TestAuthority()
+        let server = try serve(other.issue(to: ["a.example"]))
+        #expect(throws: NIOSSLError.self) {
+            try TLSConnection(trust.handler(.verified, serverName: "a.example"), to: server).carries("hello")
+        }
+        try directory.write("half of a", to: "ca.pem", atomically: true)
+        #expect(throws: TunnelError.self) { try trust.refresh(.verified) }
+        #expect(trust.hasContext(.verified))
+        #expect(try trust.context(.verified) === former)
+        try directory.write(other.pem, to: "ca.pem", atomically: true)
+        try trust.refresh(.verified)
+        #expect(try TLSConnection(trust.handler(.verified, serverName: "a.example"), to: server).carries("hello"))
+    }
+
     // MARK: Parts
 
     private func trust() throws -> ClientTrust {
@@ -462,7 +486,7 @@ extension ServerCredentials.ReloadOutcome {
 }
 
 /// Both ends of one TLS connection, in memory.
-private final class TLSConnection {
+final class TLSConnection {
     private let client: EmbeddedChannel
     private let server: EmbeddedChannel
     private let asked = NameAskedFor()

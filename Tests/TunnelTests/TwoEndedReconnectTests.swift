@@ -11,12 +11,12 @@ extension TwoEnded {
     struct ReconnectTests {
         @Test(
             "each time the other's process comes back the tunnel is ready within a second, and nothing is left behind",
-            arguments: TwoEnded.flows,
+            arguments: TwoEnded.ways,
             [true, false]
         )
-        func comesBack(_ flow: TunnelFlow, _ isServerAway: Bool) async throws {
+        func comesBack(_ way: TunnelWay, _ isServerAway: Bool) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port, tls: .selfSigned)
+            let ends = try TwoEnds(way, to: target.port, tls: .selfSigned)
             let sockets = TestSockets(ports: [ends.port, Int(ends.server.tunnel.port), target.port])
             let (stays, leaves) = isServerAway ? (ends.client, ends.server) : (ends.server, ends.client)
             let idle = sockets.open
@@ -36,6 +36,55 @@ extension TwoEnded {
             }
             // Fewer is well: a connection of somebody else's to these ports may have ended meanwhile.
             _ = try await sockets.settled(to: idle)
+        }
+
+        @Test(
+            "a server that does not answer any more is found anew beside the session: nobody sees the client away",
+            arguments: TwoEnded.flows
+        )
+        func foundAnew(_ flow: TunnelFlow) async throws {
+            let target = try await EchoServer.start()
+            var ends = try TwoEnds(flow, to: target.port, tls: .selfSigned)
+            // Of these connections nothing arrives any more, as after a router has forgotten them.
+            let lost = Awaited(0)
+            let tap = try await WireTap.start(server: Int(ends.server.tunnel.port)) { chunk in
+                chunk.connection <= lost.current ? [] : chunk.bytes
+            }
+            ends.client = .dual(meeting: tap.port, target: flow == .reverse ? target.port : ends.port, key: "secret")
+            let made = ends
+            try await withTwoEnds(made, environment: .reporting(every: .seconds(5))) { engine, _ in
+                #expect(try await TestClient.echo("before", port: made.port) == "before")
+                let before = engine.snapshot().mapValues(\.readySince)
+                let start = ContinuousClock.now
+                lost.change { $0 = tap.connections }
+                try await engine.wait(TwoEnds.serverID, for: "a new session") {
+                    $0.phase == .ready && $0.readySince != before[TwoEnds.serverID]
+                }
+                #expect(try await TestClient.echo("after", port: made.port) == "after")
+                // A ping within a second, another for its answer, and the handshake; not three report intervals.
+                #expect(ContinuousClock.now - start < .seconds(5))
+                #expect(engine.snapshot()[TwoEnds.clientID]?.readySince == before[TwoEnds.clientID])
+            }
+            await tap.stop()
+        }
+
+        @Test("a certificate is compared also where the only idle link comes late, as over a slow line")
+        func lateLink() async throws {
+            let server = try await ReferencePeer.server(
+                key: "secret",
+                tls: .memory,
+                manners: .givesIDsSlowly,
+                // Four of them are longer than the wait for several links to choose from.
+                pause: TunnelLimits.verifyPatience / 2
+            )
+            var spec = TunnelSpec.dual(meeting: server.port, target: try deadPort())
+            spec.pool.min = 1
+            try await withEngine(environment: .brisk) { [spec] engine in
+                _ = await engine.start(spec)
+                let signal = try await server.nextSignal("verify")
+                #expect(signal.fp != nil)
+            }
+            await server.stop()
         }
 
         /// Runs the other end in an engine of its own until users have been served; returns how long they had to wait.

@@ -182,10 +182,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("a second sealed client stands by, and the first one's users notice nothing", arguments: TwoEnded.flows)
-        func standby(_ flow: TunnelFlow) async throws {
+        @Test("a second sealed client stands by, and the first one's users notice nothing", arguments: TwoEnded.ways)
+        func standby(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port)
+            let ends = try TwoEnds(way, to: target.port)
             try await withTwoEnds(ends) { engine, _ in
                 let since = engine.snapshot().mapValues(\.readySince)
                 let refusal = await #expect(throws: TunnelError.self) {
@@ -248,6 +248,22 @@ extension TwoEnded {
             }
         }
 
+        @Test("a client that had a session is let in beside someone who guesses from the same address, once a ticket")
+        func guessingNeighbor() async throws {
+            let spec = try TunnelSpec.server(.two, target: try deadPort())
+            try await withKeptLog { engine, _ in
+                let port = await engine.start(spec)
+                let tickets = try await SealedCaller().call(port).agreement.keys.tickets
+                #expect(Set(tickets).count == TunnelLimits.sessionTickets)
+                for _ in 0..<TunnelLimits.handshakeFailures {
+                    await #expect(throws: TunnelError.self) { try await SealedCaller(key: "guess").call(port) }
+                }
+                await #expect(throws: TunnelError.self) { try await SealedCaller().call(port) }
+                try await SealedCaller(ticket: tickets[0]).call(port)
+                await #expect(throws: TunnelError.self) { try await SealedCaller(ticket: tickets[0]).call(port) }
+            }
+        }
+
         @Test("the right key is never a guess")
         func rightKeys() async throws {
             let spec = try TunnelSpec.server(.two, target: try deadPort())
@@ -268,6 +284,7 @@ struct SealedCaller {
     var key = "secret"
     var clientID = "caller"
     var patience = TimeAmount.seconds(10)
+    var ticket: String?
 
     private static let trust = ClientTrust(authorities: nil)
 
@@ -282,7 +299,8 @@ struct SealedCaller {
             timeout: patience,
             place: try #require(descriptors.place(for: .tunnel)),
             security: nil,
-            sealing: { try Self.trust.handler(.anyCertificate, serverName: nil) }
+            sealing: { try Self.trust.handler(.anyCertificate, serverName: nil) },
+            ticket: ticket
         )
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: port)
         return try await client.agree(with: [address][...], on: MultiThreadedEventLoopGroup.singleton.next()).get()

@@ -20,7 +20,9 @@ extension Schema {
             PlanView.self, PlanView.Summary.self, PlanView.Step.self, PlanView.Change.self,
             PlanView.Connections.self, PlanView.Overridden.self, PlanView.Conflict.self,
             EventView.self, NoticeView.Planned.self, NoticeView.Applied.self, NoticeView.Rejected.self,
-            NoticeView.Overridden.self, NoticeView.Released.self, NoticeView.Drift.self,
+            NoticeView.Overridden.self, NoticeView.Released.self, NoticeView.Requested.self,
+            NoticeView.Troubled.self, ProblemView.self, StatusView.self, StatusView.Certificate.self, PeerView.self,
+            NoticeView.Drift.self, NoticeLogView.self,
         ]
     }
 }

@@ -12,7 +12,7 @@ extension Schema {
                     [
                         "url": url, "spec": reference("TunnelSpec"), "alias": label("Name shown in dashboards"),
                         "meta": nullable(reference("MetaChange")),
-                        "restart": flag("Whether it starts with the daemon; true if missing"),
+                        "restart": flag("Whether it starts with the daemon; true if missing"), "note": note,
                     ]
                 )
             ),
@@ -20,7 +20,7 @@ extension Schema {
                 "InstanceReplacement",
                 naming(
                     "The new form of the tunnel, given by `url` or by `spec`",
-                    ["url": url, "spec": reference("TunnelSpec")]
+                    ["url": url, "spec": reference("TunnelSpec"), "note": note]
                 )
             ),
             .init("InstancePatch", patch),
@@ -42,9 +42,12 @@ extension Schema {
                 ),
                 "restart": flag("Whether it starts with the daemon"),
                 "meta": nullable(reference("MetaChange")),
+                "note": note,
             ]
         )
     }
+
+    private static let note = label("Why, for those who read it later: events and overrides show it")
 
     private static var metaChange: JSONValue {
         let peer = request(

@@ -32,7 +32,8 @@ struct ReconcileRoutes: Sendable {
                         answers: [
                             .init(
                                 status: 200,
-                                text: "`plan`, `apply`, `reject`, `override`, `release` and `drift` events",
+                                text:
+                                    "`plan`, `apply`, `reject`, `override`, `release`, `request`, `problem` and `drift` events",
                                 events: Self.events
                             ),
                             .badRequest,
@@ -49,7 +50,9 @@ struct ReconcileRoutes: Sendable {
         .init(name: "plan", schema: NoticeView.Planned.name), .init(name: "apply", schema: NoticeView.Applied.name),
         .init(name: "reject", schema: NoticeView.Rejected.name),
         .init(name: "override", schema: NoticeView.Overridden.name),
-        .init(name: "release", schema: NoticeView.Released.name), .init(name: "drift", schema: NoticeView.Drift.name),
+        .init(name: "release", schema: NoticeView.Released.name),
+        .init(name: "request", schema: NoticeView.Requested.name),
+        .init(name: "problem", schema: NoticeView.Troubled.name), .init(name: "drift", schema: NoticeView.Drift.name),
         .init(name: "shutdown", schema: EventView.name, isNumbered: false),
     ]
 

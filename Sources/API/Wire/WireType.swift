@@ -1,5 +1,6 @@
 import Config
 import FoundationEssentials
+import Reconciler
 
 /// How one kind of value looks in JSON: its schema, how it is written, and how a client reads it.
 ///
@@ -35,11 +36,29 @@ extension WireType where Written == String, Read == String {
 
     static var phase: WireType { string(Schema.phase) }
 
+    static var problemKind: WireType { words(Problem.Kind.allCases.map(\.rawValue), "What kind of problem it is") }
+
     static var reason: WireType { string(Schema.reason) }
 
     static var changeClass: WireType { string(Schema.changeClass) }
 
     static func runState(_ description: String) -> WireType { string(Schema.described(description, Schema.runState)) }
+}
+
+extension WireType where Written == Author, Read == String {
+    /// Who did something.
+    static var author: WireType {
+        let schema = Schema.text(
+            "Who did it: a user of the daemon's machine, or a key and an address",
+            example: "root (local CLI)"
+        )
+        return WireType(schema: schema, write: { .string($0.description) }, read: { $0?.stringValue ?? "" })
+    }
+}
+
+extension WireType where Written == String, Read == String {
+    /// Why someone did it, in their own words.
+    static var note: WireType { text("What they wrote about why", example: "INC-42") }
 }
 
 extension WireType where Written == String?, Read == String? {

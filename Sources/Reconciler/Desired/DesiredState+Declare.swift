@@ -148,7 +148,7 @@ extension InstanceRecord {
 
     /// Labels that the declaration which adopts it does not set stay, as an override: a dashboard keeps its bindings there.
     fileprivate mutating func keepLabels(over declaration: TunnelDeclaration, now: Date) {
-        var kept = Override(since: now, until: nil, by: "adoption", revision: "")
+        var kept = Override(since: now, until: nil, by: .adoption, revision: "")
         if !labels.alias.isEmpty { kept.alias = labels.alias }
         (kept.tags, kept.peer) = (labels.tags, labels.peer)
         override = kept.remaining(after: DeclarationEdit(from: nil, to: declaration))

@@ -6,20 +6,24 @@ package struct CreateRequest: Sendable {
     package var tunnel: CheckedTunnel
     package var labels: TunnelLabels
     package var autostart: Bool
-    package var by: String
+    package var by: Author
+    /// What the author wrote about why.
+    package var note: String?
     package var dryRun: Bool
 
     package init(
         tunnel: CheckedTunnel,
         labels: TunnelLabels = TunnelLabels(),
         autostart: Bool = true,
-        by: String,
+        by: Author,
+        note: String? = nil,
         dryRun: Bool = false
     ) {
         self.tunnel = tunnel
         self.labels = labels
         self.autostart = autostart
         self.by = by
+        self.note = note
         self.dryRun = dryRun
     }
 }
@@ -56,8 +60,9 @@ package struct InstancePatch: Sendable, Hashable {
 
 /// Who asks for a mutation and under which conditions.
 package struct MutationContext: Sendable {
-    /// The remote address of the request, or `socket`.
-    package var by: String
+    package var by: Author
+    /// What the author wrote about why.
+    package var note: String?
     /// How long an override of a declared tunnel lasts; nil means the manifest's policy.
     package var ttl: Duration?
     /// The `Instance.etag` or `revision` the caller has seen; another one makes the mutation stale.
@@ -65,8 +70,15 @@ package struct MutationContext: Sendable {
     /// Check everything and answer with the result, but change nothing.
     package var dryRun: Bool
 
-    package init(by: String, ttl: Duration? = nil, ifMatch: String? = nil, dryRun: Bool = false) {
+    package init(
+        by: Author,
+        note: String? = nil,
+        ttl: Duration? = nil,
+        ifMatch: String? = nil,
+        dryRun: Bool = false
+    ) {
         self.by = by
+        self.note = note
         self.ttl = ttl
         self.ifMatch = ifMatch
         self.dryRun = dryRun

@@ -75,6 +75,7 @@ extension InstanceRecord {
         var renewed = override ?? Override(since: now, until: nil, by: context.by, revision: revision)
         renewed.since = now
         renewed.by = context.by
+        renewed.note = context.note
         if parts.contains(.state) {
             let ttl = context.ttl ?? policy.overrideTTL
             renewed.until = ttl > .zero ? now.addingTimeInterval(ttl.inSeconds) : nil
@@ -124,11 +125,12 @@ extension InstanceRecord {
 }
 
 extension Override {
-    /// Compares what it changes and its expiry, not when and by whom it was made.
+    /// Compares what it changes and its expiry, not when, by whom and why it was made.
     fileprivate func differs(from other: Override?) -> Bool {
         guard var other else { return true }
         other.since = since
         other.by = by
+        other.note = note
         return other != self
     }
 }

@@ -46,12 +46,11 @@ enum ManifestExport {
         var remarks = [instance.source.map { "Declared at \($0.fileAndLine)." } ?? "Created through the API."]
         if let override = instance.override {
             let until = override.until.map { ", until \(time($0))" } ?? ""
-            remarks.append(
-                "Overridden since \(time(override.since)) by \(override.by)\(until): this is what it is now."
-            )
+            let author = "\(override.by)" + (override.note.map { " (\($0))" } ?? "")
+            remarks.append("Overridden since \(time(override.since)) by \(author)\(until): this is what it is now.")
         }
         if !instance.autostart { remarks.append("It does not start with the daemon, which a manifest cannot express.") }
-        return remarks.map { $0.replacing("\n", with: " ") }
+        return remarks.map(PlainText.line)
     }
 
     /// The texts of the file for values that an override has not changed.

@@ -15,16 +15,18 @@ package struct Override: Sendable, Hashable {
     package var deleted: Bool
     package var since: Date
     package var until: Date?
-    /// Who made it: the remote address of the request, or `socket`.
-    package var by: String
+    /// Who made it, and what they wrote about why.
+    package var by: Author
+    package var note: String?
     /// The revision of the declaration it applies to.
     package var revision: String
 
-    package init(since: Date, until: Date?, by: String, revision: String) {
+    package init(since: Date, until: Date?, by: Author, note: String? = nil, revision: String) {
         self.deleted = false
         self.since = since
         self.until = until
         self.by = by
+        self.note = note
         self.revision = revision
     }
 }
@@ -87,7 +89,8 @@ extension Override {
 
     /// Without what it changes of the state, and without the expiry of that.
     private var labelsAlone: Override {
-        var labels = Override(since: since, until: changesState ? nil : until, by: by, revision: revision)
+        let end = changesState ? nil : until
+        var labels = Override(since: since, until: end, by: by, note: note, revision: revision)
         labels.alias = alias
         labels.tags = tags
         labels.peer = peer

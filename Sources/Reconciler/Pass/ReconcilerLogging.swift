@@ -25,6 +25,37 @@ extension Logger {
         }
     }
 
+    /// What someone asked for, and why.
+    func info(_ notice: ReconcileNotice, naming name: String, _ context: MutationContext) {
+        let (message, change): (Logger.Message, String) =
+            switch notice {
+            case .override: ("declaration overridden", "")
+            case .release: ("override released", "")
+            case .request(_, let change, _, _): ("changed by request", change.rawValue)
+            default: ("changed by request", "")
+            }
+        var metadata: Logger.Metadata = ["tunnel": "\(name)", "by": "\(context.by)"]
+        if !change.isEmpty { metadata["change"] = "\(change)" }
+        if let note = context.note { metadata["note"] = "\(PlainText.line(note))" }
+        info(message, metadata: metadata)
+    }
+
+    func log(_ change: ProblemWatch.Change) {
+        switch change {
+        case .began(let problem):
+            log(level: .warning, "problem", metadata: metadata(of: problem, problem.text))
+        case .ended(let problem):
+            info("problem over", metadata: metadata(of: problem, ""))
+        }
+    }
+
+    private func metadata(of problem: Problem, _ text: String) -> Metadata {
+        var metadata: Metadata = ["kind": "\(problem.kind.rawValue)"]
+        if let name = problem.name { metadata["tunnel"] = "\(PlainText.line(name))" }
+        if !text.isEmpty { metadata["detail"] = "\(PlainText.line(text))" }
+        return metadata
+    }
+
     func info(_ action: ReconcilePlan.Action, naming name: String) {
         switch action {
         case .remove: info("removing tunnel", metadata: ["tunnel": "\(name)"])

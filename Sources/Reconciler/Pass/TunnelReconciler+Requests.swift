@@ -13,7 +13,8 @@ extension TunnelReconciler {
     package func create(_ request: CreateRequest) throws(MutationError) -> Instance {
         var generator = SystemRandomNumberGenerator()
         let record = try state.created(request, now: settings.now(), using: &generator)
-        return try commit(record, "instance created", by: request.by, dryRun: request.dryRun)
+        let context = MutationContext(by: request.by, note: request.note, dryRun: request.dryRun)
+        return try commit(record, .create, context)
     }
 
     /// Alias, action, autostart, peer and tags: all of them are checked before any is applied.
@@ -26,7 +27,7 @@ extension TunnelReconciler {
         var record = try state.patched(id, patch, context, isFailing: isFailing, now: settings.now())
         let resets = patch.action == .reset
         if resets { record.traffic = Traffic() }
-        return try commit(record, "instance changed", by: context.by, dryRun: context.dryRun, resets: resets)
+        return try commit(record, patch.action?.change ?? .edit, context, resets: resets)
     }
 
     /// A new URL: the tunnel moves over to it by class, and runs.
@@ -35,8 +36,7 @@ extension TunnelReconciler {
         by tunnel: CheckedTunnel,
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
-        let record = try state.replaced(id, by: tunnel, context, now: settings.now())
-        return try commit(record, "instance URL replaced", by: context.by, dryRun: context.dryRun)
+        try commit(try state.replaced(id, by: tunnel, context, now: settings.now()), .replace, context)
     }
 
     /// Returns what was deleted; it stops in the pass that follows.
@@ -45,7 +45,7 @@ extension TunnelReconciler {
         guard let last = instance(id) else { throw .notFound }
         let record = try state.deleted(id, context, now: settings.now())
         guard !context.dryRun else { return last }
-        try store(record, overriding(record), "instance deleted", by: context.by)
+        try store(record, notice(of: .delete, record, context), context)
         return last
     }
 
@@ -55,8 +55,8 @@ extension TunnelReconciler {
         _ context: MutationContext
     ) throws(MutationError) -> Instance {
         let record = try state.released(id, context)
-        let notice = ReconcileNotice.release(state.subject(id), .request, by: context.by)
-        return try commit(record, "override released", by: context.by, dryRun: context.dryRun, notice: notice)
+        let notice = ReconcileNotice.release(state.subject(id), .request, by: context.by, note: context.note)
+        return try commit(record, notice, context)
     }
 
     /// Accepts a peer again that offers less than it has before, and tries at once where the tunnel waits.
@@ -69,36 +69,39 @@ extension TunnelReconciler {
             throw .storage(error)
         }
         host.forgetPeer(of: id)
-        settings.logger.info(
-            "peer forgotten",
-            metadata: ["tunnel": "\(state.label(id))", "peer": "\(context.by)"]
-        )
-        guard host.status(of: id)?.phase.isFailing == true else { return current }
-        record.generation += 1
-        return try commit(record, "instance tried again", by: context.by, dryRun: false)
+        if host.status(of: id)?.phase.isFailing == true { record.generation += 1 }
+        try store(record, notice(of: .forgetPeer, record, context), context)
+        return instance(id) ?? current
     }
 
     private func commit(
         _ record: InstanceRecord,
-        _ message: Logger.Message,
-        by author: String,
-        dryRun: Bool,
-        resets: Bool = false,
-        notice: ReconcileNotice? = nil
+        _ change: ReconcileNotice.RequestedChange,
+        _ context: MutationContext,
+        resets: Bool = false
     ) throws(MutationError) -> Instance {
-        if !dryRun, resets || state.records[record.id] != record {
-            try store(record, notice ?? overriding(record), message, by: author, resets: resets)
+        try commit(record, notice(of: change, record, context), context, resets: resets)
+    }
+
+    private func commit(
+        _ record: InstanceRecord,
+        _ notice: ReconcileNotice,
+        _ context: MutationContext,
+        resets: Bool = false
+    ) throws(MutationError) -> Instance {
+        if !context.dryRun, resets || state.records[record.id] != record {
+            try store(record, notice, context, resets: resets)
         }
         guard let desired = DesiredInstance(record) else { throw .notFound }
         let status = host.status(of: record.id)
-        return desired.instance(status: status, traffic: dryRun ? record.traffic : total(record.id, status))
+        let traffic = context.dryRun ? record.traffic : total(record.id, status)
+        return desired.instance(status: status, traffic: traffic)
     }
 
     private func store(
         _ record: InstanceRecord,
-        _ notice: ReconcileNotice?,
-        _ message: Logger.Message,
-        by author: String,
+        _ notice: ReconcileNotice,
+        _ context: MutationContext,
         resets: Bool = false
     ) throws(MutationError) {
         do throws(StateStoreError) {
@@ -106,12 +109,30 @@ extension TunnelReconciler {
         } catch {
             throw .storage(error)
         }
-        settings.logger.info(message, metadata: ["tunnel": "\(state.label(record.id))", "peer": "\(author)"])
+        settings.logger.info(notice, naming: state.label(record.id), context)
     }
 
-    /// The notice of a mutation that has put an override over a declaration.
-    private func overriding(_ record: InstanceRecord) -> ReconcileNotice? {
-        guard let override = record.override, override != state.records[record.id]?.override else { return nil }
-        return .override(state.subject(record.id), override)
+    /// What a mutation is reported as: the override it has put over a declaration, or itself.
+    private func notice(
+        of change: ReconcileNotice.RequestedChange,
+        _ record: InstanceRecord,
+        _ context: MutationContext
+    ) -> ReconcileNotice {
+        let subject = state.subject(record)
+        guard let override = record.override, override != state.records[record.id]?.override else {
+            return .request(subject, change, by: context.by, note: context.note)
+        }
+        return .override(subject, override)
+    }
+}
+
+extension InstancePatch.Action {
+    fileprivate var change: ReconcileNotice.RequestedChange {
+        switch self {
+        case .start: .start
+        case .stop: .stop
+        case .restart: .restart
+        case .reset: .reset
+        }
     }
 }

@@ -106,13 +106,13 @@ extension StateStore {
         try database.execute(
             sql: """
                 INSERT INTO override (instance_id, running, url, alias, tags, peer, autostart, deleted, since, until, by,
-                    revision)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    note, revision)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 record.id, override.running, override.url, override.alias, override.tags.map(RecordText.json),
                 override.peer.map(RecordText.json), override.autostart, override.deleted, override.since,
-                override.until, override.by, override.revision,
+                override.until, override.by.description, override.note, override.revision,
             ]
         )
     }
@@ -172,7 +172,13 @@ extension StateStore {
     }
 
     private static func override(_ row: Row) -> Override {
-        var override = Override(since: row["since"], until: row["until"], by: row["by"], revision: row["revision"])
+        var override = Override(
+            since: row["since"],
+            until: row["until"],
+            by: Author(stored: row["by"]),
+            note: row["note"],
+            revision: row["revision"]
+        )
         override.running = row["running"]
         override.url = row["url"]
         override.alias = row["alias"]

@@ -27,6 +27,14 @@ extension StateStore {
         migrator.registerMigration("6: sealed peers") { database in
             try database.execute(sql: sealedPeerTable)
         }
+        migrator.registerMigration("7: notes of requests") { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE override ADD COLUMN note TEXT;
+                    ALTER TABLE \(EventLog.reconciler.table) ADD COLUMN note TEXT;
+                    """
+            )
+        }
         return migrator
     }()
 

@@ -18,6 +18,7 @@ struct DialAttempts {
     private var known: [SocketAddress] = []
     private var isFresh = false
     private var problem = ""
+    private var failure = TargetFailure.other
     private var problems: [String] = []
 
     init(_ rotation: TargetRotation) {
@@ -45,7 +46,7 @@ struct DialAttempts {
             known += addresses
         case .failure(let error):
             // A look-up after a failure only adds to what went wrong before it.
-            if !isFresh { problem = TargetDialer.problem(of: error) }
+            if !isFresh { note(error) }
         }
         return nextAddress()
     }
@@ -56,7 +57,7 @@ struct DialAttempts {
             isFresh = true
             return .resolve(rotation.targets[current], isDoubted: true)
         }
-        rotation.failed(current, problem)
+        rotation.failed(current, failure, problem)
         problems.append("\(rotation.targets[current]): \(problem)")
         return nextTarget()
     }
@@ -67,8 +68,13 @@ struct DialAttempts {
         if (error as? IOError)?.isOutOfDescriptors == true {
             return .giveUp(TunnelError.noDescriptor(for: "\(rotation.targets[current])"))
         }
-        problem = TargetDialer.problem(of: error)
+        note(error)
         return nextAddress()
+    }
+
+    private mutating func note(_ error: any Error) {
+        problem = TargetDialer.problem(of: error)
+        failure = TargetFailure(error)
     }
 
     func succeeded() {

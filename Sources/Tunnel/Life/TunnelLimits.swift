@@ -47,6 +47,8 @@ package enum TunnelLimits {
     static let datagramsWhileConnecting = 128
     /// Bytes of all datagrams, of all tunnels together, that are held so.
     static let waitingDatagramBytes = 16 * 1024 * 1024
+    /// After this long without a refusal of the other end, a user it was given counts as connected.
+    static let refusalPatience = Duration.seconds(20)
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are
@@ -76,6 +78,10 @@ package enum TunnelLimits {
     package static let handshakeFailures = 10
     package static let handshakeFailureWindow = Duration.seconds(10)
     package static let handshakeFailureAddresses = 4096
+    /// Handshakes that a client of a sealed session may begin from an address that others have failed
+    /// from too often, and how many of all sessions a server remembers.
+    package static let sessionTickets = 8
+    package static let rememberedTickets = 512
     /// What all tunnel ports together keep for connections that have not proven who they are.
     package static let unprovenBytes = 16 * 1024 * 1024
     /// What one of them is taken to need: a handshake's head, a read buffer, and its handlers.
@@ -96,6 +102,9 @@ package enum TunnelLimits {
     static let ghostPatience = Duration.milliseconds(700)
     /// Link dials under way at once, of one tunnel.
     package static let parallelLinkDials = 32
+    /// The same until the control link is there, so that it does not wait for the TLS handshakes of many
+    /// links on a busy machine.
+    static let firstLinkDials = 4
     /// NodePass's wait for a link's id.
     static let linkIDWait = Duration.seconds(60)
     /// Between attempts to dial links right after the handshake, when a NodePass server is
@@ -122,6 +131,17 @@ package enum TunnelLimits {
     static let silentTarget = Duration.seconds(3)
     /// The longest datagram a NodePass peer takes from a link.
     static let unframedDatagramBytes = 16_384
+    /// The longest frame taken of a peer; ours are of 64 KiB at most, NodePass's of 16 KiB.
+    package static let webSocketFrameBytes = 16 * 1024 * 1024
+    /// Most bytes of a frame that is sent; some proxies take no more.
+    static let webSocketWriteBytes = 64 * 1024
+    /// A message that may be a datagram is kept until it is whole, up to this.
+    static let webSocketMessageBytes = 64 * 1024
+    /// Up to so many bytes are copied behind their frame's head, which saves a write.
+    static let webSocketCopyBytes = 4 * 1024
+    /// How often a client pings on each of its links: proxies and CDNs close what is silent for 60 s or
+    /// more.
+    static let webSocketPing = Duration.seconds(25)
     /// Delays between attempts to reach the server.
     ///
     /// The cap is lower for the first attempts, so that a server that was restarted is reached
@@ -129,9 +149,26 @@ package enum TunnelLimits {
     package static let redialBase = Duration.milliseconds(50)
     package static let redialCap = Duration.milliseconds(600)
     package static let redialEagerAttempts = 500
+    /// Until a connection is answered, a new attempt begins this often beside the first.
+    static let connectHedge = Duration.milliseconds(400)
+    /// The kernel's longest wait before it repeats what was lost of a handshake or a signal; its own
+    /// minimum for that is the same.
+    static let retransmission = Duration.seconds(1)
+    /// How often a client asks a server of ours whether it is there while users come, and how long
+    /// without an answer makes it look for another way.
+    package static let controlPulse = Duration.seconds(1)
+    /// Users have come if one came within this time.
+    package static let controlPulseHold = Duration.seconds(10)
+    /// A link with a certificate that is new to its client waits this long for the server's word.
+    static let certificateWait = Duration.seconds(2)
+    /// Certificates of one session that its client accepts, the newest ones.
+    static let sessionCertificates = 4
     /// A client on standby asks this often whether the tunnel is free, so that it takes over
     /// within a second.
     static let standbyInterval = Duration.milliseconds(250)
+    /// The longest that a server keeps a standby's question open, as a share of the time that a handshake
+    /// may take: the answer has to arrive within it.
+    static let standbyHoldShare = 0.6
     /// A session that lasted this long has not failed: what follows is tried at once again.
     static let stableSession = Duration.seconds(3)
     /// Retry delays of a tunnel that cannot start.

@@ -83,7 +83,11 @@ final class RelayedUser: RelayOwner {
     func dialEnded(_ error: Int32, _ pair: RelayToken, _ core: ReactorCore) {
         guard case .pair(let reactor, _)? = member, let target else { return core.end(pair) }
         guard error == 0 else {
-            return perform(attempts.failed(IOError(errnoCode: error, reason: "connect")), pair, core, reactor)
+            let problem: any Error =
+                error == ETIMEDOUT
+                ? ChannelError.connectTimeout(TimeAmount(tunnel.environment.tcpDialTimeout))
+                : IOError(errnoCode: error, reason: "connect")
+            return perform(attempts.failed(problem), pair, core, reactor)
         }
         attempts.succeeded()
         tunnel.counters.recordPing(milliseconds: Int(core.now - began))

@@ -117,10 +117,10 @@ struct LinkTable<Held> {
         return (id, link)
     }
 
-    /// How many links to dial now for `waiting` users; counts them as begun.
-    mutating func dials(size: PoolBounds, waiting: Int) -> Int {
+    /// How many links to dial now for `waiting` users, `parallel` at once; counts them as begun.
+    mutating func dials(size: PoolBounds, waiting: Int, parallel: Int) -> Int {
         pool.resize(size)
-        return pool.dials(waiting: waiting)
+        return pool.dials(waiting: waiting, parallel: parallel)
     }
 
     mutating func dialEnded() {

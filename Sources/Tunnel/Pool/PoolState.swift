@@ -126,12 +126,13 @@ package struct PoolState: Sendable {
 
     // MARK: How many
 
-    /// How many dials to begin now, when `waiting` users have no link yet; counts them as begun.
-    package mutating func dials(waiting: Int) -> Int {
+    /// How many dials to begin now, when `waiting` users have no link yet and `parallel` may be under way
+    /// at once; counts them as begun.
+    package mutating func dials(waiting: Int, parallel: Int = TunnelLimits.parallelLinkDials) -> Int {
         // Users that wait come on top of what is to be idle, or the pool would stay empty behind
         // them.
         let wanted = min(capacity + waiting, size.high) - idle - dialling
-        let allowed = min(wanted, TunnelLimits.parallelLinkDials - dialling)
+        let allowed = min(wanted, parallel - dialling)
         guard allowed > 0 else { return 0 }
         dialling += allowed
         return allowed

@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 
 /// One life of a two-ended tunnel, from the agreed terms to the failure that ends it.
@@ -12,6 +13,10 @@ final class Session {
         /// Users can be given links.
         case established
         case ended(TunnelError)
+        /// Client: the server does not answer, but the session goes on; see `trusted`.
+        case doubted
+        /// It has answered after all.
+        case trusted
         /// The peer spoke on a link that was not in use; it is closed already.
         case strayBytes(ByteBuffer)
     }
@@ -33,18 +38,26 @@ final class Session {
     private let control: ControlLink
     /// The client's.
     private var filler: LinkFiller?
+    /// What the client knows of the server's certificates, in a sealed session with TLS.
+    private let pin: CertificatePin?
     /// The server's, where the client proves its links.
     private let verifier: LinkProofVerifier?
     private var table: LinkTable<Link>
     /// Links in use by users of this entry, to be closed when the exit refuses them.
     private var inUse: [LinkID: any Channel] = [:]
+    /// Links in use whose refusal would not be the first: without one, the target is there again.
+    private var onProbation: Set<LinkID> = []
     /// A `verify` that named a link which is not here yet.
     private var awaitedComparison: (id: LinkID, fingerprint: String)?
+    /// Idle links that there have to be before our own `verify` names one.
+    private var leastForVerify = 3
+    /// The certificate that the client has last heard of, at the server.
+    private var announced: String?
     private var probes = PeerProbes()
     private var phase = Phase.opening
     private var onEvent: ((Event) -> Void)?
 
-    /// `began` is when the handshake started; `dialer` is the client's.
+    /// `began` is when the handshake started; `dialer` and `pin` are the client's.
     init(
         terms: HandshakeTerms,
         side: SessionSide,
@@ -52,6 +65,7 @@ final class Session {
         keys: SessionKeys,
         tunnel: TunnelContext,
         dialer: (any LinkDialer)?,
+        pin: CertificatePin? = nil,
         began: NIODeadline,
         onEvent: @escaping (Event) -> Void
     ) {
@@ -59,8 +73,10 @@ final class Session {
         self.peer = peer
         self.tunnel = tunnel
         self.onEvent = onEvent
+        self.pin = pin
         isEntry = terms.flow.isEntry(side)
         sealedFingerprint = keys.fingerprint
+        announced = keys.fingerprint
         let secret = keys.secret(for: terms)
         let proofSecret = terms.extensions.contains(.linkProof) ? secret : nil
         verifier = side == .server ? proofSecret.map { LinkProofVerifier(tunnel: tunnel, secret: $0) } : nil
@@ -70,6 +86,7 @@ final class Session {
                 isEntry: isEntry,
                 verification: keys.isSealed ? .none : .between(side, terms),
                 reportInterval: TimeAmount(tunnel.environment.reportInterval),
+                isWatchful: side == .client && !terms.extensions.isEmpty,
                 now: .now()
             ),
             codec: keys.signalCodec(for: terms, secret, writer: side),
@@ -98,11 +115,13 @@ final class Session {
     /// Closes the control link and every idle one; relays go on.
     func end(_ error: TunnelError) {
         guard phase != .ended else { return }
+        if isEstablished { tunnel.peerLeft() }
         phase = .ended
         control.close()
         filler?.stop()
         for link in table.removeAll() { link.close() }
         inUse = [:]
+        onProbation = []
         tunnel.counters.recordIdle(0)
         let report = onEvent
         onEvent = nil
@@ -112,6 +131,11 @@ final class Session {
 
     /// Whether a sealed handshake has led to it.
     var isSealed: Bool { sealedFingerprint != nil }
+
+    private var peerKind: PeerSummary.Kind {
+        if isSealed { return .sealed }
+        return terms.extensions.isEmpty ? .original : .own
+    }
 
     /// True while users can be given links.
     var isEstablished: Bool { phase == .established }
@@ -151,8 +175,11 @@ final class Session {
         }
     }
 
+    /// Whether another link would be given an id.
+    var hasRoom: Bool { phase != .ended && table.pool.idle < terms.max }
+
     private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
-        guard phase != .ended, table.pool.idle < terms.max else { return carrier.channel.closeAtOnce() }
+        guard hasRoom else { return carrier.channel.closeAtOnce() }
         // The first link is the control link. Ids of later ones are random, so that one cannot be
         // taken for another that ended a short while ago.
         var random = SystemRandomNumberGenerator()
@@ -245,7 +272,8 @@ final class Session {
         guard let filler, filler.canDial else { return }
         let waiting = isEntry ? tunnel.entrance.waiting + spared : 0
         let size = PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max)
-        for _ in 0..<table.dials(size: size, waiting: waiting) { filler.dial() }
+        let parallel = control.isOpen ? TunnelLimits.parallelLinkDials : TunnelLimits.firstLinkDials
+        for _ in 0..<table.dials(size: size, waiting: waiting, parallel: parallel) { filler.dial() }
     }
 
     // MARK: Links are used
@@ -264,9 +292,18 @@ final class Session {
         if terms.extensions.contains(.refuse) {
             inUse[id] = link.channel
             link.channel.closeFuture.assumeIsolated().whenComplete { _ in self.inUse[id] = nil }
+            if tunnel.isFarTargetFailing { putOnProbation(id) }
         }
         control.send(.open(transport, id: id, user: user))
+        perform(control.state.noteUser(now: .now()))
         return link
+    }
+
+    private func putOnProbation(_ id: LinkID) {
+        onProbation.insert(id)
+        schedule(in: TunnelLimits.refusalPatience) {
+            if self.onProbation.remove(id) != nil { self.tunnel.servedByPeer() }
+        }
     }
 
     /// Idle links to leave for the peer, as far as there can be any.
@@ -286,6 +323,7 @@ final class Session {
         case .refuse(let why): refuse(id, why)
         case nil: break
         }
+        perform(control.state.noteUser(now: .now()))
         noteIdle()
         refill()
     }
@@ -308,11 +346,15 @@ final class Session {
         guard !control.isOpen else { return carrier.channel.closeAtOnce() }
         filler?.isServerStarting = false
         try control.open(carrier, early: early)
+        pin?.canHear = true
         if let sealedFingerprint, terms.tls != 0 {
             // As after a `verify`: NodePass's users look for this line.
             tunnel.log.write(.info, "TLS certificate fingerprint verified: \(sealedFingerprint)")
         }
-        schedule(in: TunnelLimits.verifyPatience) { self.sendVerifyIfDue(atLeast: 1) }
+        schedule(in: TunnelLimits.verifyPatience) {
+            self.leastForVerify = 1
+            self.sendVerifyIfDue()
+        }
         sendVerifyIfDue()
         if !isEntry || control.state.isGateOpen { establish() }
     }
@@ -335,6 +377,7 @@ final class Session {
     private func establish() {
         guard phase == .opening else { return }
         phase = .established
+        tunnel.peerCame(PeerSummary(address: peer, kind: peerKind, since: Date()))
         onEvent?(.established)
         tunnel.entrance.supplyUsers()
     }
@@ -369,16 +412,39 @@ final class Session {
                 noteIdle()
                 refill()
             case .refused(let id, let why):
+                onProbation.remove(id)
                 tunnel.refusedByPeer(why)
                 inUse.removeValue(forKey: id)?.closeAtOnce()
             case .trim(let count): if terms.extensions.contains(.trim) { trim(count) }
             case .roundTrip(let time): tunnel.counters.recordPing(milliseconds: Int(time.nanoseconds / 1_000_000))
+            case .learn(let fingerprint): learn(fingerprint)
+            case .pulse(let delay): control.schedulePulse(after: delay)
+            case .doubt: onEvent?(.doubted)
+            case .trust:
+                // What failed meanwhile says nothing any more.
+                filler?.retryNow()
+                onEvent?(.trusted)
             case .fail(let error): end(error)
             }
         }
     }
 
-    // MARK: Certificates are compared
+    // MARK: Certificates
+
+    /// The server's side: links show this certificate from now on.
+    func announce(_ fingerprint: String) {
+        guard isSealed, control.isOpen, fingerprint != announced, terms.extensions.contains(.certificate) else {
+            return
+        }
+        announced = fingerprint
+        control.send(.certificate(fingerprint: fingerprint))
+    }
+
+    private func learn(_ fingerprint: String) {
+        guard let pin, terms.extensions.contains(.certificate) else { return }
+        pin.learn(fingerprint)
+        tunnel.log.write(.info, .verified, "The server has a new certificate: \(fingerprint)")
+    }
 
     /// A peer's `verify` may overtake the link it names, which is waited for then.
     private func compare(_ id: LinkID, _ fingerprint: String) {
@@ -399,16 +465,18 @@ final class Session {
             tunnel.log.write(.info, .verified, "TLS certificate fingerprint verified: \(fingerprint)")
         }
         perform(control.state.verified(fingerprint, against: own))
-        sendVerifyIfDue(atLeast: 1)
+        leastForVerify = 1
+        sendVerifyIfDue()
         refill()
     }
 
     /// Sends our `verify`, once.
     ///
     /// Both ends name a link and close it. Were it the same link, each would compare with one that
-    /// is gone: ours is named from the middle of the idle ones, so it waits until there are some.
-    private func sendVerifyIfDue(atLeast count: Int = 3) {
-        guard control.isOpen, phase != .ended, control.state.owesVerify, table.pool.idle >= count,
+    /// is gone: ours is named from the middle of the idle ones, so it waits for a while until there are
+    /// some.
+    private func sendVerifyIfDue() {
+        guard control.isOpen, phase != .ended, control.state.owesVerify, table.pool.idle >= leastForVerify,
             let (id, link) = table.takeForVerify(now: .now()), control.state.takeOwnVerify()
         else { return }
         control.send(.verify(id: id, fingerprint: link.fingerprint))

@@ -1,3 +1,4 @@
+import Config
 import Crypto
 
 /// What protects the signals and links of one session.
@@ -14,6 +15,18 @@ enum SessionKeys: Sendable {
     }
 
     var isSealed: Bool { fingerprint != nil }
+
+    /// What the client of this session may show, once each, when it asks for the next one.
+    ///
+    /// Nobody else knows them. None after another handshake.
+    var tickets: [String] {
+        guard case .sealed(let key, _) = self else { return [] }
+        return (0..<TunnelLimits.sessionTickets).map { number in
+            let info = Array("nodepass ticket \(number)".utf8)
+            let ticket = HKDF<SHA256>.deriveKey(inputKeyMaterial: key, info: info, outputByteCount: 16)
+            return Hex.text(ticket.withUnsafeBytes { Array($0) })
+        }
+    }
 
     /// The session's secret; nil with a peer that has no extensions.
     func secret(for terms: HandshakeTerms) -> SessionSecret? {

@@ -15,7 +15,16 @@ package final class ClientTrust: Sendable {
     }
 
     private let authoritiesPath: String?
-    private let contexts = Mutex<[Policy: NIOSSLContext]>([:])
+    private let contexts = Mutex<[Policy: Made]>([:])
+
+    private struct Made {
+        let context: NIOSSLContext
+        /// The authorities' files as they were before they were read.
+        let files: [FileState?]
+    }
+
+    /// Where the library looks for the system's authorities.
+    private static let systemPaths = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]
 
     /// `authorities` is a PEM file to trust instead of the system's.
     package init(authorities: String?) {
@@ -34,17 +43,32 @@ package final class ClientTrust: Sendable {
         return (try? HostName.ascii(host)) ?? host
     }
 
-    /// The context for `policy`; the first call for one reads every trusted authority, so make it
-    /// off the event loops.
+    /// The context for `policy`; the first call for one reads every trusted authority, so make
+    /// `refresh` do that, off the event loops.
     ///
     /// Throws `CertificateInvalid` when the authorities cannot be loaded.
     package func context(_ policy: Policy) throws(TunnelError) -> NIOSSLContext {
-        try contexts.withLock { contexts throws(TunnelError) in
-            if let context = contexts[policy] { return context }
-            let context = try makeContext(policy)
-            contexts[policy] = context
-            return context
-        }
+        if let made = contexts.withLock({ $0[policy] }) { return made.context }
+        try refresh(policy)
+        guard let made = contexts.withLock({ $0[policy] }) else { return try makeContext(policy) }
+        return made.context
+    }
+
+    /// Reads the authorities if they have changed since they were read; to be called before each session,
+    /// off the event loops.
+    ///
+    /// Throws `CertificateInvalid` when they cannot be loaded; a context that was made before stays.
+    package func refresh(_ policy: Policy) throws(TunnelError) {
+        let paths = authoritiesPath.map { [$0] } ?? Self.systemPaths
+        let files = paths.map { FileState(path: $0) }
+        guard contexts.withLock({ $0[policy]?.files }) != files else { return }
+        let context = try makeContext(policy)
+        contexts.withLock { $0[policy] = Made(context: context, files: files) }
+    }
+
+    /// Whether there is a context, from whatever time.
+    package func hasContext(_ policy: Policy) -> Bool {
+        contexts.withLock { $0[policy] != nil }
     }
 
     /// A handler for one connection that asks for `serverName` (SNI) and, where `policy` verifies,

@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -13,45 +14,41 @@ struct StreamLinkDialer: LinkDialer {
     let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
-    /// The certificate that the server has to show; nil where nothing is known of it.
-    var pin: Pin?
-
-    /// What a sealed handshake has shown of the server's certificate.
-    struct Pin: Sendable {
-        let fingerprint: String
-        /// Files may be replaced while a session lives, which a new session finds out.
-        let mayChange: Bool
-
-        fileprivate func mismatch(_ shown: String?) -> TunnelError {
-            let message = "a link shows certificate \(shown ?? "none"), the handshake showed \(fingerprint)"
-            return mayChange
-                ? TunnelError(.peerUnreachable, message + ": it was replaced, or the connection is intercepted")
-                : TunnelError(.tlsFingerprintMismatch, message + "; the connection is intercepted between the ends")
-        }
-    }
+    /// What a verified certificate has to be for; nil for the address connected to.
+    var name: String?
+    /// The certificates that the server may show; nil where nothing is known of them.
+    var pin: CertificatePin?
 
     func dial(
         on loop: any EventLoop,
         for purpose: DescriptorPlan.Purpose
     ) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
         guard let place = descriptors.place(for: purpose) else { return loop.makeFailedFuture(NoDescriptor()) }
-        return ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.writeBufferWaterMark, value: .relay)
-            .channelOption(.recvAllocator, value: .relay(maximum: readBufferMaxBytes))
-            .keepingAlive(keepAlive())
-            .connect(to: server)
+        let keepAlive = keepAlive()
+        let connector = RacingConnector(
+            server: server,
+            timeout: timeout,
+            secondPlace: { [descriptors] in descriptors.place(for: purpose) },
+            configure: { [readBufferMaxBytes] in
+                $0.channelOption(.allowRemoteHalfClosure, value: true)
+                    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .channelOption(.writeBufferWaterMark, value: .relay)
+                    .channelOption(.recvAllocator, value: .relay(maximum: readBufferMaxBytes))
+                    .keepingAlive(keepAlive)
+            }
+        )
+        return connector.connect(on: loop)
+            .assumeIsolated()
             .flatMap { channel in
                 place.keep(for: channel)
-                guard let security else {
+                guard let security = self.security else {
                     return loop.makeSucceededFuture(
                         NIOLoopBound(LinkChannel(channel: channel, fingerprint: nil), eventLoop: loop)
                     )
                 }
-                return startTLS(on: channel, security)
+                return self.startTLS(on: channel, security)
             }
+            .nonisolated()
     }
 
     private func startTLS(
@@ -59,18 +56,16 @@ struct StreamLinkDialer: LinkDialer {
         _ security: @Sendable () throws -> NIOSSLClientHandler
     ) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
         let loop = channel.eventLoop
+        let timeout = timeout
         let promise = loop.makePromise(of: NIOLoopBound<LinkChannel>.self)
         do {
             let handler = try security()
             let watcher = TLSClientWatcher { result in
                 do {
                     try result.get()
-                    let fingerprint = try checked(handler.peerCertificate)
-                    promise.succeed(
-                        NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: loop)
-                    )
+                    self.admit(channel, handler.peerCertificate, promise)
                 } catch {
-                    promise.fail(error)
+                    promise.fail(refusal(error, of: handler))
                 }
             }
             try channel.pipeline.syncOperations.addHandlers([handler, watcher])
@@ -83,24 +78,27 @@ struct StreamLinkDialer: LinkDialer {
             channel.close(promise: nil)
             promise.fail(error)
         }
-        return promise.futureResult.flatMapErrorThrowing { throw Self.refusal($0) ?? $0 }
+        return promise.futureResult
     }
 
-    /// The certificate's fingerprint; throws for one that is not the server's.
-    private func checked(_ certificate: NIOSSLCertificate?) throws -> String? {
+    /// Gives the channel if its certificate is the server's.
+    private func admit(
+        _ channel: any Channel,
+        _ certificate: NIOSSLCertificate?,
+        _ promise: EventLoopPromise<NIOLoopBound<LinkChannel>>
+    ) {
         let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
-        if let pin, pin.fingerprint != fingerprint { throw pin.mismatch(fingerprint) }
-        return fingerprint
+        let made = LinkChannel(channel: channel, fingerprint: fingerprint, hasDatagramRecords: true)
+        let link = NIOLoopBound(made, eventLoop: channel.eventLoop)
+        guard let pin else { return promise.succeed(link) }
+        pin.admit(fingerprint).map { link }.cascade(to: promise)
     }
 
-    /// The error when the server's certificate was not accepted: another attempt would end the same
-    /// way.
-    private static func refusal(_ error: any Error) -> TunnelError? {
-        let text = "\(error)"
-        let isRefusal = error is NIOSSLExtraError || text.contains("CERTIFICATE_VERIFY_FAILED")
-        guard isRefusal || error is TunnelError else { return nil }
-        return error as? TunnelError
-            ?? TunnelError(.certificateInvalid, "the server's certificate is not accepted: \(text)", isTerminal: false)
+    /// Says why the server's certificate was not accepted, where that is what went wrong.
+    private func refusal(_ error: any Error, of handler: NIOSSLClientHandler) -> any Error {
+        let wanted = name ?? Endpoint(server).host
+        let refusal = CertificateRefusal(error, certificate: handler.peerCertificate, name: wanted, now: Date())
+        return refusal?.error ?? error
     }
 }
 

@@ -15,10 +15,12 @@ struct CreateCommand: AsyncParsableCommand {
     @Option(help: "The name that lists and dashboards show.")
     var alias: String?
 
+    @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         var members = [JSONValue.Member("url", .string(url))]
+        members += why.members
         if let alias { members.append(JSONValue.Member("alias", .string(alias))) }
         Output.line(try await connection.client.create(.object(members)).id)
     }

@@ -109,9 +109,10 @@ struct PlanText {
     private func overridden(_ tunnel: WireObject<PlanView.Overridden>, _ width: Int) -> String {
         let end = tunnel.until.map { " until \(InstanceText.time($0))" } ?? ""
         let since = InstanceText.time(tunnel.since)
-        return
-            "\(colored("!", "36")) \(padded(PlainText.line(tunnel.name), width)) overridden since \(since)\(end) by REST "
-            + "(\(tunnel.present)); the manifest says \(tunnel.declared)"
+        let author = InstanceText.author(tunnel.by, note: tunnel.note)
+        let text = "\(since)\(end) by \(author) (\(tunnel.present)); the manifest says \(tunnel.declared)"
+        let name = padded(PlainText.line(tunnel.name), width)
+        return "\(colored("!", "36")) \(name) overridden since \(PlainText.line(text))"
     }
 
     /// One line for each address and its tunnels, be it TCP, UDP or both.

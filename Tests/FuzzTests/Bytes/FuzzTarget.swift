@@ -16,6 +16,8 @@ enum FuzzTarget: String, CaseIterable {
     case datagrams
     case gob
     case sealed
+    case sealedProof = "sealed-proof"
+    case websocket
 
     /// Feeds the bytes; returns what is wrong, or nil.
     func problem(with bytes: [UInt8]) -> String? {
@@ -30,6 +32,8 @@ enum FuzzTarget: String, CaseIterable {
         case .datagrams: Self.datagrams(bytes)
         case .gob: Self.gob(bytes)
         case .sealed: Self.sealed(bytes)
+        case .sealedProof: Self.sealedProof(bytes)
+        case .websocket: Self.websocket(bytes)
         }
     }
 
@@ -109,7 +113,9 @@ enum FuzzTarget: String, CaseIterable {
         var verdict = ProtocolSniffer.Verdict.undecided
         for length in 0...min(bytes.count, 64) {
             let next = sniffer.judge(bytes.prefix(length))
-            if verdict != .undecided, next != verdict { return "after \(length) bytes \(verdict) becomes \(next)" }
+            // Behind empty lines everything is still to be judged.
+            let isFinal = verdict != .undecided && verdict != .blank
+            if isFinal, next != verdict { return "after \(length) bytes \(verdict) becomes \(next)" }
             verdict = next
         }
         let start = Array(bytes.prefix(LinkProof.lengthBytes))
@@ -148,6 +154,72 @@ enum FuzzTarget: String, CaseIterable {
             guard (try? SealedRequest(request.bytes)) == request else { return "\(request) is read as something else" }
         }
         return nil
+    }
+
+    /// What someone without the key sends in place of a message of the sealed handshake proves nothing, and the
+    /// last message is read as it is written; the first byte says which message the others are.
+    private static func sealedProof(_ bytes: [UInt8]) -> String? {
+        guard let choice = bytes.first else { return nil }
+        let message = Array(bytes.dropFirst())
+        let channel = SealedHandshake.Channel(
+            requestHead: [],
+            replyHead: [],
+            clientNonce: Array(repeating: 1, count: SealedHandshake.nonceBytes),
+            serverNonce: Array(repeating: 2, count: SealedHandshake.nonceBytes),
+            certificateDigest: Array(repeating: 3, count: 32)
+        )
+        switch choice & 3 {
+        case 0:
+            let hello = Array(message.prefix(CPace.shareBytes))
+            let server = try? SealedServer(key: "key", channel: channel, hello: hello)
+            let request = try? server?.request(Array(message.dropFirst(CPace.shareBytes)))
+            return request == nil ? nil : "a client without the key is let in"
+        case 1:
+            guard let client = try? SealedClient(key: "key", channel: channel) else { return "no client can be made" }
+            let proven = try? client.prove(message, request: SealedRequest(clientID: "one"))
+            return proven == nil ? nil : "a server without the key is believed"
+        case 2:
+            guard let client = try? SealedClient(key: "key", channel: channel),
+                let server = try? SealedServer(key: "key", channel: channel, hello: client.hello),
+                let (answer, secrets) = try? client.prove(server.proof, request: SealedRequest(clientID: "one"))
+            else { return "two ends with one key do not meet" }
+            if message != answer, (try? server.request(message)) != nil { return "a changed request is taken" }
+            return (try? secrets.open(message, from: .server)) == nil ? nil : "forged terms are taken"
+        default:
+            guard let answer = try? SealedAnswer(bytes: message) else { return nil }
+            return (try? SealedAnswer(bytes: answer.bytes)) == answer ? nil : "\(answer) is read as something else"
+        }
+    }
+
+    /// The bytes of messages, and what ends them, do not depend on the segments that frames come in.
+    private static func websocket(_ bytes: [UInt8]) -> String? {
+        guard let first = bytes.first else { return nil }
+        func read(_ segments: [ArraySlice<UInt8>]) -> [String] {
+            var reader = WebSocketFrameReader(expectsMask: first & 1 == 1)
+            var seen: [String] = []
+            var message = ByteBuffer()
+            do throws(WebSocketFrameReader.Problem) {
+                for segment in segments {
+                    reader.append(ByteBuffer(bytes: segment))
+                    while let event = try reader.next() {
+                        guard case .data(var part, let endsMessage) = event else {
+                            seen.append("\(event) within \(message.readableBytes) bytes")
+                            continue
+                        }
+                        message.writeBuffer(&part)
+                        guard endsMessage else { continue }
+                        seen.append("\(message)")
+                        message = ByteBuffer()
+                    }
+                }
+            } catch {
+                return seen + ["\(error)"]
+            }
+            return seen + ["\(message.readableBytes) bytes left"]
+        }
+        let rest = Array(bytes.dropFirst())
+        let (whole, parts) = (read([rest[...]]), read(segments(of: rest)))
+        return whole == parts ? nil : "\(parts) in segments, \(whole) at once"
     }
 
     /// Segments whose lengths the bytes themselves decide: 1, 2, 4 … 128.

@@ -3,7 +3,7 @@
 import { element, segments, setText } from '../shared/dom.js';
 import { maskedURL, moment, plainText, shortPlace } from '../shared/format.js';
 import { stepName } from './plan.js';
-import { overrideText } from './row.js';
+import { authorText, overrideText } from './row.js';
 
 const entryLimit = 1_000;
 const drawnLimit = 400;
@@ -11,11 +11,11 @@ const latestLimit = 6;
 const latestDelay = 150;
 const kinds = [['', 'All'], ['reconcile', 'Reconciler'], ['instance', 'Tunnels'], ['problem', 'Problems'],
   ['log', 'Log lines']];
-const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', apply: 'wait',
+const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', problem: 'bad', apply: 'wait',
   create: 'good', delete: 'bad', shutdown: 'warn' };
 
 /** Who it was, where it was no single tunnel. */
-const subjects = { apply: 'reconciler', reject: 'manifest', shutdown: 'daemon' };
+const subjects = { apply: 'reconciler', reject: 'manifest', problem: 'daemon', shutdown: 'daemon' };
 
 /** The bounded memory of events; it fills whether or not somebody looks. */
 export class Feed extends EventTarget {
@@ -60,8 +60,8 @@ export class Feed extends EventTarget {
       this.planned = steps;
       return;
     }
-    const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failing?.length);
-    const tone = type === 'drift' && event.resolved ? 'good' : undefined;
+    const isProblem = type === 'reject' || ((type === 'drift' || type === 'problem') && !event.resolved) || Boolean(event.failing?.length);
+    const tone = (type === 'drift' || type === 'problem') && event.resolved ? 'good' : undefined;
     const words = reconcilerTexts[type]?.(event, this.planned ?? []) ?? '';
     const text = type === 'apply' && this.isRejected ? `the manifest can be read again, ${words}` : words;
     if (type === 'apply') this.planned = null;
@@ -80,6 +80,9 @@ export class Feed extends EventTarget {
 /** Up to this many steps are listed by name; more are only counted. */
 const namedSteps = 3;
 const causes = { request: 'released', expiry: 'expired', edit: 'ended, its declaration was edited' };
+
+const requested = { create: 'created', start: 'started', stop: 'stopped', restart: 'restarted', reset: 'counters reset',
+  delete: 'deleted', edit: 'labels changed', replace: 'URL replaced', 'forget-peer': 'peer forgotten' };
 
 const done = { create: 'created', adopt: 'adopted', start: 'started', stop: 'stopped', meta: 'relabeled',
   live: 'changed live', session: 'given a new session', rebind: 'rebound', restart: 'restarted', delete: 'deleted' };
@@ -108,8 +111,10 @@ const reconcilerTexts = {
     return [...first, further > 0 && `${further} more`].filter(Boolean).join('; ');
   },
   override: ({ override }) =>
-    `${overrideText(override)} by ${override.by}${override.until ? `, until ${moment(override.until)}` : ''}`,
-  release: ({ cause, by }) => `${causes[cause] ?? cause}${by ? ` by ${by}` : ''}`,
+    `${overrideText(override)} by ${authorText(override)}${override.until ? `, until ${moment(override.until)}` : ''}`,
+  release: ({ cause, by, note }) => `${causes[cause] ?? cause}${cause === 'request' ? ` by ${authorText({ by, note })}` : ''}`,
+  request: ({ change, by, note }) => `${requested[change] ?? change} by ${authorText({ by, note })}`,
+  problem: ({ resolved, message }) => (resolved ? `over: ${message}` : message),
   drift: ({ resolved, phase, reason, message }) =>
     (resolved ? `recovered, ${phase}` : [phase, reason, message].filter(Boolean).join(', ')),
 };

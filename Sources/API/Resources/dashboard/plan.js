@@ -4,7 +4,7 @@ import { request } from '../shared/api.js';
 import { element, icon, segments } from '../shared/dom.js';
 import { count, moment } from '../shared/format.js';
 import { tell, tellError } from '../shared/overlay.js';
-import { phaseBadge } from './row.js';
+import { authorText, phaseBadge } from './row.js';
 
 const sample = `version: 1
 tunnels:
@@ -144,7 +144,7 @@ export class PlanView {
       element('div', { className: 'what' }, element('b', {}, one.name),
         element('span', { className: 'over' }, 'overridden'), element('span', { className: 'muted' },
           `${one.present}; the manifest says: ${one.declared}`)),
-      element('div', { className: 'effect muted' }, `by ${one.by} since ${moment(one.since)}, ${until}`, ' ',
+      element('div', { className: 'effect muted' }, `by ${authorText(one)} since ${moment(one.since)}, ${until}`, ' ',
         element('button', { type: 'button', className: 'button small', onclick: () => this.release(one) }, 'Release')));
   }
 

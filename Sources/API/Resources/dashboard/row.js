@@ -1,9 +1,12 @@
 // One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
 
 import { element, icon, setClass, setIcon, setText, setTitle } from '../shared/dom.js';
-import { daemonNow, left, maskedURL, moment, rate, shortPlace } from '../shared/format.js';
+import { daemonNow, left, maskedURL, moment, plainText, rate, shortPlace } from '../shared/format.js';
 import { phases } from './fleet.js';
 import { Sparkline } from '../shared/plot.js';
+
+/** Who did something, and what they wrote about why. */
+export function authorText({ by, note }) { return note ? `${by} (${plainText(note)})` : by; }
 
 /** What an override changes, in a few words. */
 export function overrideText(override) {
@@ -17,13 +20,13 @@ export function overrideText(override) {
 /** `stopped by 10.0.0.5, 14:02:11, 27m left`: as much as a row has room for. */
 function overrideLine(override, now) {
   const end = override.until ? `${left(override.until, now)} left` : 'until released';
-  return `${overrideText(override)} by ${override.by}, ${moment(override.since)}, ${end}`;
+  return `${overrideText(override)} by ${authorText(override)}, ${moment(override.since)}, ${end}`;
 }
 
 /** Who made it, since when and until when. */
 export function overrideSentence(override) {
   const until = override.until ? `until ${moment(override.until)}` : 'until released';
-  return `Overridden (${overrideText(override)}) by ${override.by} since ${moment(override.since)}, ${until}`;
+  return `Overridden (${overrideText(override)}) by ${authorText(override)} since ${moment(override.since)}, ${until}`;
 }
 
 export function phaseBadge(phase) {
@@ -117,6 +120,7 @@ export class Row {
   showNote(tunnel, kind, tone, now) {
     const { message, draining } = tunnel.instance;
     const [text, noteTone] = draining ? [drainingText(draining, now), 'warn'] : message ? [message, tone]
+      : tunnel.troubles.length ? [tunnel.troubles.map(({ text: one }) => one).join('; '), 'bad']
       : tunnel.problem ? [`Declaration invalid, the last valid one is in use: ${tunnel.problem.message}`, 'bad'] : [tunnel.override ? '' : kind, 'muted'];
     setText(this.note, text);
     setTitle(this.note, text);

@@ -15,6 +15,7 @@ enum InstanceBody {
         var source: Source
         var labels: TunnelLabels
         var autostart: Bool
+        var note: String?
     }
 
     static func creation(_ body: JSONValue) throws(APIError) -> Creation {
@@ -24,11 +25,20 @@ enum InstanceBody {
         labels.alias = patch.alias ?? ""
         labels.peer = patch.peer ?? PeerLabel()
         labels.tags = patch.tags ?? [:]
-        return Creation(source: try source(body), labels: labels, autostart: patch.autostart ?? true)
+        return Creation(
+            source: try source(body),
+            labels: labels,
+            autostart: patch.autostart ?? true,
+            note: try note(in: body)
+        )
     }
 
     /// The body of `PUT /instances/{id}`.
-    static func source(_ body: JSONValue) throws(APIError) -> Creation.Source {
+    static func replacement(_ body: JSONValue) throws(APIError) -> (source: Creation.Source, note: String?) {
+        (try source(body), try note(in: body))
+    }
+
+    private static func source(_ body: JSONValue) throws(APIError) -> Creation.Source {
         switch (body["url"], body["spec"]) {
         case (.string(let url), nil) where !url.isEmpty: return .url(url)
         case (nil, .object(let keys)): return .spec(.object(keys))
@@ -37,7 +47,7 @@ enum InstanceBody {
     }
 
     /// The body of `PATCH /instances/{id}`: any of its parts; `null` means the same as missing.
-    static func patch(_ body: JSONValue) throws(APIError) -> InstancePatch {
+    static func patch(_ body: JSONValue) throws(APIError) -> (patch: InstancePatch, note: String?) {
         guard case .object = body else { throw .bodyInvalid("", "takes a JSON object, not \(body.kindName)") }
         var patch = try labels(body)
         if let action = try text(body["action"], "action"), !action.isEmpty {
@@ -46,7 +56,20 @@ enum InstanceBody {
             }
             patch.action = known
         }
-        return patch
+        return (patch, try note(in: body))
+    }
+
+    /// What the author of a request says about why.
+    static func note(_ text: String?) throws(APIError) -> String? {
+        do throws(LabelProblem) {
+            return try RequestNote.checked(text)
+        } catch {
+            throw APIError(error)
+        }
+    }
+
+    private static func note(in body: JSONValue) throws(APIError) -> String? {
+        try note(try text(body["note"], "note"))
     }
 
     /// What a creation may say as well.

@@ -10,12 +10,14 @@ extension InstanceRoutes {
             summary: "List the tunnels and the API key's row",
             details:
                 "The row `********` holds the API key in `url`, the daemon's id in `config`, and the daemon's alias in `alias`.",
+            parameters: [.masked],
             answers: [
                 .init(
                     status: 200,
                     text: "All instances, by name, then id",
                     schema: Schema.array(Schema.reference("Instance"))
-                )
+                ),
+                .badRequest,
             ],
             handler: list
         )
@@ -69,6 +71,7 @@ extension InstanceRoutes {
             method: .get,
             id: "getInstance",
             summary: "Read one tunnel",
+            parameters: [.masked],
             answers: [
                 .init(
                     status: 200,
@@ -133,7 +136,7 @@ extension InstanceRoutes {
             id: "deleteInstance",
             summary: "Delete a tunnel; a declared one stays deleted until it is released or its declaration changes",
             details: "Open connections may finish, within the tunnel's `drain`.",
-            parameters: [.dryRun, .ttl, .ifMatch],
+            parameters: [.dryRun, .ttl, .note, .ifMatch],
             answers: [
                 .init(status: 204, text: "Deleted"), .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored,
                 .full,
@@ -147,7 +150,7 @@ extension InstanceRoutes {
             method: .delete,
             id: "releaseInstance",
             summary: "End a declared tunnel's override: the manifest applies again",
-            parameters: [.dryRun, .ifMatch],
+            parameters: [.dryRun, .note, .ifMatch],
             answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .stale, .unstored, .full],
             handler: release
         )
@@ -161,7 +164,7 @@ extension InstanceRoutes {
             details:
                 "With `handshake: auto`, an end that has found its peer sealed once refuses one that is not "
                 + "(`PeerDowngraded`). A tunnel that waits because of that tries again at once.",
-            parameters: [.dryRun],
+            parameters: [.dryRun, .note],
             answers: [.instance, .badRequest, .forbidden, .notFound, .unstored, .full],
             handler: forgetPeer
         )
@@ -197,6 +200,11 @@ extension Operation.Answer {
 }
 
 extension Operation.QueryField {
+    static let masked = Operation.QueryField(
+        name: "masked",
+        text: "Leave keys, and values from references, out of `url`, `config` and `override`",
+        schema: Schema.boolean
+    )
     static let dryRun = Operation.QueryField(
         name: "dryRun",
         text: "Validate and answer, but change nothing",
@@ -206,6 +214,11 @@ extension Operation.QueryField {
         name: "ttl",
         text: "How long an override of a declared tunnel lasts, such as 30m",
         schema: Schema.duration
+    )
+    static let note = Operation.QueryField(
+        name: "note",
+        text: "Why, for those who read it later: events and overrides show it",
+        schema: ["type": "string", "maxLength": .int(Int64(TunnelLabels.textLimitBytes))]
     )
     static let ifMatch = Operation.QueryField(
         name: "If-Match",

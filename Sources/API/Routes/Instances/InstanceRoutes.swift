@@ -46,7 +46,11 @@ struct InstanceRoutes: Sendable {
     func list(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard !request.uri.path.hasSuffix("/") else { throw APIError.idRequired }
         let now = Date()
-        let rows = await reconciler.instances().map { InstanceView.object($0, now: now) }
+        let isMasked = try request.flag("masked")
+        let rows = await reconciler.instances().map { instance in
+            let object = InstanceView.object(instance, now: now)
+            return isMasked ? MaskedInstance.object(object, of: instance) : object
+        }
         return .json(.array([keyRow] + rows))
     }
 
@@ -58,7 +62,8 @@ struct InstanceRoutes: Sendable {
                 tunnel: try tunnel(body.source),
                 labels: body.labels,
                 autostart: body.autostart,
-                by: context.peer.description,
+                by: await context.author(),
+                note: body.note,
                 dryRun: try request.isDryRun
             )
         )
@@ -70,13 +75,15 @@ struct InstanceRoutes: Sendable {
         guard let details = try await reconciler.details(of: context.instanceID) else {
             throw APIError.instanceNotFound
         }
-        return answer(details.instance, details)
+        guard try request.flag("masked") else { return answer(details.instance, details) }
+        let object = InstanceView.answer(details.instance, details, now: Date())
+        return .json(MaskedInstance.object(object, of: details.instance))
     }
 
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         try await reconciler.requireRow(context)
-        let patch = try InstanceBody.patch(try await request.json())
-        let mutation = try mutation(request, context)
+        let (patch, note) = try InstanceBody.patch(try await request.json())
+        let mutation = try await mutation(request, context, note: note)
         guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
         // The status before the action, as NodePass's masters answer.
         let before = await reconciler.instance(context.instanceID).map { WireStatus($0.phase) }
@@ -95,33 +102,39 @@ struct InstanceRoutes: Sendable {
     func replace(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
         try await reconciler.requireRow(context)
-        let tunnel = try tunnel(try InstanceBody.source(try await request.json()))
-        return answer(
-            try await reconciler.replace(context.instanceID, by: tunnel, try mutation(request, context))
-        )
+        let (source, note) = try InstanceBody.replacement(try await request.json())
+        let tunnel = try tunnel(source)
+        let mutation = try await mutation(request, context, note: note)
+        return answer(try await reconciler.replace(context.instanceID, by: tunnel, mutation))
     }
 
     func delete(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        try await reconciler.delete(context.instanceID, try mutation(request, context))
+        try await reconciler.delete(context.instanceID, try await mutation(request, context))
         return Response(status: .noContent)
     }
 
     func release(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        return answer(try await reconciler.release(context.instanceID, try mutation(request, context)))
+        return answer(try await reconciler.release(context.instanceID, try await mutation(request, context)))
     }
 
     func forgetPeer(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard context.instanceID != KeyView.id else { throw APIError.keyForbidden }
-        return answer(try await reconciler.forgetPeer(context.instanceID, try mutation(request, context)))
+        return answer(try await reconciler.forgetPeer(context.instanceID, try await mutation(request, context)))
     }
 
     // MARK: Parts of them
 
-    private func mutation(_ request: Request, _ context: APIRequestContext) throws(APIError) -> MutationContext {
+    /// `note` is what the body says; requests without a body have it in their query.
+    private func mutation(
+        _ request: Request,
+        _ context: APIRequestContext,
+        note: String? = nil
+    ) async throws -> MutationContext {
         MutationContext(
-            by: context.peer.description,
+            by: await context.author(),
+            note: try note ?? InstanceBody.note(request.query("note")),
             ttl: try request.overrideLifetime(),
             ifMatch: request.expectedState,
             dryRun: try request.isDryRun

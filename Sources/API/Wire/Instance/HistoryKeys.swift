@@ -16,6 +16,9 @@ package struct HistoryKeys: WireView {
     package let fields = Field("fields", .list(.object(FieldView.self), "Its keys that are not at their default")) {
         $0.fields.map { FieldView.Source(field: $0.field, source: $0.source) }
     }
+    package let problems = Field("problems", .list(.object(ProblemView.self), "What is wrong with it now")) {
+        $0.problems
+    }
     package let events = Field(
         "events",
         .list(.object(LastEvent.self), "Its last events, oldest first")
@@ -46,7 +49,10 @@ package struct HistoryKeys: WireView {
         package let time = Field("time", .time("Time of the event")) { $0.time }
         package let type = Field(
             "type",
-            .words(["create", "update", "delete", "override", "release", "drift"], "What happened")
+            .words(
+                ["create", "update", "delete", "override", "release", "request", "problem", "drift"],
+                "What happened"
+            )
         ) { $0.kind.rawValue }
         package let phase = Field(optional: "phase", .phase) { $0.phase?.rawValue }
         package let reason = Field(optional: "reason", .reason) { $0.reason }
@@ -54,8 +60,13 @@ package struct HistoryKeys: WireView {
         package let cause = Field(
             optional: "cause",
             .words(ReconcileNotice.ReleaseCause.allCases.map(\.rawValue), "Why it was released")
-        ) { $0.release?.cause.rawValue }
-        package let by = Field(optional: "by", .text("Who released it")) { $0.release?.author }
+        ) { $0.releaseCause?.rawValue }
+        package let change = Field(
+            optional: "change",
+            .words(ReconcileNotice.RequestedChange.allCases.map(\.rawValue), "What was asked for")
+        ) { $0.requestedChange?.rawValue }
+        package let by = Field(optional: "by", .author) { $0.author }
+        package let note = Field(optional: "note", .note) { $0.note }
 
         package init() {}
     }
@@ -82,13 +93,31 @@ extension RecordedEvent {
     fileprivate var message: String? {
         switch content {
         case .instance(_, let instance): InstanceView.message(instance, now: time)
-        case .notice(.drift(_, _, _, let message, _)): message
+        case .notice(.drift(_, _, _, let message, _)), .notice(.problem(_, _, let message, _)): message
         case .notice, .logLine, .shutdown: nil
         }
     }
 
-    fileprivate var release: (cause: ReconcileNotice.ReleaseCause, author: String)? {
-        guard case .notice(.release(_, let cause, let author)) = content else { return nil }
-        return (cause, author)
+    fileprivate var releaseCause: ReconcileNotice.ReleaseCause? {
+        guard case .notice(.release(_, let cause, _, _)) = content else { return nil }
+        return cause
+    }
+
+    fileprivate var requestedChange: ReconcileNotice.RequestedChange? {
+        switch content {
+        case .notice(.request(_, let change, _, _)): change
+        case .notice(.override(_, let override)): override.change
+        case .notice, .instance, .logLine, .shutdown: nil
+        }
+    }
+
+    fileprivate var author: Author? {
+        guard case .notice(let notice) = content else { return nil }
+        return notice.author
+    }
+
+    fileprivate var note: String? {
+        guard case .notice(let notice) = content else { return nil }
+        return notice.note
     }
 }

@@ -37,7 +37,8 @@ package struct OverrideView: WireView {
     }
     package let since = Field("since", .time("When it was made")) { $0.override.since }
     package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
-    package let by = Field("by", .text("Who did it: an address, or `socket`", example: "127.0.0.1")) { $0.override.by }
+    package let by = Field("by", .author) { $0.override.by }
+    package let note = Field(optional: "note", .note) { $0.override.note }
 
     package init() {}
 }

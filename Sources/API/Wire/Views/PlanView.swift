@@ -147,7 +147,8 @@ extension PlanView {
         package let id = Field("id", .id) { $0.id }
         package let since = Field("since", .time("When it was made")) { $0.override.since }
         package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
-        package let by = Field("by", .text("Who did it: an address, or `socket`")) { $0.override.by }
+        package let by = Field("by", .author) { $0.override.by }
+        package let note = Field(optional: "note", .note) { $0.override.note }
         package let present = Field("present", .text("What it is", example: "stopped")) { $0.present }
         package let declared = Field("declared", .text("What the manifest says", example: "running")) { $0.declared }
 

@@ -16,6 +16,7 @@ extension StateStore {
         var override: String?
         var cause: String?
         var by: String?
+        var note: String?
         var phase: String?
         var reason: String?
         var message: String?
@@ -36,9 +37,18 @@ extension StateStore {
                 diagnostics = RecordText.json(first.map(StoredDiagnostic.init))
             case .override(_, let override):
                 self.override = RecordText.json(StoredOverride(override))
-            case .release(_, let cause, let author):
+            case .release(_, let cause, let author, let note):
                 self.cause = cause.rawValue
-                by = author
+                by = author.description
+                self.note = note
+            case .request(_, let change, let author, let note):
+                cause = change.rawValue
+                by = author.description
+                self.note = note
+            case .problem(_, let kind, let message, let isResolved):
+                cause = kind.rawValue
+                self.message = message
+                self.isResolved = isResolved
             case .drift(_, let phase, let reason, let message, let isResolved):
                 self.phase = phase.rawValue
                 self.reason = reason?.rawValue
@@ -49,8 +59,8 @@ extension StateStore {
 
         var arguments: StatementArguments {
             [
-                revision, counts, steps, failing, problems, diagnostics, override, cause, by, phase, reason, message,
-                isResolved,
+                revision, counts, steps, failing, problems, diagnostics, override, cause, by, note, phase, reason,
+                message, isResolved,
             ]
         }
     }
@@ -59,8 +69,8 @@ extension StateStore {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO \(EventLog.reconciler.table) (time, kind, instance_id, name, alias, revision, counts, steps,
-                    failing, problems, diagnostics, override, cause, by, phase, reason, message, resolved)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    failing, problems, diagnostics, override, cause, by, note, phase, reason, message, resolved)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         )
         let subject = notice.subject
@@ -88,13 +98,26 @@ extension StateStore {
             return stored.flatMap { stored in subject(row).map { .override($0, stored.override) } }
         case .release:
             let cause = ReconcileNotice.ReleaseCause(rawValue: row["cause"] ?? "")
-            return cause.flatMap { cause in subject(row).map { .release($0, cause, by: row["by"] ?? "") } }
+            return cause.flatMap { cause in
+                subject(row).map { .release($0, cause, by: author(row), note: row["note"]) }
+            }
+        case .request:
+            let change = ReconcileNotice.RequestedChange(rawValue: row["cause"] ?? "")
+            return change.flatMap { change in
+                subject(row).map { .request($0, change, by: author(row), note: row["note"]) }
+            }
+        case .problem:
+            return Problem.Kind(rawValue: row["cause"] ?? "").map { kind in
+                .problem(subject(row), kind, message: row["message"] ?? "", isResolved: row["resolved"] ?? false)
+            }
         case .drift:
             return drift(row)
         case .initial, .create, .update, .delete, .log, .shutdown:
             return nil
         }
     }
+
+    private static func author(_ row: Row) -> Author { Author(stored: row["by"] ?? "") }
 
     private static func drift(_ row: Row) -> ReconcileNotice? {
         guard let subject = subject(row), let phase = TunnelPhase(rawValue: row["phase"] ?? "") else { return nil }

@@ -17,6 +17,7 @@ struct StoredOverride: Codable {
     private var since: Double
     private var until: Double?
     private var by: String
+    private var note: String?
     private var revision: String
 
     init(_ override: Override) {
@@ -29,13 +30,20 @@ struct StoredOverride: Codable {
         deleted = override.deleted
         since = override.since.timeIntervalSince1970
         until = override.until?.timeIntervalSince1970
-        by = override.by
+        by = override.by.description
+        note = override.note
         revision = override.revision
     }
 
     var override: Override {
         let end = until.map { Date(timeIntervalSince1970: $0) }
-        var override = Override(since: Date(timeIntervalSince1970: since), until: end, by: by, revision: revision)
+        var override = Override(
+            since: Date(timeIntervalSince1970: since),
+            until: end,
+            by: Author(stored: by),
+            note: note,
+            revision: revision
+        )
         override.running = running
         override.url = url
         override.alias = alias

@@ -25,6 +25,7 @@ final class ControlLink {
     private let began: NIODeadline
     private var handler: ControlHandler?
     private var heartbeat: Scheduled<Void>?
+    private var pulse: Scheduled<Void>?
     private var deadline: Scheduled<Void>?
     private var onEvent: ((Event) -> Void)?
 
@@ -57,6 +58,7 @@ final class ControlLink {
         self.handler = handler
         try carrier.channel.pipeline.syncOperations.addHandler(handler)
         try carrier.channel.syncOptions?.setOption(.autoRead, value: true)
+        carrier.channel.boundRetransmission()
         let milliseconds = (NIODeadline.now() - began).nanoseconds / 1_000_000
         tunnel.log.write(.info, .handshakeDone, "Marking tunnel handshake as complete in \(milliseconds)ms")
         if state.owesVerify { tunnel.log.write(.info, .verification, "TLS certificate fingerprint verifying...") }
@@ -74,8 +76,17 @@ final class ControlLink {
     func close() {
         onEvent = nil
         heartbeat?.cancel()
+        pulse?.cancel()
         deadline?.cancel()
         handler?.close()
+    }
+
+    /// Has the state's `pulse` decide after this time.
+    func schedulePulse(after delay: TimeAmount) {
+        guard onEvent != nil else { return }
+        pulse = tunnel.home.assumeIsolated().scheduleTask(in: delay) {
+            self.onEvent?(.effects(self.state.pulse(now: .now())))
+        }
     }
 
     private func scheduleBeat() {

@@ -18,6 +18,14 @@ package struct ControlState: Sendable {
         case refused(id: LinkID, why: String)
         case trim(count: Int)
         case roundTrip(TimeAmount)
+        /// The server shows this certificate from now on.
+        case learn(fingerprint: String)
+        /// Call `pulse` after this time.
+        case pulse(after: TimeAmount)
+        /// The peer does not answer: look for another way to it, and go on listening.
+        case doubt
+        /// It has answered after all.
+        case trust
         case fail(TunnelError)
     }
 
@@ -35,6 +43,13 @@ package struct ControlState: Sendable {
     private let isEntry: Bool
     private let verification: Verification
     private let reportInterval: TimeAmount
+    /// A client of a server of ours, which takes a new session in the place of its former one.
+    private let isWatchful: Bool
+    /// What was asked since the peer was last heard has been waiting since then.
+    private var askedAt: NIODeadline?
+    private var lastUser: NIODeadline?
+    private var isPulsing = false
+    private var isDoubted = false
     private var lastHeard: NIODeadline
     private var pingSent: NIODeadline?
     private var hasSentVerify = false
@@ -46,8 +61,15 @@ package struct ControlState: Sendable {
     private var unknownLinks = 0
     package private(set) var isGateOpen: Bool
 
-    package init(isEntry: Bool, verification: Verification, reportInterval: TimeAmount, now: NIODeadline) {
+    package init(
+        isEntry: Bool,
+        verification: Verification,
+        reportInterval: TimeAmount,
+        isWatchful: Bool = false,
+        now: NIODeadline
+    ) {
         self.isEntry = isEntry
+        self.isWatchful = isWatchful
         self.verification = verification
         self.reportInterval = reportInterval
         lastHeard = now
@@ -81,11 +103,50 @@ package struct ControlState: Sendable {
     private mutating func ping(_ now: NIODeadline) -> [Effect] {
         // A ping that was never answered is forgotten: its time would be that of the outage.
         pingSent = now
-        return [.send(.ping)]
+        askedAt = askedAt ?? now
+        return [.send(.ping)] + nextPulse()
+    }
+
+    /// A user of this session has come.
+    ///
+    /// While users come, an outage is noticed within two pulses; otherwise with the next beat.
+    package mutating func noteUser(now: NIODeadline) -> [Effect] {
+        lastUser = now
+        return nextPulse()
+    }
+
+    private mutating func nextPulse(after delay: Duration = TunnelLimits.controlPulse) -> [Effect] {
+        guard isWatchful, !isPulsing else { return [] }
+        isPulsing = true
+        return [.pulse(after: TimeAmount(delay))]
+    }
+
+    /// The time that `pulse(after:)` asked for has passed.
+    package mutating func pulse(now: NIODeadline) -> [Effect] {
+        isPulsing = false
+        if let askedAt {
+            let missing = askedAt + TimeAmount(TunnelLimits.controlPulse) - now
+            guard missing <= .zero else { return nextPulse(after: .nanoseconds(missing.nanoseconds)) }
+            defer { isDoubted = true }
+            return isDoubted ? [] : [.doubt]
+        }
+        guard let lastUser, now - lastUser < TimeAmount(TunnelLimits.controlPulseHold) else { return [] }
+        return ping(now)
+    }
+
+    private mutating func heard(_ now: NIODeadline) -> [Effect] {
+        lastHeard = now
+        askedAt = nil
+        defer { isDoubted = false }
+        return isDoubted ? [.trust] : []
     }
 
     package mutating func received(_ signal: Signal, now: NIODeadline) -> [Effect] {
-        lastHeard = now
+        let news = heard(now)
+        return news + effects(of: signal, now)
+    }
+
+    private mutating func effects(of signal: Signal, _ now: NIODeadline) -> [Effect] {
         badLines = 0
         switch signal {
         case .ping: return [.send(.pong)]
@@ -102,6 +163,7 @@ package struct ControlState: Sendable {
         case .verify(let id, let fingerprint): return verify(id, fingerprint)
         case .refuse(let id, let why): return isEntry ? [.refused(id: id, why: why)] : []
         case .trim(let count): return isEntry && count > 0 ? [.trim(count: count)] : []
+        case .certificate(let fingerprint): return [.learn(fingerprint: fingerprint)]
         case .unknown: return []
         }
     }
@@ -152,9 +214,9 @@ package struct ControlState: Sendable {
 
     /// A line that is not a signal is skipped, as NodePass does, but only so often in a row.
     package mutating func receivedGarbage(now: NIODeadline) -> [Effect] {
-        lastHeard = now
+        let news = heard(now)
         badLines += 1
-        guard badLines > TunnelLimits.badSignalLines else { return [] }
+        guard badLines > TunnelLimits.badSignalLines else { return news }
         return [.fail(TunnelError(.peerUnreachable, "the control link carries garbage"))]
     }
 

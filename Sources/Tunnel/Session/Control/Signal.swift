@@ -2,8 +2,8 @@ package import Config
 
 /// One message on the control link.
 ///
-/// Source: NodePass v1.14 for the first six; `refuse` and `trim` are ours and only sent to a peer
-/// that named them.
+/// Source: NodePass v1.14 for the first six; `refuse`, `trim` and `certificate` are ours and only sent
+/// to a peer that named them.
 package enum Signal: Sendable, Hashable {
     case ping
     case pong
@@ -18,6 +18,8 @@ package enum Signal: Sendable, Hashable {
     case refuse(id: LinkID, why: String)
     /// The exit asks the entry to close this many idle links that are more than it wants to keep.
     case trim(count: Int)
+    /// The server shows the certificate with this fingerprint on links from now on.
+    case certificate(fingerprint: String)
     /// An action of a later version, to be ignored.
     case unknown(action: String)
 }
@@ -42,6 +44,7 @@ extension Signal {
             add("why", why)
         case .trim(let count):
             members.append(JSONValue.Member("count", .int(Int64(count))))
+        case .certificate(let fingerprint): add("fp", fingerprint)
         }
         return JSONValue.object(members).compactText
     }
@@ -55,6 +58,7 @@ extension Signal {
         case .verify: "verify"
         case .refuse: "refuse"
         case .trim: "trim"
+        case .certificate: "certificate"
         case .unknown(let action): action
         }
     }
@@ -77,6 +81,9 @@ extension Signal {
             self = .refuse(id: id, why: fields.why ?? "")
         case "trim":
             self = .trim(count: fields.count ?? 0)
+        case "certificate":
+            guard let fingerprint = fields.fp, !fingerprint.isEmpty else { return nil }
+            self = .certificate(fingerprint: fingerprint)
         default: self = .unknown(action: fields.action)
         }
     }

@@ -14,7 +14,15 @@ final class ClientEnd {
     /// By this the server knows that it is the same client that comes back.
     private let clientID: String
     private var session: Session?
+    private var sessionsBegun = 0
     private var isConnecting = false
+    /// The session's server does not answer: a new one is tried for beside it.
+    private var isDoubted = false
+    /// The attempt under way may have made the server begin a session.
+    private var hasCommitted = false
+    /// Not shown yet, of the last sealed session.
+    private var tickets: [String] = []
+    private var besideBackoff = Backoff(base: TunnelLimits.redialBase, cap: TunnelLimits.redialCap)
     private var isStopped = false
 
     init(
@@ -39,17 +47,36 @@ final class ClientEnd {
     ///
     /// `isRepeated` says that the last attempt ended the same way, so that this one is not logged.
     func connect(isRepeated: Bool = false) {
-        guard !isStopped, !isConnecting, session == nil else { return }
+        guard session == nil else { return }
+        attempt(isRepeated ? .debug : .info, "Pending tunnel handshake...", isRepeated: isRepeated)
+    }
+
+    /// Tries for a new session while the server of the present one does not answer; the first of both that
+    /// answers is the one that goes on.
+    private func connectBeside() {
+        guard isDoubted, session != nil else { return }
+        attempt(.debug, "The server does not answer; trying for a new session beside the present one")
+    }
+
+    private func attempt(_ level: LogLevel, _ line: String, isRepeated: Bool = false) {
+        guard !isStopped, !isConnecting else { return }
         guard let place = tunnel.descriptors.place(for: .tunnel) else {
-            return report(.lost(.noDescriptor(for: "the connection to the server")))
+            return failed(.noDescriptor(for: "the connection to the server"))
         }
         isConnecting = true
-        tunnel.log.write(isRepeated ? .debug : .info, .attempt, "Pending tunnel handshake...")
+        hasCommitted = false
+        tunnel.log.write(level, .attempt, line)
         let began = NIODeadline.now()
         let loop = tunnel.home
-        let client = handshakeClient(place)
-        let trust = trust
-        tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
+        let client = handshakeClient(place, isRepeated)
+        let (trust, log) = (trust, tunnel.log)
+        let known =
+            isBehindWeb
+            ? Self.readAuthorities(trust, .web, log, on: loop) : loop.makeSucceededVoidFuture()
+        known
+            .flatMap { [tunnel, spec] in
+                tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
+            }
             .flatMap { client.agree(with: $0[...], on: loop) }
             .flatMap { [tunnel, spec] outcome in
                 // Before anything is served: what is remembered must not be lost.
@@ -59,13 +86,8 @@ final class ClientEnd {
                 return tunnel.rememberSealed(server: spec.tunnel.description).map { outcome }
             }
             .flatMap { outcome in
-                // Reading every trusted authority takes a while, so it is done before the loop
-                // needs it.
                 guard outcome.agreement.terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
-                return NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
-                    _ = try trust.context(.verified)
-                    return outcome
-                }
+                return Self.readAuthorities(trust, .verified, log, on: loop).map { outcome }
             }
             .assumeIsolated()
             .whenComplete { result in
@@ -77,14 +99,56 @@ final class ClientEnd {
                 } catch {
                     // Its name may have moved.
                     self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
-                    self.report(.lost(error as? TunnelError ?? TunnelError(.internalError, "\(error)")))
+                    self.failed(error as? TunnelError ?? TunnelError(.internalError, ErrorText.words(for: error)))
                 }
             }
     }
 
-    private func handshakeClient(_ place: DescriptorPlace) -> HandshakeClient {
-        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
-        let isWeb = spec.tunnel.port == 443
+    /// The server is reached by HTTPS.
+    private var isBehindWeb: Bool { spec.tunnel.port == 443 }
+
+    /// Reads the trusted authorities where they are new or have changed, which takes a while: before the
+    /// loop needs them.
+    private static func readAuthorities(
+        _ trust: ClientTrust,
+        _ policy: ClientTrust.Policy,
+        _ log: TunnelLog,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<Void> {
+        NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
+            do {
+                try trust.refresh(policy)
+            } catch {
+                guard trust.hasContext(policy) else { throw error }
+                log.write(
+                    .error,
+                    .verification,
+                    "Authorities not read, the former ones stay: \(ErrorText.words(for: error))"
+                )
+            }
+        }
+    }
+
+    private func failed(_ error: TunnelError) {
+        guard let session else { return report(.lost(error)) }
+        // A server that says no can be reached, and the session is not what it goes on with.
+        guard error.reason == .peerUnreachable || error.reason == .tooManyOpenFiles else { return session.end(error) }
+        guard isDoubted else { return }
+        var random = SystemRandomNumberGenerator()
+        let delay = besideBackoff.next(using: &random)
+        tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { self.connectBeside() }
+    }
+
+    /// Whether the attempt under way is still wanted, asked before the server begins a session for it.
+    private func commit() -> Bool {
+        guard !isStopped, session == nil || isDoubted else { return false }
+        hasCommitted = true
+        return true
+    }
+
+    private func handshakeClient(_ place: DescriptorPlace, _ isRepeated: Bool) -> HandshakeClient {
+        let bound = NIOLoopBound(self, eventLoop: tunnel.home)
+        let name = serverName
         return HandshakeClient(
             manner: manner,
             // What NodePass sends without a name.
@@ -93,8 +157,13 @@ final class ClientEnd {
             clientID: clientID,
             timeout: TimeAmount(tunnel.environment.handshakeTimeout),
             place: place,
-            security: isWeb ? Self.security(trust, .web, name) : nil,
-            sealing: Self.security(trust, .anyCertificate, nil)
+            security: isBehindWeb ? Self.security(trust, .web, name) : nil,
+            sealing: Self.security(trust, .anyCertificate, nil),
+            secondPlace: { [tunnel] in tunnel.descriptors.place(for: .tunnel) },
+            // The first question is answered at once: whether another client has the tunnel.
+            wait: isRepeated ? tunnel.environment.handshakeTimeout * TunnelLimits.standbyHoldShare : .zero,
+            ticket: tickets.popLast(),
+            commit: { bound.value.commit() }
         )
     }
 
@@ -141,19 +210,35 @@ final class ClientEnd {
                     + "\(Self.words[least.code]); raise tls at the server, or lower it here"
             )
         }
+        let pin = agreement.keys.fingerprint.map {
+            CertificatePin(
+                $0,
+                mayChange: terms.tls == 2,
+                isNamed: terms.extensions.contains(.certificate),
+                loop: tunnel.home
+            )
+        }
+        let dialer = try dialer(agreement, server, pin)
+        sessionsBegun += 1
+        let number = sessionsBegun
         let session = Session(
             terms: terms,
             side: .client,
             peer: Endpoint(server).host,
             keys: agreement.keys,
             tunnel: tunnel,
-            dialer: try dialer(agreement, server),
+            dialer: dialer,
+            pin: pin,
             began: began
         ) { event in
-            self.sessionEvent(event, terms.flow)
+            self.sessionEvent(event, of: number, terms.flow)
         }
+        let former = self.session
+        isDoubted = false
+        tickets = agreement.keys.tickets
         self.session = session
         tunnel.entrance.session = session
+        former?.end(TunnelError(.peerUnreachable, "a new session takes its place"))
         session.start()
     }
 
@@ -162,41 +247,80 @@ final class ClientEnd {
 
     private func dialer(
         _ agreement: SessionAgreement,
-        _ server: SocketAddress
+        _ server: SocketAddress,
+        _ pin: CertificatePin?
     ) throws(TunnelError) -> any LinkDialer {
         let terms = agreement.terms
-        guard terms.transport == .tcp else {
+        switch terms.transport {
+        case .tcp: return streamDialer(server, linkSecurity(terms), pin)
+        case .websocket:
+            // On port 443 some proxy or CDN speaks TLS for a server that does not.
+            let isBehindProxy = terms.tls == 0 && spec.tunnel.port == 443
+            let security = isBehindProxy ? Self.security(trust, .web, serverName) : linkSecurity(terms)
+            return WebSocketLinkDialer(
+                stream: streamDialer(server, security, isBehindProxy ? nil : pin),
+                host: serverName ?? spec.tunnel.host,
+                path: "/",
+                manner: WebSocketHandler.Manner(.client, terms),
+                isBehindProxy: isBehindProxy
+            )
+        case .http2, .quic, .unknown:
             throw TunnelError(
                 .notSupportedYet,
-                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp)",
+                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp) and 2 (websocket)",
                 isTerminal: false
             )
         }
-        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
-        let security: (@Sendable () throws -> NIOSSLClientHandler)? =
-            switch terms.tls {
-            case 0: nil
-            case 1: Self.security(trust, .anyCertificate, nil)
-            default: Self.security(trust, .verified, name)
-            }
-        return StreamLinkDialer(
+    }
+
+    private var serverName: String? { ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host) }
+
+    private func linkSecurity(_ terms: HandshakeTerms) -> (@Sendable () throws -> NIOSSLClientHandler)? {
+        switch terms.tls {
+        case 0: nil
+        case 1: Self.security(trust, .anyCertificate, terms.transport == .websocket ? serverName : nil)
+        default: Self.security(trust, .verified, serverName)
+        }
+    }
+
+    /// `pin` is nil where a proxy shows a certificate of its own.
+    private func streamDialer(
+        _ server: SocketAddress,
+        _ security: (@Sendable () throws -> NIOSSLClientHandler)?,
+        _ pin: CertificatePin?
+    ) -> StreamLinkDialer {
+        StreamLinkDialer(
             server: server,
             timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
             keepAlive: { [tunnel] in tunnel.linkKeepAlive },
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security,
-            pin: agreement.keys.fingerprint.map { StreamLinkDialer.Pin(fingerprint: $0, mayChange: terms.tls == 2) }
+            name: serverName,
+            pin: pin
         )
     }
 
-    private func sessionEvent(_ event: Session.Event, _ flow: TunnelFlow) {
+    /// Events of a session that another has replaced say nothing any more.
+    private func sessionEvent(_ event: Session.Event, of number: Int, _ flow: TunnelFlow) {
+        guard number == sessionsBegun else { return }
         switch event {
-        case .established: report(.established(flow))
+        case .established:
+            besideBackoff.reset()
+            report(.established(flow))
+        case .doubted:
+            isDoubted = true
+            connectBeside()
+        case .trusted:
+            isDoubted = false
+            besideBackoff.reset()
         case .ended(let error):
             session = nil
             tunnel.entrance.session = nil
-            if !isStopped { report(.lost(error)) }
+            isDoubted = false
+            // The server may have ended it for the attempt under way, which reports what comes of it.
+            guard !isStopped, !(isConnecting && hasCommitted) else { return }
+            report(.lost(error))
         case .strayBytes: break
         }
     }

@@ -35,6 +35,8 @@ final class ServerEnd {
         let keys: SessionKeys
         let nonce: [UInt8]
         let address: String
+        /// How long it waits while another client has the tunnel.
+        var wait = Duration.zero
         let reply: (HandshakeAnswer) -> Void
     }
 
@@ -82,13 +84,16 @@ final class ServerEnd {
         let proves = session.terms.extensions.contains(.linkProof)
         // A client of ours proves itself on every link, wherever it comes from. NodePass's is known
         // by its address alone.
-        guard proves || address == session.peer else { return .handshake }
+        guard proves || !acceptor.checksAddress || address == session.peer else { return .handshake }
         return proves || acceptor.clientSpeaksFirst ? .firstByte : .silence
     }
 
+    /// Whether a request for a WebSocket becomes a link now.
+    var takesUpgrades: Bool { current != nil && !isStopped && acceptor.takesUpgrades }
+
     /// Makes a link, or several, of an accepted connection, which keeps its place until it is
     /// proven and has as long as a handshake to become one.
-    func admit(_ channel: any Channel, _ place: UnprovenPlace, first: ByteBuffer) {
+    func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
         guard let session = current?.session, !isStopped else {
             place.leave()
             return channel.close(promise: nil)
@@ -107,11 +112,17 @@ final class ServerEnd {
             deadline.cancel()
             place.leave()
         }
-        if acceptor.clientSpeaksFirst { place.grow(by: TunnelLimits.unprovenTLSBytes) }
-        acceptor.accept(channel, first: first) { carrier in
+        if acceptor.isSecured { place.grow(by: TunnelLimits.unprovenTLSBytes) }
+        let links = LinkSession(terms: session.terms) { session.hasRoom }
+        acceptor.accept(channel, opening, for: links) { carrier in
             deadline.cancel()
             session.accept(carrier) { place.leave() }
         }
+    }
+
+    /// Links show this certificate from now on.
+    func announce(_ certificate: CertificateSummary) {
+        current?.session.announce(certificate.fingerprint)
     }
 
     func rejected(_ address: String, _ why: String) {
@@ -188,8 +199,19 @@ final class ServerEnd {
         contendersSeen += 1
         let number = contendersSeen
         contenders[number] = contender
-        perform(seat.request(ServerSeat.Contender(number: number, clientID: contender.clientID)))
-        return contenders[number] == nil ? nil : number
+        let isPatient = contender.wait > .zero
+        perform(
+            seat.request(ServerSeat.Contender(number: number, clientID: contender.clientID, isPatient: isPatient))
+        )
+        guard contenders[number] != nil else { return nil }
+        // Its client has to have the answer before the time of a handshake is over.
+        let longest = tunnel.environment.handshakeTimeout * TunnelLimits.standbyHoldShare
+        if isPatient { schedule(in: min(contender.wait, longest)) { self.perform(self.seat.expire(number)) } }
+        return number
+    }
+
+    private func schedule(in delay: Duration, _ work: @escaping () -> Void) {
+        tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay), work)
     }
 
     // MARK: Sealed handshake
@@ -206,7 +228,7 @@ final class ServerEnd {
             let loaded = try credentials?.current() ?? SelfSignedCertificate.ofThisProcess.get()
             return .accepted(SealedAcceptance(offer, loaded))
         } catch {
-            tunnel.log.write(.error, "No certificate for the sealed handshake: \(error)")
+            tunnel.log.write(.error, "No certificate for the sealed handshake: \(ErrorText.words(for: error))")
             return .refused(.unavailable)
         }
     }
@@ -226,7 +248,7 @@ final class ServerEnd {
         guard judge.remembers, !tunnel.isSealed() else { return done(nil) }
         tunnel.rememberSealed().assumeIsolated().whenComplete { result in
             guard case .failure(let error) = result else { return done(nil) }
-            self.tunnel.log.write(.error, TunnelError.text(of: error))
+            self.tunnel.log.write(.error, ErrorText.words(for: error))
             done(.unavailable)
         }
     }
@@ -250,6 +272,7 @@ final class ServerEnd {
                 keys: keys,
                 nonce: nonce,
                 address: address,
+                wait: request.wait,
                 reply: reply
             )
         )
@@ -267,6 +290,8 @@ final class ServerEnd {
             case .begin(let number, let contender): begin(number, contenders.removeValue(forKey: contender))
             case .end(let number, let why): end(number, why)
             case .probe(let number): probe(number)
+            case .probeLater(let number):
+                schedule(in: TunnelLimits.standbyInterval) { self.perform(self.seat.probeAgain(number)) }
             case .refuse(let contender):
                 guard let refused = contenders.removeValue(forKey: contender) else { continue }
                 let holder = current?.session.peer ?? "unknown"
@@ -341,6 +366,7 @@ final class ServerEnd {
             self.sessionEvent(event, of: number)
         }
         current = (number, session)
+        judge.issue(contender.keys.tickets)
         tunnel.entrance.session = session
         session.start()
         contender.reply(.terms(terms))
@@ -348,7 +374,11 @@ final class ServerEnd {
 
     private func sessionEvent(_ event: Session.Event, of number: Int) {
         switch event {
-        case .established: report(.established(flow))
+        case .established:
+            // It may have been replaced since the handshake.
+            if let credentials { current?.session.announce(credentials.current().certificate.fingerprint) }
+            report(.established(flow))
+        case .doubted, .trusted: break
         case .ended(let error):
             if current?.number == number {
                 current = nil

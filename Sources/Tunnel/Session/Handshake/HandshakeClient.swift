@@ -27,6 +27,14 @@ struct HandshakeClient: Sendable {
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
     /// Makes the TLS handler of the sealed handshake, which accepts any certificate.
     let sealing: @Sendable () throws -> NIOSSLClientHandler
+    /// The right to a second connection beside one that is not answered.
+    var secondPlace: @Sendable () -> DescriptorPlace? = { nil }
+    /// How long the server may keep the answer while another client has the tunnel.
+    var wait = Duration.zero
+    /// Of a former session with this server.
+    var ticket: String?
+    /// Whether the session is still wanted; asked before what makes the server begin it.
+    var commit: @Sendable () -> Bool = { true }
 
     /// What a server said, and at which of its addresses.
     struct Outcome: Sendable {
@@ -75,24 +83,28 @@ struct HandshakeClient: Sendable {
     private func plain(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
         let token = HandshakeToken(tunnelKey: tunnelKey)
         let request = HandshakeRequest.text(host: host, token: token, clientID: clientID)
-        return exchange(with: server, on: loop) { HandshakeReplyHandler(request: request, reply: $0) }
-            .flatMapThrowing { (reply: HandshakeReply) in
-                guard reply.status == 200 else {
-                    throw HandshakeProblem.refused(status: reply.status, reply.quotedBody)
-                }
-                let terms = try HandshakeTerms(body: reply.body)
-                return SessionAgreement(terms: terms, keys: .tunnelKey(tunnelKey))
+        return exchange(with: server, on: loop) {
+            HandshakeReplyHandler(request: request, host: host, commit: commit, reply: $0)
+        }
+        .flatMapThrowing { (reply: HandshakeReply) in
+            guard reply.status == 200 else {
+                throw HandshakeProblem.refused(status: reply.status, reply.quotedBody)
             }
+            let terms = try HandshakeTerms(body: reply.body)
+            return SessionAgreement(terms: terms, keys: .tunnelKey(tunnelKey))
+        }
     }
 
     private func sealed(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
         exchange(with: server, on: loop) { agreement in
             SealedClientHandler(
                 key: tunnelKey,
-                request: SealedRequest(clientID: clientID),
+                request: SealedRequest(clientID: clientID, wait: wait),
                 host: host,
                 isBehindProxy: security != nil,
+                ticket: ticket,
                 sealing: sealing,
+                commit: commit,
                 agreement: agreement
             )
         }
@@ -106,28 +118,30 @@ struct HandshakeClient: Sendable {
     ) -> EventLoopFuture<Reply> {
         let reply = loop.makePromise(of: Reply.self)
         let deadline = loop.scheduleTask(in: timeout) { reply.fail(ChannelError.connectTimeout(timeout)) }
-        ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let security { try channel.pipeline.syncOperations.addHandler(security()) }
-                    try channel.pipeline.syncOperations.addHandler(handler(reply))
+        RacingConnector(server: server, timeout: timeout, secondPlace: secondPlace) {
+            $0.channelOption(.allowRemoteHalfClosure, value: true)
+        }
+        .connect(on: loop)
+        .whenComplete { result in
+            switch result {
+            case .success(let channel):
+                // Several connections may follow one another in this place: it is given back when the
+                // last of them is closed and nobody asks any more.
+                channel.closeFuture.whenComplete { _ in withExtendedLifetime(place) {} }
+                reply.futureResult.assumeIsolated().whenComplete { result in
+                    if case .success = result { channel.closeAtOnce() } else { channel.cut() }
                 }
-            }
-            .connect(to: server)
-            .whenComplete { result in
-                switch result {
-                case .success(let channel):
-                    // Several connections may follow one another in this place: it is given back when the
-                    // last of them is closed and nobody asks any more.
-                    channel.closeFuture.whenComplete { _ in withExtendedLifetime(place) {} }
-                    reply.futureResult.assumeIsolated().whenComplete { result in
-                        if case .success = result { channel.closeAtOnce() } else { channel.cut() }
-                    }
-                case .failure(let error): reply.fail(error)
+                channel.boundRetransmission()
+                do {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let security { try pipeline.addHandler(security()) }
+                    try pipeline.addHandler(handler(reply))
+                } catch {
+                    reply.fail(error)
                 }
+            case .failure(let error): reply.fail(error)
             }
+        }
         reply.futureResult.whenComplete { _ in deadline.cancel() }
         return reply.futureResult
     }
@@ -150,18 +164,39 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let request: String
+    private let host: String
+    private let commit: @Sendable () -> Bool
     private let reply: EventLoopPromise<HandshakeReply>
     private var reader = HandshakeReplyReader()
+    private var hasAsked = false
     private var isDone = false
 
-    init(request: String, reply: EventLoopPromise<HandshakeReply>) {
+    init(
+        request: String,
+        host: String,
+        commit: @escaping @Sendable () -> Bool,
+        reply: EventLoopPromise<HandshakeReply>
+    ) {
         self.request = request
+        self.host = host
+        self.commit = commit
         self.reply = reply
     }
 
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { ask(context) }
+    }
+
     func channelActive(context: ChannelHandlerContext) {
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: request)), promise: nil)
+        ask(context)
         context.fireChannelActive()
+    }
+
+    private func ask(_ context: ChannelHandlerContext) {
+        guard !hasAsked else { return }
+        hasAsked = true
+        guard commit() else { return reply.fail(HandshakeProblem.notWanted) }
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: request)), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -180,7 +215,7 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        reply.fail(error)
+        reply.fail(CertificateRefusal.described(error, on: context, name: host))
         context.close(promise: nil)
     }
 

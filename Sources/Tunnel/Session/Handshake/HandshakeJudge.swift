@@ -22,6 +22,7 @@ struct HandshakeJudge {
     private let policy: HandshakePolicy
     private let token: HandshakeToken
     private var throttle = HandshakeThrottle()
+    private var tickets = TicketBook()
 
     init(policy: HandshakePolicy, tunnelKey: String) {
         self.policy = policy
@@ -39,7 +40,8 @@ struct HandshakeJudge {
         _ knowledge: Knowledge,
         now: NIODeadline
     ) -> Verdict {
-        guard throttle.admits(address, now: now) else {
+        let isKnown = request.sealedOffer?.ticket.map { tickets.take($0) } ?? false
+        guard isKnown || throttle.admits(address, now: now) else {
             return .refused(.tooManyAttempts, why: "too many failed handshakes")
         }
         if request.sealedOffer != nil {
@@ -62,6 +64,11 @@ struct HandshakeJudge {
     /// The client has proven the key.
     mutating func proven(_ address: String) {
         throttle.succeeded(address)
+    }
+
+    /// A session has begun whose client may show these.
+    mutating func issue(_ tickets: [String]) {
+        self.tickets.issue(tickets)
     }
 
     /// Whether the client has the key.

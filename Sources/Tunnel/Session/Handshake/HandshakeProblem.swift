@@ -6,6 +6,8 @@ package enum HandshakeProblem: Error, Sendable, Hashable {
     case refused(status: Int, String)
     /// The server does not take the sealed handshake, and answered otherwise.
     case notSealed(status: Int, String)
+    /// The former session has come back to life meanwhile.
+    case notWanted
 }
 
 extension TunnelError {
@@ -18,14 +20,13 @@ extension TunnelError {
         case HandshakeProblem.refused(409, let text): TunnelError(.standby, "Standing by: \(text)")
         case HandshakeProblem.refused(let status, let text), HandshakeProblem.notSealed(let status, let text):
             TunnelError(.peerUnreachable, "the server answered \(status): \(text)")
+        case HandshakeProblem.notWanted: TunnelError(.peerUnreachable, "the server answers again")
         case HandshakeProblem.malformed(let why): TunnelError(.peerUnreachable, "no NodePass server there: \(why)")
         case SealedHandshake.Problem.notProven:
             TunnelError(.authFailed, "the server has another tunnel key, or the connection is intercepted")
         case SealedHandshake.Problem.malformed(let why):
             TunnelError(.peerUnreachable, "the sealed handshake was broken off: \(why)")
-        case let error as IOError: TunnelError(.peerUnreachable, error.problem)
-        case is ChannelError: TunnelError(.peerUnreachable, "no answer in time")
-        default: TunnelError(.peerUnreachable, "\(error)")
+        default: TunnelError(.peerUnreachable, ErrorText.words(for: error))
         }
     }
 }

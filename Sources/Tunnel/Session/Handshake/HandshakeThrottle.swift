@@ -3,8 +3,9 @@ package import NIOCore
 
 /// Counts failed handshakes by address, so that keys cannot be guessed at speed.
 ///
-/// A host in an IPv6 network of 64 bits has all its addresses, so they count as one. An address that failed too often is refused for the rest of its window, right key or wrong;
-/// others are not touched.
+/// A host in an IPv6 network of 64 bits has all its addresses, so they count as one. An address that
+/// failed too often is refused for the rest of its window, right key or wrong, unless it shows a ticket
+/// (`TicketBook`); others are not touched.
 package struct HandshakeThrottle: Sendable {
     private struct Record {
         var failures: Int

@@ -23,33 +23,53 @@ final class SealedClientHandler: ChannelInboundHandler {
     private let request: SealedRequest
     private let offer: SealedOffer
     private let text: String
+    /// What a verified certificate has to be for.
+    private let host: String
     private let sealing: @Sendable () throws -> NIOSSLClientHandler
+    private let commit: @Sendable () -> Bool
     private let agreement: EventLoopPromise<SessionAgreement>
     private var state = State.asking(HandshakeReplyReader())
     private var frames = SealedFrames()
+    private var hasAsked = false
 
+    /// `commit` says whether the session is still wanted, before the server is asked to begin it.
     init(
         key: String,
         request: SealedRequest,
         host: String,
         isBehindProxy: Bool,
+        ticket: String? = nil,
         sealing: @escaping @Sendable () throws -> NIOSSLClientHandler,
+        commit: @escaping @Sendable () -> Bool = { true },
         agreement: EventLoopPromise<SessionAgreement>
     ) {
         self.key = key
         self.request = request
+        self.host = host
         self.sealing = sealing
+        self.commit = commit
         self.agreement = agreement
         (offer, text) = SealedOffer.make(
             host: host,
             isBehindProxy: isBehindProxy,
-            nonce: SealedHandshake.makeNonce()
+            nonce: SealedHandshake.makeNonce(),
+            ticket: ticket
         )
     }
 
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { ask(context) }
+    }
+
     func channelActive(context: ChannelHandlerContext) {
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+        ask(context)
         context.fireChannelActive()
+    }
+
+    private func ask(_ context: ChannelHandlerContext) {
+        guard !hasAsked else { return }
+        hasAsked = true
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -114,6 +134,7 @@ final class SealedClientHandler: ChannelInboundHandler {
         switch state {
         case .awaitingProof(let client, let fingerprint):
             let (answer, secrets) = try client.prove(message, request: request)
+            guard commit() else { throw HandshakeProblem.notWanted }
             state = .awaitingAnswer(secrets, fingerprint: fingerprint)
             send(answer, context)
         case .awaitingAnswer(let secrets, let fingerprint):
@@ -152,7 +173,7 @@ final class SealedClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(error)
+        fail(CertificateRefusal.described(error, on: context, name: host))
     }
 
     /// The server has sent all it will.

@@ -1,6 +1,7 @@
 import Config
 import Crypto
 import FoundationEssentials
+import NIOCore
 
 /// The sealed handshake of two ends of ours, as values.
 ///
@@ -47,7 +48,7 @@ enum SealedHandshake {
             do {
                 return try CPace(key: Array(key.utf8), channel: text, sessionID: clientNonce + serverNonce)
             } catch {
-                throw .malformed("no exchange can be made of this key: \(error)")
+                throw .malformed("no exchange can be made of this key")
             }
         }
     }
@@ -168,23 +169,34 @@ struct SealedRequest: Hashable {
     /// Names one client for as long as it lives, so that its return is not taken for a second client.
     var clientID: String
     var extensions: Set<SessionExtension>
+    /// How long the answer may take while another client has the tunnel; in whole milliseconds.
+    var wait: Duration
 
-    init(clientID: String, extensions: Set<SessionExtension> = Set(SessionExtension.allCases)) {
+    init(
+        clientID: String,
+        extensions: Set<SessionExtension> = Set(SessionExtension.allCases),
+        wait: Duration = .zero
+    ) {
         self.clientID = clientID
         self.extensions = extensions
+        self.wait = wait
     }
 
     private struct Fields: Codable {
         let client: String
         let ext: [String]
+        var wait: Int?
     }
 
     var bytes: [UInt8] {
         let names = SessionExtension.allCases.filter(extensions.contains).map(\.rawValue)
-        let members = [
+        var members = [
             JSONValue.Member("client", .string(clientID)),
             JSONValue.Member("ext", .array(names.map(JSONValue.string))),
         ]
+        if wait > .zero {
+            members.append(JSONValue.Member("wait", .int(TimeAmount(wait).nanoseconds / 1_000_000)))
+        }
         return Array(JSONValue.object(members).compactText.utf8)
     }
 
@@ -194,6 +206,8 @@ struct SealedRequest: Hashable {
         }
         clientID = String(fields.client.prefix(64))
         extensions = Set(fields.ext.compactMap(SessionExtension.init))
+        // Bounded before it is a duration: a server has a shorter limit of its own.
+        wait = .milliseconds(min(max(0, fields.wait ?? 0), 60_000))
     }
 }
 

@@ -6,8 +6,11 @@ package struct SealedOffer: Sendable, Hashable {
     package let nonce: [UInt8]
     /// The request's head as this end sent or received it; empty where a proxy in between may rewrite it.
     package let head: [UInt8]
+    /// What only the client of a former session can know; see `TicketBook`.
+    package let ticket: String?
 
     private static let nonceHeader = "NodePass-Nonce"
+    private static let ticketHeader = "NodePass-Ticket"
     /// Its value says that the heads are not a part of the proof.
     ///
     /// Where one end alone sees it, the ends
@@ -16,28 +19,35 @@ package struct SealedOffer: Sendable, Hashable {
     private static let unbound = "unbound"
 
     /// What a client of ours sends; `text` is the request.
-    static func make(host: String, isBehindProxy: Bool, nonce: [UInt8]) -> (offer: SealedOffer, text: String) {
+    static func make(
+        host: String,
+        isBehindProxy: Bool,
+        nonce: [UInt8],
+        ticket: String? = nil
+    ) -> (offer: SealedOffer, text: String) {
         var lines = [
             "GET / HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade",
             "Upgrade: \(SealedHandshake.protocolName)", "\(nonceHeader): \(Hex.text(nonce))",
         ]
+        if let ticket { lines.append("\(ticketHeader): \(ticket)") }
         if isBehindProxy { lines.append("\(headsHeader): \(unbound)") }
         let head = bytes(of: lines.map { $0[...] })
-        return (
-            SealedOffer(nonce: nonce, head: isBehindProxy ? [] : head), (lines + ["", ""]).joined(separator: "\r\n")
-        )
+        let offer = SealedOffer(nonce: nonce, head: isBehindProxy ? [] : head, ticket: ticket)
+        return (offer, (lines + ["", ""]).joined(separator: "\r\n"))
     }
 
-    private init(nonce: [UInt8], head: [UInt8]) {
+    private init(nonce: [UInt8], head: [UInt8], ticket: String?) {
         self.nonce = nonce
         self.head = head
+        self.ticket = ticket
     }
 
     /// Nil for a request of another kind.
     init?(head lines: [Substring], _ headers: [String: String]) {
         guard headers["upgrade"] == SealedHandshake.protocolName, let nonce = Self.nonce(headers) else { return nil }
         let isBehindProxy = headers[Self.headsHeader.lowercased()] == Self.unbound
-        self.init(nonce: nonce, head: isBehindProxy ? [] : Self.bytes(of: lines))
+        let head = isBehindProxy ? [] : Self.bytes(of: lines)
+        self.init(nonce: nonce, head: head, ticket: headers[Self.ticketHeader.lowercased()])
     }
 
     /// The server's answer that it does the same: its head, and its text.

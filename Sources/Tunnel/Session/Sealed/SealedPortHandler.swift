@@ -51,8 +51,7 @@ final class SealedPortHandler: ChannelInboundHandler {
         if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
             if case .securing = state { state = .awaitingHello }
         } else if case ChannelEvent.inputClosed? = event as? ChannelEvent {
-            // The answer is still sent, as to a v1.14 client.
-            if case .deciding = state { return }
+            // A client of ours that still wants the answer keeps its side open.
             fail(Self.hungUp, context.channel)
         } else {
             context.fireUserInboundEventTriggered(event)
@@ -70,7 +69,7 @@ final class SealedPortHandler: ChannelInboundHandler {
         } catch SealedHandshake.Problem.notProven {
             fail("the client did not prove the tunnel key", context.channel)
         } catch {
-            fail("\(error)", context.channel)
+            fail(Self.words(for: error), context.channel)
         }
     }
 
@@ -153,7 +152,8 @@ final class SealedPortHandler: ChannelInboundHandler {
         switch error {
         case NIOSSLError.uncleanShutdown: hungUp
         case let error as IOError: error.errnoCode == ECONNRESET || error.errnoCode == EPIPE ? hungUp : error.problem
-        default: "\(error)"
+        case SealedHandshake.Problem.malformed(let why): why
+        default: ErrorText.words(for: error)
         }
     }
 }
