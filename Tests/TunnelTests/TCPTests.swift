@@ -8,10 +8,10 @@ import Testing
 
 @Suite("A single-end tunnel over TCP", .timeLimit(.minutes(1)))
 struct TCPTests {
-    @Test("bytes go both ways, and are counted at the user's side")
-    func echo() async throws {
+    @Test("bytes go both ways, and are counted at the user's side", arguments: RelayPath.allCases)
+    func echo(path: RelayPath) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.send("hello")
             #expect(try await client.receiveText(5) == "hello")
@@ -22,10 +22,10 @@ struct TCPTests {
         }
     }
 
-    @Test("the answer to a half-closed request arrives whole")
-    func halfClose() async throws {
+    @Test("the answer to a half-closed request arrives whole", arguments: RelayPath.allCases)
+    func halfClose(path: RelayPath) async throws {
         let server = try await EchoServer.start(.answerAfterEnd)
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.send(ByteBuffer(repeating: 7, count: 3_000_000))
             try await client.endOutput()
@@ -33,20 +33,20 @@ struct TCPTests {
         }
     }
 
-    @Test("a client that ends before the target is reached still gets its answer")
-    func earlyEnd() async throws {
+    @Test("a client that ends before the target is reached still gets its answer", arguments: RelayPath.allCases)
+    func earlyEnd(path: RelayPath) async throws {
         let server = try await EchoServer.start(.answerAfterEnd)
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.endOutput()
             #expect(String(buffer: try await client.receiveAll()) == "got 0")
         }
     }
 
-    @Test("a download that outruns its reader is delivered whole after the target has closed")
-    func slowReader() async throws {
+    @Test("a download that outruns its reader is delivered whole after the target has closed", arguments: RelayPath.allCases)
+    func slowReader(path: RelayPath) async throws {
         let server = try await EchoServer.start(.echo)
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: server.port)))
             try await client.channel.setOption(.autoRead, value: false).get()
             async let sent: Void = client.send(ByteBuffer(repeating: 1, count: 20_000_000))
@@ -58,14 +58,14 @@ struct TCPTests {
         }
     }
 
-    @Test("targets take turns and a dead one is passed over")
-    func failover() async throws {
+    @Test("targets take turns and a dead one is passed over", arguments: RelayPath.allCases)
+    func failover(path: RelayPath) async throws {
         let first = try await EchoServer.start(.speakFirst("A"))
         let second = try await EchoServer.start(.speakFirst("B"))
         let gone = try await EchoServer.start()
         let dead = gone.port
         try await gone.stop()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let port = await engine.start(try .singleEnd(to: first.port, dead, second.port))
             var heard = ""
             for _ in 0..<4 { heard += try await TestClient.connect(port: port).receiveText(1) }
@@ -73,22 +73,22 @@ struct TCPTests {
         }
     }
 
-    @Test("a connection whose targets are all dead is closed")
-    func unreachable() async throws {
+    @Test("a connection whose targets are all dead is closed", arguments: RelayPath.allCases)
+    func unreachable(path: RelayPath) async throws {
         let gone = try await EchoServer.start()
         let dead = gone.port
         try await gone.stop()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let client = try await TestClient.connect(port: await engine.start(try .singleEnd(to: dead)))
             #expect(try await client.receiveAll().readableBytes == 0)
             #expect(engine.snapshot()["00000001"]?.phase == .ready)
         }
     }
 
-    @Test("PROXY v1 comes before the first byte")
-    func proxyHeader() async throws {
+    @Test("PROXY v1 comes before the first byte", arguments: RelayPath.allCases)
+    func proxyHeader(path: RelayPath) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.proxyProtocol = .v1
             let client = try await TestClient.connect(port: await engine.start(spec))
@@ -105,7 +105,7 @@ struct TCPTests {
     )
     func block(_ greeting: String) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.block = [.http, .socks]
             let client = try await TestClient.connect(port: await engine.start(spec))
@@ -115,10 +115,10 @@ struct TCPTests {
         }
     }
 
-    @Test("where protocols are blocked, others pass and servers may still speak first")
-    func blockPassesOthers() async throws {
+    @Test("where protocols are blocked, others pass and servers may still speak first", arguments: RelayPath.allCases)
+    func blockPassesOthers(path: RelayPath) async throws {
         let server = try await EchoServer.start(.speakFirst("220 ready"))
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.block = [.http, .socks, .tls]
             let port = await engine.start(spec)
@@ -135,10 +135,10 @@ struct TCPTests {
         }
     }
 
-    @Test("the connection limit refuses the next one and takes it again when one has gone")
-    func slots() async throws {
+    @Test("the connection limit refuses the next one and takes it again when one has gone", arguments: RelayPath.allCases)
+    func slots(path: RelayPath) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.connections = 1
             let port = await engine.start(spec)
@@ -156,10 +156,10 @@ struct TCPTests {
         }
     }
 
-    @Test("access rules turn away who is denied or not allowed")
-    func access() async throws {
+    @Test("access rules turn away who is denied or not allowed", arguments: RelayPath.allCases)
+    func access(path: RelayPath) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.access.allow = [try #require(IPNetwork("10.0.0.0/8"))]
             let client = try await TestClient.connect(port: await engine.start(spec))
@@ -167,10 +167,10 @@ struct TCPTests {
         }
     }
 
-    @Test("a rate limit shapes one flow without ever stalling it")
-    func rate() async throws {
+    @Test("a rate limit shapes one flow without ever stalling it", arguments: RelayPath.allCases)
+    func rate(path: RelayPath) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.rateMbps = 8
             let client = try await TestClient.connect(port: await engine.start(spec))
@@ -183,10 +183,10 @@ struct TCPTests {
         }
     }
 
-    @Test("an idle connection is closed after the read timeout")
-    func readTimeout() async throws {
+    @Test("an idle connection is closed after the read timeout", arguments: RelayPath.allCases)
+    func readTimeout(path: RelayPath) async throws {
         let server = try await EchoServer.start(.sink)
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)
             spec.readTimeout = .milliseconds(100)
             let client = try await TestClient.connect(port: await engine.start(spec))
@@ -195,10 +195,10 @@ struct TCPTests {
         }
     }
 
-    @Test("1,000 connections at once all get their own bytes back")
-    func thousand() async throws {
+    @Test("1,000 connections at once all get their own bytes back", arguments: RelayPath.allCases)
+    func thousand(path: RelayPath) async throws {
         let server = try await EchoServer.start()
-        try await withEngine { engine in
+        try await withEngine(environment: path.environment) { engine in
             let port = await engine.start(try .singleEnd(to: server.port))
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<1000 {

@@ -61,7 +61,8 @@ final class RelayedUser: RelayOwner {
             self.target = target
             began = core.now
             let patience = UInt64(TimeAmount(tunnel.environment.tcpDialTimeout).nanoseconds / 1_000_000)
-            core.dial(pair, SocketBytes(target), from: plan.source(for: target).map(SocketBytes.init), patience: patience) {
+            let source = plan.source(for: target).map(SocketBytes.init)
+            core.dial(pair, SocketBytes(target), from: source, patience: patience) {
                 var on: Int32 = 1
                 _ = setsockopt($0, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
                 KeepAlive.set(plan.keepAlive, on: $0)

@@ -11,7 +11,9 @@ final class UserListener: Sendable {
     private let place: DescriptorPlace
     let localAddress: SocketAddress?
 
-    /// `place` is for its descriptor. Throws `IOError`.
+    /// Binds and begins to accept; `place` is for its descriptor.
+    ///
+    /// Throws `IOError`.
     init(
         _ address: SocketAddress,
         _ place: DescriptorPlace,

@@ -9,7 +9,9 @@ struct KernelPipe {
 
 /// The pipes of a reactor: as few as are filled at once, kept for the next one who needs one.
 struct PipePool {
-    /// What one holds at most. Without `CAP_SYS_RESOURCE` a user's pipes together get 64 MiB
+    /// What one holds at most.
+    ///
+    /// Without `CAP_SYS_RESOURCE` a user's pipes together get 64 MiB
     /// (`pipe-user-pages-soft`); where the kernel gives less, it is less.
     static let pipeBytes: Int32 = 256 * 1024
 
@@ -25,14 +27,13 @@ struct PipePool {
     mutating func take() -> KernelPipe? {
         if let pipe = idle.popLast() { return pipe }
         guard made < limit else { return nil }
-        var ends: (Int32, Int32) = (-1, -1)
-        let result = withUnsafeMutableBytes(of: &ends) { ends in
-            pipe2(ends.bindMemory(to: Int32.self).baseAddress!, Int32(O_NONBLOCK) | Int32(O_CLOEXEC))
+        // In the stack: an array would be allocated.
+        return withUnsafeTemporaryAllocation(of: Int32.self, capacity: 2) { ends in
+            guard pipe2(ends.baseAddress, Int32(O_NONBLOCK) | Int32(O_CLOEXEC)) == 0 else { return nil }
+            made += 1
+            _ = fcntl(ends[1], Int32(LINUX_F_SETPIPE_SZ), Self.pipeBytes)
+            return KernelPipe(output: ends[0], input: ends[1])
         }
-        guard result == 0 else { return nil }
-        made += 1
-        _ = fcntl(ends.1, Int32(LINUX_F_SETPIPE_SZ), Self.pipeBytes)
-        return KernelPipe(output: ends.0, input: ends.1)
     }
 
     mutating func giveBack(_ pipe: KernelPipe, isEmpty: Bool) {

@@ -23,15 +23,17 @@ final class Reactor: Sendable {
         let core = try ReactorCore(index: index, wakeUp: wakeUp, pipes: pipes)
         let start = Unmanaged.passRetained(Start(reactor: self, core: core))
         var thread = pthread_t()
-        let error = pthread_create(&thread, nil, { argument in
-            Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue().run()
-            return nil
-        }, start.toOpaque())
+        let error = pthread_create(&thread, nil, Self.run, start.toOpaque())
         guard error == 0 else {
             start.release()
             throw SystemError(error)
         }
         pthread_detach(thread)
+    }
+
+    private static let run: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
+        if let argument { Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().run() }
+        return nil
     }
 
     deinit {

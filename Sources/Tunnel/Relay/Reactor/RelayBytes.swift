@@ -54,7 +54,11 @@ struct RelayBytes {
     private static let sendFlags = Int32(MSG_NOSIGNAL)
 
     /// Has the kernel move what the source has into the pipe.
-    private mutating func fill(_ pipe: KernelPipe, _ source: UnsafeMutablePointer<PairEnd>, _ moved: inout Int)
+    private mutating func fill(
+        _ pipe: KernelPipe,
+        _ source: UnsafeMutablePointer<PairEnd>,
+        _ moved: inout Int
+    )
         -> Outcome
     {
         let room = Int(PipePool.pipeBytes)
