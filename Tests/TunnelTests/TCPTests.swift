@@ -101,9 +101,10 @@ struct TCPTests {
 
     @Test(
         "a blocked protocol is cut before the target hears of it",
-        arguments: ["GET / HTTP/1.1\r\n", "\u{5}\u{1}\u{0}"]
+        arguments: ["GET / HTTP/1.1\r\n", "\u{5}\u{1}\u{0}"],
+        RelayPath.allCases
     )
-    func block(_ greeting: String) async throws {
+    func block(_ greeting: String, path: RelayPath) async throws {
         let server = try await EchoServer.start()
         try await withEngine(environment: path.environment) { engine in
             var spec = try TunnelSpec.singleEnd(to: server.port)

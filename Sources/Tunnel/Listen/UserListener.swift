@@ -136,7 +136,7 @@ final class UserAcceptor: ReactorAcceptor, Sendable {
                 }
             }
             .withConnectedSocket(descriptor)
-            .whenFailure { [tunnel] error in tunnel.log.write(.debug, "user lost: \(TunnelError.text(of: error))") }
+            .whenFailure { [tunnel] error in tunnel.log.write(.debug, "user lost: \(ErrorText.words(for: error))") }
         return true
     }
 
