@@ -98,6 +98,17 @@ struct ReactorValueTests {
         #expect(flow.next == .finished)
     }
 
+    @Test("a source that is replaced leaves what the sink said")
+    func replacedSource() {
+        var flow = RelayFlow()
+        flow.sinkIsWritable()
+        flow.sourceIsReadable(mayHaveEnded: true)
+        flow = flow.withoutSource
+        #expect(flow.next == .wait)
+        flow.sourceIsReadable(mayHaveEnded: false)
+        #expect(flow.next == .read)
+    }
+
     @Test("full reads make a bulk transfer, a pause after little ends it")
     func bulk() {
         var flow = RelayFlow()

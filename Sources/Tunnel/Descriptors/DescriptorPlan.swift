@@ -34,19 +34,21 @@ package struct DescriptorPlan: Sendable, Hashable {
     package init(limit: Int, cores: Int, api: Int) {
         self.limit = limit
         self.api = min(api, limit / 8)
-        burst = limit / 32
-        pipes = min(Self.mostPipes, limit / (64 * cores))
-        tunnels = max(0, limit - Self.runtime(cores) - 2 * pipes * cores - burst - self.api)
+        // A part for what lasts a moment: half of it for pipes, as far as they are of use.
+        let passing = limit / 32
+        pipes = min(Self.mostPipes, passing / (4 * cores))
+        burst = passing - 2 * pipes * cores
+        tunnels = max(0, limit - Self.runtime(cores) - passing - self.api)
         users = tunnels - tunnels / 8
     }
 
     /// More are of no use: they are held only while bytes pass through them.
     private static let mostPipes = 32
 
-    /// What the process itself opens: 27 when it starts on two cores (standard streams, the store, sockets of the API,
-    /// signals, inotify, event loops with 3 and reactors with 2 each), then manifests, `/proc`, certificates, name look-ups and latency
-    /// measurements, of which the threads and named limits allow a few at a time.
-    private static func runtime(_ cores: Int) -> Int { 48 + 10 * cores }
+    /// What the process itself opens: 31 when it starts on two cores (standard streams, the store, sockets of the API,
+    /// signals, inotify, event loops with 3 and reactors with 2 each), then manifests, `/proc`, certificates, name
+    /// look-ups and latency measurements, of which the threads and named limits allow a few at a time.
+    private static func runtime(_ cores: Int) -> Int { 48 + 8 * cores }
 
     /// From here on a tunnel is held to its fair part.
     package var scarce: Int { users - users / 4 }

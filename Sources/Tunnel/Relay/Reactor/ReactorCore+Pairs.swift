@@ -70,7 +70,11 @@ extension ReactorCore {
     func dialEnded(_ error: Int32, _ token: RelayToken, _ slot: UnsafeMutablePointer<RelaySlot>) {
         slot.pointee.connectDeadline = .max
         if error != 0 {
-            bytes.release(slots.ends(token.index) + 1)
+            let ends = slots.ends(token.index)
+            let flow = ends[1].flow
+            bytes.release(ends + 1)
+            ends[1].flow = flow.withoutSource
+            ends[0].flow.sinkIsFull()
             slot.pointee.phase = .waiting
         }
         slot.pointee.owner?.dialEnded(error, token, self)

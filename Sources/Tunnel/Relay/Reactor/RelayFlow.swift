@@ -47,6 +47,13 @@ struct RelayFlow {
 
     var hasInputEnded: Bool { input != .open }
 
+    /// For another source, which has said nothing; what the sink said still holds.
+    var withoutSource: RelayFlow {
+        var flow = RelayFlow()
+        flow.isWritable = isWritable
+        return flow
+    }
+
     // MARK: What the sockets say
 
     mutating func sourceIsReadable(mayHaveEnded: Bool) {
