@@ -300,7 +300,7 @@ struct SealedCaller {
             place: try #require(descriptors.place(for: .tunnel)),
             security: nil,
             sealing: { try Self.trust.handler(.anyCertificate, serverName: nil) },
-            ticket: ticket
+            ticket: { [ticket] in ticket }
         )
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: port)
         return try await client.agree(with: [address][...], on: MultiThreadedEventLoopGroup.singleton.next()).get()

@@ -47,6 +47,10 @@ package enum TunnelLimits {
     static let datagramsWhileConnecting = 128
     /// Bytes of all datagrams, of all tunnels together, that are held so.
     static let waitingDatagramBytes = 16 * 1024 * 1024
+    /// Replies of one UDP listener that wait because the kernel has no room, and how soon it is asked
+    /// again.
+    static let unsentReplies = 256
+    static let unsentReplyPause = Duration.milliseconds(1)
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are

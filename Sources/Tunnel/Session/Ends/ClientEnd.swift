@@ -132,12 +132,16 @@ final class ClientEnd {
     private func failed(_ error: TunnelError) {
         guard let session else { return report(.lost(error)) }
         // A server that says no can be reached, and the session is not what it goes on with.
-        guard error.reason == .peerUnreachable || error.reason == .tooManyOpenFiles else { return session.end(error) }
+        guard !Self.refusals.contains(error.reason) else { return session.end(error) }
         guard isDoubted else { return }
         var random = SystemRandomNumberGenerator()
         let delay = besideBackoff.next(using: &random)
         tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { self.connectBeside() }
     }
+
+    private static let refusals: Set<TunnelReason> = [
+        .standby, .authFailed, .peerDowngraded, .tlsDowngraded, .notSupportedYet,
+    ]
 
     /// Whether the attempt under way is still wanted, asked before the server begins a session for it.
     private func commit() -> Bool {
@@ -162,7 +166,7 @@ final class ClientEnd {
             secondPlace: { [tunnel] in tunnel.descriptors.place(for: .tunnel) },
             // The first question is answered at once: whether another client has the tunnel.
             wait: isRepeated ? tunnel.environment.handshakeTimeout * TunnelLimits.standbyHoldShare : .zero,
-            ticket: tickets.popLast(),
+            ticket: { bound.value.tickets.popLast() },
             commit: { bound.value.commit() }
         )
     }

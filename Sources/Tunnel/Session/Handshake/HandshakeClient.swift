@@ -31,8 +31,8 @@ struct HandshakeClient: Sendable {
     var secondPlace: @Sendable () -> DescriptorPlace? = { nil }
     /// How long the server may keep the answer while another client has the tunnel.
     var wait = Duration.zero
-    /// Of a former session with this server.
-    var ticket: String?
+    /// A ticket of a former session with this server, taken once the server can be shown it.
+    var ticket: @Sendable () -> String? = { nil }
     /// Whether the session is still wanted; asked before what makes the server begin it.
     var commit: @Sendable () -> Bool = { true }
 
@@ -102,7 +102,7 @@ struct HandshakeClient: Sendable {
                 request: SealedRequest(clientID: clientID, wait: wait),
                 host: host,
                 isBehindProxy: security != nil,
-                ticket: ticket,
+                ticket: ticket(),
                 sealing: sealing,
                 commit: commit,
                 agreement: agreement
