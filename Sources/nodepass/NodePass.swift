@@ -22,6 +22,7 @@ enum NodePass {
         }
         let root = rootCommand(for: arguments)
         do {
+            if root == RootCommand.self { try UnknownCommand.check(arguments) }
             var command = try root.parseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -56,16 +57,24 @@ enum NodePass {
             }
             Output.error("Error: \(failure.printableMessage)")
             if failure.showsUsage { Output.line(UsageText.text) }
+            return failure.isUsage ? usageCode : 1
+        }
+        switch root.exitCode(for: error) {
+        case .success:
+            Output.line(root.fullMessage(for: error))
+            return 0
+        case .validationFailure:
+            Output.error(root.fullMessage(for: error))
+            // A URL that cannot be read is NodePass's 1.
+            return root == RootCommand.self ? usageCode : 1
+        default:
+            Output.error("Error: \(CommandFailure.words(for: error))")
             return 1
         }
-        let text = root.fullMessage(for: error)
-        guard root.exitCode(for: error) != .success else {
-            Output.line(text)
-            return 0
-        }
-        Output.error(text)
-        return 1
     }
+
+    /// The command line is wrong: `EX_USAGE` of sysexits.h.
+    private static let usageCode: Int32 = 64
 }
 
 struct RootCommand: AsyncParsableCommand {
@@ -79,9 +88,11 @@ struct RootCommand: AsyncParsableCommand {
         version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
         subcommands: [
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
-            DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self, ResetCommand.self,
+            StatusCommand.self, DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
+            ResetCommand.self,
             CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ForgetPeerCommand.self, ExportCommand.self,
-            PingCommand.self, LogsCommand.self, WatchCommand.self, KeyCommand.self, ImportCommand.self,
+            PingCommand.self, LogsCommand.self, WatchCommand.self, EventsCommand.self, KeyCommand.self,
+            ImportCommand.self,
             SchemaCommand.self,
         ]
     )

@@ -73,6 +73,9 @@ final class Daemon: Sendable {
         return try await process.exitCode()
     }
 
+    /// Waits for an end that was asked for already, and returns the exit code.
+    func ended() async throws -> Int32 { try await process.exitCode() }
+
     func kill() async throws {
         process.signal(SIGKILL)
         _ = try await process.exitCode()

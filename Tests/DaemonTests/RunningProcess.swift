@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import TestSupport
+import Testing
 
 /// The nodepass binary that this test run built, as a child process; killed if a test forgets it.
 ///
@@ -11,6 +12,8 @@ import TestSupport
 final class RunningProcess: Sendable {
     let id: pid_t
     private let directory: TemporaryDirectory
+    /// Whether what it writes is ours, and so has to be in our words.
+    private let isOurs: Bool
     private let exit: EventLoopFuture<Int32>
     private let hasExited = Flag()
 
@@ -43,6 +46,7 @@ final class RunningProcess: Sendable {
         openFiles: Int? = nil
     ) throws {
         directory = try TemporaryDirectory()
+        isOurs = executable == Self.binary
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
         let paths = (output ?? directory.path + "/output", directory.path + "/errors")
         let pid: pid_t
@@ -135,7 +139,13 @@ final class RunningProcess: Sendable {
         exit.whenSuccess(callback)
     }
 
+    /// Waits for its end; what it has written then is searched for words of libraries.
     func exitCode() async throws -> Int32 {
-        try await exit.get()
+        let code = try await exit.get()
+        for text in [try? output, try? errors] where isOurs {
+            let foreign = ForeignWords.found(in: text ?? "")
+            #expect(foreign.isEmpty, "a library's words are in: \(text ?? "")")
+        }
+        return code
     }
 }

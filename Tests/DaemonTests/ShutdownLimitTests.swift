@@ -48,12 +48,4 @@ struct ShutdownLimitTests {
         #expect(isContained(["KUBERNETES_SERVICE_HOST": "10.0.0.1"]))
         #expect(isContained(file: "/.dockerenv") && isContained(file: "/run/.containerenv"))
     }
-
-    @Test("the command line asks for a server by the name that name servers know")
-    func server() {
-        #expect(ControlClient.lookUpURL("http://bücher.test:9090/api") == "http://xn--bcher-kva.test:9090/api")
-        for url in ["http://127.0.0.1:9090/api", "https://[::1]:9090/api", "bücher", "http://example.com"] {
-            #expect(ControlClient.lookUpURL(url) == url)
-        }
-    }
 }

@@ -91,6 +91,8 @@ struct EventStoreTests {
                 note: nil
             ),
             .request(subject, .forgetPeer, by: "root (local CLI)", note: "replaced"),
+            .problem(nil, .storage, message: "full", isResolved: false),
+            .problem(subject, .targetDown, message: "", isResolved: true),
             .drift(subject, .backoff, .portInUse, message: "taken", isResolved: false),
             .drift(subject, .ready, nil, message: "", isResolved: true),
         ]
@@ -109,7 +111,7 @@ struct EventStoreTests {
         #expect(stored.map(\.time.timeIntervalSince1970) == saved.map(\.time.timeIntervalSince1970))
     }
 
-    @Test("a notice comes back with everything it says", arguments: 0..<8)
+    @Test("a notice comes back with everything it says", arguments: 0..<10)
     func notice(_ index: Int) async throws {
         let notice = Self.notices()[index]
         try open().save(events: [RecordedEvent(time: Self.moment, .notice(notice))])

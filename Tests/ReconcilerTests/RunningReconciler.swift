@@ -98,6 +98,7 @@ extension ReconcileNotice {
         case .override(_, let override): override.running.map { $0 ? "running" : "stopped" } ?? "other"
         case .release(_, let cause, let author, _): "\(cause.rawValue) \(author)"
         case .request(_, let change, let author, _): "\(change.rawValue) \(author)"
+        case .problem(_, let kind, _, let isResolved): "\(kind.rawValue) \(isResolved)"
         case .drift(_, let phase, let reason, _, let isResolved):
             "\(phase.rawValue) \(reason?.rawValue ?? "-") \(isResolved)"
         }

@@ -168,7 +168,7 @@ struct HandshakeReplyTests {
             nonce: SessionSecret.makeNonce()
         )
         #expect(terms.nonce.count == 16)
-        let names = #""link-proof","sealed-signals","udp-frames","refuse","trim","certificate""#
+        let names = #""link-proof","sealed-signals","udp-frames","refuse","trim","certificate","half-close""#
         #expect(terms.body.contains(#""ext":[\#(names)]"#))
         #expect(try HandshakeTerms(body: Array(terms.body.utf8)) == terms)
     }

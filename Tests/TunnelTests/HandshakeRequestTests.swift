@@ -84,7 +84,7 @@ struct HandshakeRequestTests {
         let expected =
             "GET / HTTP/1.1\r\nHost: tunnel.example\r\nUser-Agent: nodepass\r\n"
             + "Authorization: Bearer \(Self.secretToken)\r\n"
-            + "NodePass-Extensions: link-proof, sealed-signals, udp-frames, refuse, trim, certificate\r\n"
+            + "NodePass-Extensions: link-proof, sealed-signals, udp-frames, refuse, trim, certificate, half-close\r\n"
             + "NodePass-Client: 00ff\r\n\r\n"
         #expect(text == expected)
         let request = try request(text)

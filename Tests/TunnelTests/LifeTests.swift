@@ -226,7 +226,7 @@ struct LifeTests {
     @Test(
         "what can not run says so, and nothing else is disturbed",
         arguments: zip(
-            [PoolTransport.websocket, .unknown("9")],
+            [PoolTransport.quic, .unknown("9")],
             [
                 (TunnelReason.notSupportedYet, "type=0"),
                 (.invalidSpec, "0 (tcp), 1 (quic), 2 (websocket) and 3 (http2)"),

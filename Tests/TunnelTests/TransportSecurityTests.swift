@@ -486,7 +486,7 @@ extension ServerCredentials.ReloadOutcome {
 }
 
 /// Both ends of one TLS connection, in memory.
-private final class TLSConnection {
+final class TLSConnection {
     private let client: EmbeddedChannel
     private let server: EmbeddedChannel
     private let asked = NameAskedFor()

@@ -173,10 +173,10 @@ extension TwoEnded {
 
         // MARK: Somebody is connected
 
-        @Test("a second client gets 409 and the first one's users notice nothing", arguments: TwoEnded.flows)
-        func secondClient(_ flow: TunnelFlow) async throws {
+        @Test("a second client gets 409 and the first one's users notice nothing", arguments: TwoEnded.ways)
+        func secondClient(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var made = try TwoEnds(flow, to: target.port)
+            var made = try TwoEnds(way, to: target.port)
             made.server.handshake = .compatible
             let ends = made
             try await withTwoEnds(ends) { engine, _ in
@@ -399,11 +399,11 @@ extension TwoEnded {
             return try await ReferencePeer.client(port: port, key: "secret")
         }
 
-        @Test("no log line, status or message holds the key", arguments: TwoEnded.flows)
-        func secrecy(_ flow: TunnelFlow) async throws {
+        @Test("no log line, status or message holds the key", arguments: TwoEnded.ways)
+        func secrecy(_ way: TunnelWay) async throws {
             let key = "k3y-that-must-stay-hidden"
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port, tls: .selfSigned, key: key)
+            let ends = try TwoEnds(way, to: target.port, tls: .selfSigned, key: key)
             try await withTwoEnds(ends) { engine, log in
                 #expect(try await TestClient.echo("hi", port: ends.port) == "hi")
                 let port = Int(ends.server.tunnel.port)

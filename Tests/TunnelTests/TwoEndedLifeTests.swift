@@ -10,10 +10,10 @@ extension TwoEnded {
     struct LifeTests {
         // MARK: The pool
 
-        @Test("200 users at once over a pool of 2 to 8 links are all served", arguments: TwoEnded.flows)
-        func crowd(_ flow: TunnelFlow) async throws {
+        @Test("200 users at once over a pool of 2 to 8 links are all served", arguments: TwoEnded.ways)
+        func crowd(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             ends.client.pool.min = 2
             ends.server.pool.max = 8
             let made = ends
@@ -38,10 +38,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("the pool holds its minimum, grows in a burst, and shrinks back", arguments: TwoEnded.flows)
-        func poolSize(_ flow: TunnelFlow) async throws {
+        @Test("the pool holds its minimum, grows in a burst, and shrinks back", arguments: TwoEnded.ways)
+        func poolSize(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var made = try TwoEnds(flow, to: target.port)
+            var made = try TwoEnds(way, to: target.port)
             made.server.pool.max = 8
             let ends = made
             try await withTwoEnds(ends, environment: .reporting(every: .milliseconds(300))) { engine, _ in
@@ -69,9 +69,9 @@ extension TwoEnded {
             }
         }
 
-        @Test("a changed minimum is taken over live", arguments: TwoEnded.flows)
-        func poolResize(_ flow: TunnelFlow) async throws {
-            var ends = try TwoEnds(flow, to: try deadPort())
+        @Test("a changed minimum is taken over live", arguments: TwoEnded.ways)
+        func poolResize(_ way: TunnelWay) async throws {
+            var ends = try TwoEnds(way, to: try deadPort())
             let made = ends
             ends.client.pool.min = 9
             let changed = ends
@@ -87,10 +87,10 @@ extension TwoEnded {
 
         @Test(
             "a user whose target is unreachable is let go at once, and the entry knows why",
-            arguments: TwoEnded.flows
+            arguments: TwoEnded.ways
         )
-        func unreachable(_ flow: TunnelFlow) async throws {
-            let ends = try TwoEnds(flow, to: try deadPort())
+        func unreachable(_ way: TunnelWay) async throws {
+            let ends = try TwoEnds(way, to: try deadPort())
             try await withTwoEnds(ends) { engine, log in
                 let start = ContinuousClock.now
                 let user = try await TestClient.connect(port: ends.port)
@@ -102,10 +102,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("a protocol that is off at the exit is refused by it", arguments: TwoEnded.flows)
-        func protocolOff(_ flow: TunnelFlow) async throws {
+        @Test("a protocol that is off at the exit is refused by it", arguments: TwoEnded.ways)
+        func protocolOff(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             ends.exit.protocols = [.udp]
             let made = ends
             try await withTwoEnds(made) { _, log in
@@ -115,10 +115,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("the connection limit counts at either end", arguments: TwoEnded.flows, [true, false])
-        func connectionLimit(_ flow: TunnelFlow, _ isAtEntry: Bool) async throws {
+        @Test("the connection limit counts at either end", arguments: TwoEnded.ways, [true, false])
+        func connectionLimit(_ way: TunnelWay, _ isAtEntry: Bool) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             if isAtEntry { ends.entry.connections = 1 } else { ends.exit.connections = 1 }
             let made = ends
             try await withTwoEnds(made) { engine, log in
@@ -136,10 +136,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("the rate limit of either end applies", arguments: TwoEnded.flows, [true, false])
-        func rate(_ flow: TunnelFlow, _ isAtEntry: Bool) async throws {
+        @Test("the rate limit of either end applies", arguments: TwoEnded.ways, [true, false])
+        func rate(_ way: TunnelWay, _ isAtEntry: Bool) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             if isAtEntry { ends.entry.rateMbps = 8 } else { ends.exit.rateMbps = 8 }
             let made = ends
             try await withTwoEnds(made) { _, _ in
@@ -154,10 +154,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("the PROXY header carries the user's address, not the link's", arguments: TwoEnded.flows)
-        func proxyHeader(_ flow: TunnelFlow) async throws {
+        @Test("the PROXY header carries the user's address, not the link's", arguments: TwoEnded.ways)
+        func proxyHeader(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             ends.exit.proxyProtocol = .v1
             let made = ends
             try await withTwoEnds(made) { _, _ in
@@ -170,10 +170,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("access rules of the entry turn users away before they cost a link", arguments: TwoEnded.flows)
-        func access(_ flow: TunnelFlow) async throws {
+        @Test("access rules of the entry turn users away before they cost a link", arguments: TwoEnded.ways)
+        func access(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             ends.entry.access.deny = [try #require(IPNetwork("127.0.0.0/8"))]
             let made = ends
             try await withTwoEnds(made) { engine, log in
@@ -186,10 +186,10 @@ extension TwoEnded {
 
         // MARK: Stopping and changing
 
-        @Test("stopping one end closes its listeners and every link", arguments: TwoEnded.flows, [true, false])
-        func stop(_ flow: TunnelFlow, _ isServer: Bool) async throws {
+        @Test("stopping one end closes its listeners and every link", arguments: TwoEnded.ways, [true, false])
+        func stop(_ way: TunnelWay, _ isServer: Bool) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port)
+            let ends = try TwoEnds(way, to: target.port)
             let (stopped, other) =
                 isServer ? (TwoEnds.serverID, TwoEnds.clientID) : (TwoEnds.clientID, TwoEnds.serverID)
             try await withTwoEnds(ends) { engine, _ in
@@ -216,10 +216,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("either end can be restarted", arguments: TwoEnded.flows, [true, false])
-        func restart(_ flow: TunnelFlow, _ isServer: Bool) async throws {
+        @Test("either end can be restarted", arguments: TwoEnded.ways, [true, false])
+        func restart(_ way: TunnelWay, _ isServer: Bool) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port)
+            let ends = try TwoEnds(way, to: target.port)
             let id = isServer ? TwoEnds.serverID : TwoEnds.clientID
             try await withTwoEnds(ends) { engine, _ in
                 for generation in 1...3 {
@@ -233,11 +233,11 @@ extension TwoEnded {
             }
         }
 
-        @Test("a new target serves new users while an old one goes on", arguments: TwoEnded.flows)
-        func retarget(_ flow: TunnelFlow) async throws {
+        @Test("a new target serves new users while an old one goes on", arguments: TwoEnded.ways)
+        func retarget(_ way: TunnelWay) async throws {
             let old = try await EchoServer.start(.speakFirst("old"))
             let new = try await EchoServer.start(.speakFirst("new"))
-            let ends = try TwoEnds(flow, to: old.port)
+            let ends = try TwoEnds(way, to: old.port)
             try await withTwoEnds(ends) { engine, _ in
                 let since = engine.snapshot().mapValues(\.readySince)
                 let held = try await TestClient.connect(port: ends.port)
@@ -256,12 +256,12 @@ extension TwoEnded {
 
         @Test(
             "a key changed at one end, then at the other, costs users patience and nothing else",
-            arguments: TwoEnded.flows,
+            arguments: TwoEnded.ways,
             [true, false]
         )
-        func rekey(_ flow: TunnelFlow, _ isServerFirst: Bool) async throws {
+        func rekey(_ way: TunnelWay, _ isServerFirst: Bool) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             ends.server.drain = .seconds(30)
             ends.client.drain = .seconds(30)
             let made = ends
@@ -310,10 +310,10 @@ extension TwoEnded {
 
         // MARK: Returning
 
-        @Test("an end that is deleted and put back has the connections over its links again", arguments: TwoEnded.flows)
-        func undo(_ flow: TunnelFlow) async throws {
+        @Test("an end that is deleted and put back has the connections over its links again", arguments: TwoEnded.ways)
+        func undo(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            var ends = try TwoEnds(flow, to: target.port)
+            var ends = try TwoEnds(way, to: target.port)
             (ends.server.drain, ends.client.drain) = (.seconds(30), .seconds(30))
             try await withTwoEnds(ends) { [ends] engine, _ in
                 let user = try await TestClient.connect(port: ends.port)

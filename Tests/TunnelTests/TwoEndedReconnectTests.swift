@@ -11,12 +11,12 @@ extension TwoEnded {
     struct ReconnectTests {
         @Test(
             "each time the other's process comes back the tunnel is ready within a second, and nothing is left behind",
-            arguments: TwoEnded.flows,
+            arguments: TwoEnded.ways,
             [true, false]
         )
-        func comesBack(_ flow: TunnelFlow, _ isServerAway: Bool) async throws {
+        func comesBack(_ way: TunnelWay, _ isServerAway: Bool) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port, tls: .selfSigned)
+            let ends = try TwoEnds(way, to: target.port, tls: .selfSigned)
             let sockets = TestSockets(ports: [ends.port, Int(ends.server.tunnel.port), target.port])
             let (stays, leaves) = isServerAway ? (ends.client, ends.server) : (ends.server, ends.client)
             let idle = sockets.open

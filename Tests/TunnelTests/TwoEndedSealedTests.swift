@@ -182,10 +182,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("a second sealed client stands by, and the first one's users notice nothing", arguments: TwoEnded.flows)
-        func standby(_ flow: TunnelFlow) async throws {
+        @Test("a second sealed client stands by, and the first one's users notice nothing", arguments: TwoEnded.ways)
+        func standby(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            let ends = try TwoEnds(flow, to: target.port)
+            let ends = try TwoEnds(way, to: target.port)
             try await withTwoEnds(ends) { engine, _ in
                 let since = engine.snapshot().mapValues(\.readySince)
                 let refusal = await #expect(throws: TunnelError.self) {

@@ -11,6 +11,23 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(1)))
 enum TwoEnded {
     static let flows: [TunnelFlow] = [.reverse, .forward]
+    /// Every kind of link, whichever way users come.
+    static let ways = [PoolTransport.tcp, .websocket].flatMap { transport in
+        flows.map { TunnelWay($0, transport) }
+    }
+}
+
+/// Where users come in, and what carries them to the other end.
+struct TunnelWay: CustomTestStringConvertible {
+    let flow: TunnelFlow
+    let transport: PoolTransport
+
+    init(_ flow: TunnelFlow, _ transport: PoolTransport) {
+        self.flow = flow
+        self.transport = transport
+    }
+
+    var testDescription: String { "\(flow) over \(transport)" }
 }
 
 /// Both ends of one tunnel, as two tunnels of one engine.
@@ -24,12 +41,18 @@ struct TwoEnds {
     /// Where users come in, TCP and UDP.
     let port: Int
 
-    /// Users of a free port reach `target`, a port of 127.0.0.1.
+    /// Over links of type 0.
     init(_ flow: TunnelFlow, to target: Int, tls: TLSMode? = nil, key: String = "secret") throws {
-        self.flow = flow
+        try self.init(TunnelWay(flow, .tcp), to: target, tls: tls, key: key)
+    }
+
+    /// Users of a free port reach `target`, a port of 127.0.0.1.
+    init(_ way: TunnelWay, to target: Int, tls: TLSMode? = nil, key: String = "secret") throws {
+        flow = way.flow
         port = try FreePorts.one()
         let isReverse = flow == .reverse
         server = try .server(isReverse ? .one : .two, target: isReverse ? port : target, key: key, tls: tls)
+        server.transport = way.transport
         client = .dual(meeting: Int(server.tunnel.port), target: isReverse ? target : port, key: key)
     }
 
@@ -82,7 +105,10 @@ func withKeptLog(
     let log = KeptLog([])
     try await withEngine(environment: environment, peers: peers) { engine in
         async let _: Void = {
-            for await line in engine.logLines { log.change { $0.append(line) } }
+            for await line in engine.logLines {
+                #expect(ForeignWords.found(in: line.message).isEmpty, "\(line.message)")
+                log.change { $0.append(line) }
+            }
         }()
         try await body(engine, log)
     }

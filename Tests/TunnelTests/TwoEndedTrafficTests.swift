@@ -16,7 +16,7 @@ extension TwoEnded {
 
         /// Makes the ends and their environment; for `tls=2` with files of an authority that only this client trusts.
         private func withTunnel(
-            _ flow: TunnelFlow,
+            _ way: TunnelWay,
             _ security: Security,
             to target: Int,
             _ body: @Sendable (TunnelEngine, TwoEnds) async throws -> Void
@@ -31,17 +31,17 @@ extension TwoEnded {
                 case .selfSigned: .selfSigned
                 case .files: try authority.issue(to: ["tunnel.test"]).write(to: directory)
                 }
-            var ends = try TwoEnds(flow, to: target, tls: tls)
+            var ends = try TwoEnds(way, to: target, tls: tls)
             ends.client.sni = "tunnel.test"
             let made = ends
             try await withTwoEnds(made, environment: environment) { engine, _ in try await body(engine, made) }
             withExtendedLifetime(directory) {}
         }
 
-        @Test("bytes come back as they went", arguments: Security.allCases, TwoEnded.flows)
-        func echo(_ security: Security, _ flow: TunnelFlow) async throws {
+        @Test("bytes come back as they went", arguments: Security.allCases, TwoEnded.ways)
+        func echo(_ security: Security, _ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
-            try await withTunnel(flow, security, to: target.port) { engine, ends in
+            try await withTunnel(way, security, to: target.port) { engine, ends in
                 let user = try await TestClient.connect(port: ends.port)
                 let bytes = ByteBuffer(bytes: (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) })
                 async let heard = user.hear(bytes.readableBytes)
@@ -57,10 +57,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("a burst comes out as the datagrams that went in", arguments: Security.allCases, TwoEnded.flows)
-        func datagrams(_ security: Security, _ flow: TunnelFlow) async throws {
+        @Test("a burst comes out as the datagrams that went in", arguments: Security.allCases, TwoEnded.ways)
+        func datagrams(_ security: Security, _ way: TunnelWay) async throws {
             let target = try await DatagramEchoServer.start()
-            try await withTunnel(flow, security, to: target.port) { engine, ends in
+            try await withTunnel(way, security, to: target.port) { engine, ends in
                 let user = try await DatagramClient.connect(port: ends.port)
                 let burst = (0..<60).map { ByteBuffer(repeating: UInt8($0), count: $0 * 20) }
                 for datagram in burst { user.channel.write(datagram, promise: nil) }
@@ -75,10 +75,10 @@ extension TwoEnded {
             }
         }
 
-        @Test("a user who sends and ends gets the whole answer", arguments: Security.allCases, TwoEnded.flows)
-        func halfClose(_ security: Security, _ flow: TunnelFlow) async throws {
+        @Test("a user who sends and ends gets the whole answer", arguments: Security.allCases, TwoEnded.ways)
+        func halfClose(_ security: Security, _ way: TunnelWay) async throws {
             let target = try await EchoServer.start(.answerAfterEnd)
-            try await withTunnel(flow, security, to: target.port) { engine, ends in
+            try await withTunnel(way, security, to: target.port) { engine, ends in
                 let user = try await TestClient.connect(port: ends.port)
                 try await user.send(ByteBuffer(repeating: 1, count: 700_000))
                 try await user.endOutput()
@@ -88,23 +88,23 @@ extension TwoEnded {
             }
         }
 
-        @Test("a target that speaks first is heard", arguments: TwoEnded.flows)
-        func targetFirst(_ flow: TunnelFlow) async throws {
+        @Test("a target that speaks first is heard", arguments: TwoEnded.ways)
+        func targetFirst(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start(.speakFirst("220 ready"))
-            try await withTunnel(flow, .selfSigned, to: target.port) { _, ends in
+            try await withTunnel(way, .selfSigned, to: target.port) { _, ends in
                 let user = try await TestClient.connect(port: ends.port)
                 #expect(String(buffer: try await user.hear(9)) == "220 ready")
                 try await user.close()
             }
         }
 
-        @Test("the server's certificate is shown, and an untrusted one makes no link", arguments: TwoEnded.flows)
-        func untrusted(_ flow: TunnelFlow) async throws {
+        @Test("the server's certificate is shown, and an untrusted one makes no link", arguments: TwoEnded.ways)
+        func untrusted(_ way: TunnelWay) async throws {
             let directory = try TemporaryDirectory()
             var environment = TunnelEnvironment.brisk
             environment.certificateAuthorities = try directory.write(try TestAuthority().pem, to: "authority.pem")
             let tls = try TestAuthority("another").issue(to: ["tunnel.test"]).write(to: directory)
-            var ends = try TwoEnds(flow, to: try deadPort(), tls: tls)
+            var ends = try TwoEnds(way, to: try deadPort(), tls: tls)
             ends.client.sni = "tunnel.test"
             let made = ends
             try await withKeptLog(environment: environment) { engine, _ in

@@ -179,7 +179,7 @@ struct ValueTests {
         let rotation = TargetRotation(targets: targets)
         let now = NIODeadline.uptimeNanoseconds(1)
         #expect((0..<4).map { _ in rotation.order(now: now) } == [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]])
-        rotation.failed(1, "Connection refused", now: now)
+        rotation.failed(1, .refused, "Connection refused", now: now)
         #expect(rotation.order(now: now) == [2, 0, 1])
         #expect(rotation.order(now: now) == [2, 0, 1])
         #expect(rotation.order(now: now + .seconds(11)) == [0, 1, 2])
@@ -192,7 +192,7 @@ struct ValueTests {
         let rotation = TargetRotation(targets: targets)
         let time = Date(timeIntervalSince1970: 1)
         #expect(rotation.health[0].isUnknown && rotation.health[1].isUnknown)
-        for _ in 0..<3 { rotation.failed(1, "Connection refused", at: time) }
+        for _ in 0..<3 { rotation.failed(1, .refused, "Connection refused", at: time) }
         #expect(rotation.health[1].failures == 3)
         #expect(rotation.health[1].error == "Connection refused")
         let moved = TargetRotation(targets: targets.reversed(), following: rotation)

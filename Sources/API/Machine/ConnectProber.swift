@@ -62,7 +62,7 @@ actor ConnectProber {
         case ChannelError.connectTimeout:
             return "i/o timeout"
         default:
-            return "\(error)"
+            return ErrorText.words(for: error)
         }
     }
 }

@@ -1,3 +1,4 @@
+import Config
 import FoundationEssentials
 import Reconciler
 import Tunnel
@@ -12,11 +13,24 @@ enum TunnelMetrics {
             return MetricFamily(name, type, help, samples)
         }
         return [
-            MetricFamily("nodepass_tunnel_phase", "gauge", "1 for the phase the tunnel is in.", instances.map(phase)),
-            traffic("nodepass_tunnel_received_bytes_total", "Bytes that came from users.", instances) { traffic in
+            MetricFamily(
+                "nodepass_tunnel_phase",
+                "gauge",
+                "1 for the phase that the tunnel is in, 0 for the others.",
+                instances.flatMap(phases)
+            ),
+            traffic(
+                "nodepass_tunnel_received_bytes_total",
+                "Bytes read at this end: from users where they come in, from the target where it is connected.",
+                instances
+            ) { traffic in
                 (traffic.tcpRx, traffic.udpRx)
             },
-            traffic("nodepass_tunnel_sent_bytes_total", "Bytes that went to users.", instances) { traffic in
+            traffic(
+                "nodepass_tunnel_sent_bytes_total",
+                "Bytes written at this end: to users where they come in, to the target where it is connected.",
+                instances
+            ) { traffic in
                 (traffic.tcpTx, traffic.udpTx)
             },
             MetricFamily(
@@ -56,7 +70,62 @@ enum TunnelMetrics {
                 $0.override == nil ? 0 : 1
             },
             certificates(instances),
+        ] + health(instances)
+    }
+
+    /// What makes a tunnel run and not serve.
+    private static func health(_ instances: [Instance]) -> [MetricFamily] {
+        [
+            MetricFamily(
+                "nodepass_tunnel_target_up",
+                "gauge",
+                "0 while users reach no target of the tunnel; missing before anyone was sent to one.",
+                instances.compactMap { instance in
+                    guard let targets = instance.status?.targets, !targets.isEmpty else { return nil }
+                    return sample(instance, targets.allSatisfy(\.isDown) ? 0 : 1)
+                }
+            ),
+            MetricFamily(
+                "nodepass_tunnel_target_errors_total",
+                "counter",
+                "Failures to reach a target, by cause, since the start.",
+                instances.flatMap { instance in
+                    TargetFailure.allCases.map { failure in
+                        let count = instance.status?.targetFailures[failure] ?? 0
+                        return sample(instance, Double(count), ("reason", failure.rawValue))
+                    }
+                }
+            ),
+            MetricFamily(
+                "nodepass_tunnel_peer_connected",
+                "gauge",
+                "1 while the other end of a two-ended tunnel is connected.",
+                instances.compactMap { instance in
+                    instance.hasTwoEnds ? sample(instance, instance.status?.peer?.isConnected == true ? 1 : 0) : nil
+                }
+            ),
         ]
+    }
+
+    /// For each declared tunnel, and each declaration that has no tunnel.
+    static func invalid(_ instances: [Instance], names: [String]) -> MetricFamily {
+        let declared = instances.filter { $0.origin == .manifest }.map(label)
+        let all = declared + Set(names).subtracting(declared).sorted()
+        let invalid = Set(names)
+        return MetricFamily(
+            "nodepass_tunnel_invalid",
+            "gauge",
+            "1 while the declaration on disk has errors, and its last good form runs where there is one.",
+            all.map { .init(labels: [("tunnel", $0)], value: invalid.contains($0) ? 1 : 0) }
+        )
+    }
+
+    private static func sample(
+        _ instance: Instance,
+        _ value: Double,
+        _ others: (name: String, value: String)...
+    ) -> MetricFamily.Sample {
+        MetricFamily.Sample(labels: [("tunnel", label(instance))] + others, value: value)
     }
 
     /// With those of deleted tunnels.
@@ -77,8 +146,10 @@ enum TunnelMetrics {
 
     private static func label(_ instance: Instance) -> String { instance.name ?? instance.id }
 
-    private static func phase(_ instance: Instance) -> MetricFamily.Sample {
-        MetricFamily.Sample(labels: [("tunnel", label(instance)), ("phase", instance.phase.rawValue)], value: 1)
+    private static func phases(_ instance: Instance) -> [MetricFamily.Sample] {
+        TunnelPhase.allCases.map { phase in
+            sample(instance, phase == instance.phase ? 1 : 0, ("phase", phase.rawValue))
+        }
     }
 
     private static func traffic(
@@ -116,5 +187,12 @@ enum TunnelMetrics {
         }
         let help = "When the certificate it shows expires, since the epoch."
         return MetricFamily("nodepass_tunnel_certificate_expiry_timestamp_seconds", "gauge", help, samples)
+    }
+}
+
+extension Instance {
+    fileprivate var hasTwoEnds: Bool {
+        guard shouldRun else { return false }
+        return spec.role == .server || status?.peer != nil || status?.resolvedMode == 2
     }
 }

@@ -11,6 +11,8 @@ struct MetricsRoutes: Sendable {
     let facts: DaemonFacts
     let descriptors: DescriptorBudget
     let listening: ListenerBoard
+    /// Nil for an API without TLS.
+    let credentials: ServerCredentials?
 
     static let type = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,8 +40,12 @@ struct MetricsRoutes: Sendable {
         let status = await reconciler.status()
         let streams = reconciler.hub.subscriberCount + reconciler.notices.subscriberCount
         let overridden = await reconciler.overriddenCount
+        let problems = await reconciler.problems()
+        let oldest = await reconciler.oldestOverride
         return
             (TunnelMetrics.families(instances, leaving: leaving)
+            + [TunnelMetrics.invalid(instances, names: status.invalidNames)]
+            + trouble(problems, status, oldestOverride: oldest)
             + reconcile(status, instances, overridden, streams: streams)
             + process() + budget()).map(\.text).joined()
     }
@@ -86,6 +92,42 @@ struct MetricsRoutes: Sendable {
                 listening.problem == nil ? 1 : 0
             ),
             .gauge("nodepass_event_subscribers", "Open event streams.", Double(streams)),
+        ]
+    }
+
+    private func trouble(
+        _ problems: [Problem],
+        _ status: ReconcileStatus,
+        oldestOverride: Date?
+    ) -> [MetricFamily] {
+        let certificate = credentials?.current().certificate
+        return [
+            MetricFamily(
+                "nodepass_problems",
+                "gauge",
+                "Problems by kind, as `nodepass status` lists them.",
+                Problem.Kind.allCases.map { kind in
+                    .init(labels: [("kind", kind.rawValue)], value: Double(problems.count { $0.kind == kind }))
+                }
+            ),
+            .gauge(
+                "nodepass_oldest_override_seconds",
+                "Age of the oldest override of what a tunnel does; 0 without one.",
+                oldestOverride.map { max(0, Date().timeIntervalSince($0)) } ?? 0
+            ),
+            .gauge(
+                "nodepass_reconcile_last_apply_timestamp_seconds",
+                "When a pass last changed something, since the epoch; 0 before.",
+                status.lastApply?.timeIntervalSince1970.rounded() ?? 0
+            ),
+            MetricFamily(
+                "nodepass_api_certificate_expiry_timestamp_seconds",
+                "gauge",
+                "When the API's certificate expires, since the epoch; missing without TLS.",
+                [certificate].compactMap(\.self).map {
+                    .init(labels: [], value: $0.notAfter.timeIntervalSince1970.rounded())
+                }
+            ),
         ]
     }
 

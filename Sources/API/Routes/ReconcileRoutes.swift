@@ -32,7 +32,8 @@ struct ReconcileRoutes: Sendable {
                         answers: [
                             .init(
                                 status: 200,
-                                text: "`plan`, `apply`, `reject`, `override`, `release`, `request` and `drift` events",
+                                text:
+                                    "`plan`, `apply`, `reject`, `override`, `release`, `request`, `problem` and `drift` events",
                                 events: Self.events
                             ),
                             .badRequest,
@@ -50,7 +51,8 @@ struct ReconcileRoutes: Sendable {
         .init(name: "reject", schema: NoticeView.Rejected.name),
         .init(name: "override", schema: NoticeView.Overridden.name),
         .init(name: "release", schema: NoticeView.Released.name),
-        .init(name: "request", schema: NoticeView.Requested.name), .init(name: "drift", schema: NoticeView.Drift.name),
+        .init(name: "request", schema: NoticeView.Requested.name),
+        .init(name: "problem", schema: NoticeView.Troubled.name), .init(name: "drift", schema: NoticeView.Drift.name),
         .init(name: "shutdown", schema: EventView.name, isNumbered: false),
     ]
 

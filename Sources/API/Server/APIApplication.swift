@@ -28,6 +28,8 @@ package struct APIApplication: Sendable {
         /// What `/tcping` connects by.
         package let probe: TargetProbe
         package let listening: ListenerBoard
+        /// Nil for an API without TLS.
+        let credentials: ServerCredentials?
         /// Reads the URL of a request; nil reads it with what the daemon's own URL hands down to
         /// its tunnels.
         let readURL: URLReader?
@@ -45,6 +47,7 @@ package struct APIApplication: Sendable {
             descriptors: DescriptorBudget,
             probe: TargetProbe,
             listening: ListenerBoard = ListenerBoard(),
+            credentials: ServerCredentials? = nil,
             logger: Logger = Logger(label: "nodepass.api"),
             readURL: URLReader? = nil
         ) {
@@ -59,6 +62,7 @@ package struct APIApplication: Sendable {
             self.logger = logger
             self.probe = probe
             self.listening = listening
+            self.credentials = credentials
             self.readURL = readURL
         }
     }
@@ -106,7 +110,8 @@ package struct APIApplication: Sendable {
                 reconciler: parts.reconciler,
                 facts: parts.facts,
                 descriptors: parts.descriptors,
-                listening: parts.listening
+                listening: parts.listening,
+                credentials: parts.credentials
             ).resources
             + [PageRoutes(base: prefix + "/v1").dashboard]
         router.register(probes + PageRoutes.assets, below: "", auth: auth, failures: failures)
@@ -138,6 +143,7 @@ package struct APIApplication: Sendable {
                 system: system,
                 descriptors: parts.descriptors
             ).resources
+            + StatusRoutes(reconciler: parts.reconciler, facts: parts.facts, credentials: parts.credentials).resources
             + PingRoutes(prober: ConnectProber(probe: parts.probe)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
             + ReconcileRoutes(
@@ -145,6 +151,7 @@ package struct APIApplication: Sendable {
                 watcher: parts.watcher,
                 listening: parts.listening
             ).resources
+            + NoticeLogRoutes(reconciler: parts.reconciler).resources
             + ManifestRoutes(
                 reconciler: parts.reconciler,
                 reader: parts.manifestReader,

@@ -12,7 +12,7 @@ package import Tunnel
 package struct APIListener: Service {
     package enum Address: Sendable, CustomStringConvertible {
         case tcp(Endpoint)
-        /// A path; the file is ours alone (0600), and a dead daemon's is replaced.
+        /// A path; the file is ours alone (0600) or our group's too (0660), and a dead daemon's is replaced.
         case socket(String)
 
         package var description: String {
@@ -63,13 +63,14 @@ package struct APIListener: Service {
     private let group: any EventLoopGroup
     private let logger: Logger
     private let waits: Bool
+    private let socketGroup: UInt32?
     private let onReport: @Sendable (Report) -> Void
     private let onShutdown: @Sendable () -> Void
 
     /// Serves `application` over TLS where there are `credentials`; a Unix socket never does.
     ///
     /// `waits`: an address that is taken or not there is tried again, instead of ending `run()`.
-    /// `onShutdown` ends the event streams, which would otherwise keep a graceful shutdown from
+    /// `socketGroup` may open the Unix socket too. `onShutdown` ends the event streams, which would otherwise keep a graceful shutdown from
     /// ending.
     package init(
         _ address: Address,
@@ -79,6 +80,7 @@ package struct APIListener: Service {
         group: any EventLoopGroup,
         logger: Logger,
         waits: Bool = false,
+        socketGroup: UInt32? = nil,
         onReport: @escaping @Sendable (Report) -> Void,
         onShutdown: @escaping @Sendable () -> Void
     ) {
@@ -94,6 +96,7 @@ package struct APIListener: Service {
         self.group = group
         self.logger = logger
         self.waits = waits
+        self.socketGroup = socketGroup
         self.onReport = onReport
         self.onShutdown = onShutdown
     }
@@ -129,8 +132,8 @@ package struct APIListener: Service {
                 throw Failure(description: problem)
             }
             return problem
-        } catch let error as SocketAddressError.UnknownHost {
-            let problem = "cannot listen on \(address): its name has no address (\(error.errorDescription))"
+        } catch is SocketAddressError.UnknownHost {
+            let problem = "cannot listen on \(address): its name has no address"
             guard waits else { throw Failure(description: problem) }
             return problem
         } catch is UnixDomainSocketPathWrongType {
@@ -284,9 +287,22 @@ extension APIListener {
     }
 
     /// The directory already keeps other users out; the file's mode is a second barrier.
+    ///
+    /// A group gets the way to the socket and nothing else of the directory, whose names it cannot even list.
     private func protectSocket() {
         guard case .socket(let path) = address else { return }
+        guard let socketGroup else {
+            chmod(path, 0o600)
+            return
+        }
+        let directory = TextFile.directory(of: path)
+        let isGiven = [(path, mode_t(0o660)), (directory, 0o710)].allSatisfy { place, mode in
+            chown(place, .max, socketGroup) == 0 && chmod(place, mode) == 0
+        }
+        guard !isGiven else { return }
+        let reason = IOError(errnoCode: errno, reason: "").problem
         chmod(path, 0o600)
+        logger.error("The socket cannot be given to --socket-group", metadata: ["reason": "\(reason)"])
     }
 
     private func removeSocket() {

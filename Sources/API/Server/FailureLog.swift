@@ -1,5 +1,6 @@
 import Hummingbird
 package import Logging
+import Reconciler
 import Synchronization
 import Tunnel
 
@@ -14,10 +15,17 @@ package final class FailureLog: Sendable {
 
     func note(_ request: Request, _ error: any Error) {
         guard let count = count.withLock({ $0.next() }) else { return }
+        let words =
+            switch error {
+            case MutationError.storage(let error): error.description
+            case let error as StateStoreError: error.description
+            default: ErrorText.words(for: error)
+            }
+        logger.debug("API request failed, as the program sees it", metadata: ["error": "\(error)"])
         logger.error(
             "API request failed",
             metadata: [
-                "method": "\(request.method.rawValue)", "path": "\(request.uri.path)", "reason": "\(error)",
+                "method": "\(request.method.rawValue)", "path": "\(request.uri.path)", "reason": "\(words)",
                 "count": "\(count)",
             ]
         )

@@ -36,6 +36,8 @@ extension WireType where Written == String, Read == String {
 
     static var phase: WireType { string(Schema.phase) }
 
+    static var problemKind: WireType { words(Problem.Kind.allCases.map(\.rawValue), "What kind of problem it is") }
+
     static var reason: WireType { string(Schema.reason) }
 
     static var changeClass: WireType { string(Schema.changeClass) }

@@ -1,5 +1,5 @@
 /// Expands a path with `*` and `?` in any of its parts, in lexical order.
-struct Glob {
+package struct Glob {
     let hasWildcard: Bool
     private(set) var matches: [String] = []
     /// Directories whose content decides what matches.
@@ -35,6 +35,11 @@ struct Glob {
             if rest.isEmpty == TextFile.isDirectory(path) { continue }
             expand(path, rest)
         }
+    }
+
+    /// Whether a text is what the pattern says, as a whole.
+    package static func matches(_ text: String, _ pattern: String) -> Bool {
+        matches(Array(text.unicodeScalars)[...], Array(pattern.unicodeScalars)[...])
     }
 
     /// Linear in practice: after a `*` only the last one is ever reconsidered.

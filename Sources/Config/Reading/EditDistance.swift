@@ -1,7 +1,7 @@
 /// Finds the word that was probably meant.
-enum EditDistance {
+package enum EditDistance {
     /// The closest candidate, if it is close enough for a typing error.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
+    package static func nearest(to word: String, among candidates: [String]) -> String? {
         let letters = Array(word.lowercased().prefix(64))
         let scored = candidates.map { (name: $0, distance: between(letters, Array($0.lowercased()))) }
         guard let best = scored.min(by: { $0.distance < $1.distance }) else { return nil }

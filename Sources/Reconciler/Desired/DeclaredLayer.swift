@@ -22,8 +22,9 @@ package struct DeclaredLayer: Sendable {
 
     init(_ state: DesiredState, _ status: ReconcileStatus) {
         let declared = state.records.values.filter { $0.isLive && $0.origin == .manifest }
+        let invalid = Set(status.invalidNames)
         tunnels = declared.sorted { ($0.name ?? "") < ($1.name ?? "") }.map { record in
-            Tunnel(record, state.declarations[record.id], isValid: !status.invalid.contains(record.name ?? ""))
+            Tunnel(record, state.declarations[record.id], isValid: !invalid.contains(record.name ?? ""))
         }
         policy = state.policy
         self.status = status

@@ -8,6 +8,7 @@ package struct InstanceDetails: Sendable {
     package let instance: Instance
     /// Its keys, with the place of each that a manifest sets.
     package let fields: [(field: ShownField, source: SourceLocation?)]
+    package let problems: [Problem]
     /// The newest of both logs, oldest first.
     package let events: [RecordedEvent]
     package let notices: [RecordedEvent]

@@ -38,6 +38,8 @@ package enum ReconcileNotice: Sendable, Hashable {
     case override(Subject, Override)
     case release(Subject, ReleaseCause, by: Author, note: String?)
     case request(Subject, RequestedChange, by: Author, note: String?)
+    /// A problem has begun, or has ended (`resolved`).
+    case problem(Subject?, Problem.Kind, message: String, isResolved: Bool)
     /// A tunnel no longer runs as desired, or does again (`resolved`).
     case drift(Subject, TunnelPhase, TunnelReason?, message: String, isResolved: Bool)
 
@@ -49,6 +51,7 @@ package enum ReconcileNotice: Sendable, Hashable {
         case .override: .override
         case .release: .release
         case .request: .request
+        case .problem: .problem
         case .drift: .drift
         }
     }
@@ -58,7 +61,7 @@ package enum ReconcileNotice: Sendable, Hashable {
         switch self {
         case .override(_, let override): override.by
         case .release(_, _, let author, _), .request(_, _, let author, _): author
-        case .plan, .apply, .reject, .drift: nil
+        case .plan, .apply, .reject, .problem, .drift: nil
         }
     }
 
@@ -67,13 +70,14 @@ package enum ReconcileNotice: Sendable, Hashable {
         switch self {
         case .override(_, let override): override.note
         case .release(_, _, _, let note), .request(_, _, _, let note): note
-        case .plan, .apply, .reject, .drift: nil
+        case .plan, .apply, .reject, .problem, .drift: nil
         }
     }
 
     package var subject: Subject? {
         switch self {
         case .plan, .apply, .reject: nil
+        case .problem(let subject, _, _, _): subject
         case .override(let subject, _), .release(let subject, _, _, _), .request(let subject, _, _, _),
             .drift(let subject, _, _, _, _):
             subject
@@ -93,6 +97,18 @@ extension Override {
 extension ReconcileNotice {
     /// Diagnostics and names that one notice carries at most; `GET /reconcile` has all of them.
     static let itemLimit = 50
+
+    static func problem(_ change: ProblemWatch.Change) -> ReconcileNotice {
+        switch change {
+        case .began(let problem): .problem(subject(of: problem), problem.kind, message: problem.text, isResolved: false)
+        case .ended(let problem): .problem(subject(of: problem), problem.kind, message: problem.text, isResolved: true)
+        }
+    }
+
+    /// Nil for a problem of the daemon, and for a declaration that has no tunnel.
+    private static func subject(of problem: Problem) -> Subject? {
+        problem.id.map { Subject(id: $0, name: problem.name ?? $0, alias: nil) }
+    }
 
     static func reject(_ diagnostics: [Diagnostic]) -> ReconcileNotice {
         .reject(count: diagnostics.count, first: Array(diagnostics.prefix(itemLimit)))

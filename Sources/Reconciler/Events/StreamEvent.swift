@@ -24,7 +24,7 @@ package struct StreamEvent: Sendable, Hashable {
         case initial, create, update, delete, log
         /// The last one of either stream.
         case shutdown
-        case plan, apply, reject, override, release, request, drift
+        case plan, apply, reject, override, release, request, problem, drift
     }
 
     /// Grows by one from the first event of its log; nil for what is not stored (traffic reports, `initial`, `shutdown`).
@@ -50,7 +50,7 @@ extension StreamEvent.Kind {
     package var log: EventLog {
         switch self {
         case .initial, .create, .update, .delete, .log, .shutdown: .instances
-        case .plan, .apply, .reject, .override, .release, .request, .drift: .reconciler
+        case .plan, .apply, .reject, .override, .release, .request, .problem, .drift: .reconciler
         }
     }
 }

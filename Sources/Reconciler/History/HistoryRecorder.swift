@@ -53,6 +53,8 @@ package actor HistoryRecorder: Service {
             try await fold(upTo: time)
             isFailing = false
         } catch {
+            // A stop ends what is being written; the next start goes on from what is stored.
+            guard !Task.isCancelled else { return }
             if !isFailing { logger.warning("history not stored", metadata: ["reason": "\(error)"]) }
             isFailing = true
         }

@@ -40,6 +40,22 @@ extension Logger {
         info(message, metadata: metadata)
     }
 
+    func log(_ change: ProblemWatch.Change) {
+        switch change {
+        case .began(let problem):
+            log(level: .warning, "problem", metadata: metadata(of: problem, problem.text))
+        case .ended(let problem):
+            info("problem over", metadata: metadata(of: problem, ""))
+        }
+    }
+
+    private func metadata(of problem: Problem, _ text: String) -> Metadata {
+        var metadata: Metadata = ["kind": "\(problem.kind.rawValue)"]
+        if let name = problem.name { metadata["tunnel"] = "\(PlainText.line(name))" }
+        if !text.isEmpty { metadata["detail"] = "\(PlainText.line(text))" }
+        return metadata
+    }
+
     func info(_ action: ReconcilePlan.Action, naming name: String) {
         switch action {
         case .remove: info("removing tunnel", metadata: ["tunnel": "\(name)"])

@@ -13,6 +13,8 @@ package struct ReconcilerSettings: Sendable {
     /// Time since the start, by `clock`.
     let uptime: @Sendable () -> Duration
     let now: @Sendable () -> Date
+    /// Problems of the daemon that the reconciler does not see itself.
+    let surroundings: @Sendable (Date) -> [Problem]
     let logger: Logger
 
     package init(
@@ -22,6 +24,7 @@ package struct ReconcilerSettings: Sendable {
         reportInterval: Duration = .seconds(5),
         clock: any Clock<Duration> = ContinuousClock(),
         now: @escaping @Sendable () -> Date = { Date() },
+        surroundings: @escaping @Sendable (Date) -> [Problem] = { _ in [] },
         logger: Logger
     ) {
         self.defaults = defaults
@@ -31,6 +34,7 @@ package struct ReconcilerSettings: Sendable {
         self.clock = clock
         uptime = Self.uptime(of: clock)
         self.now = now
+        self.surroundings = surroundings
         self.logger = logger
     }
 

@@ -1,5 +1,5 @@
 package import Config
-import FoundationEssentials
+package import FoundationEssentials
 package import Tunnel
 
 /// Questions about what is and what would be; nothing here changes anything.
@@ -34,9 +34,32 @@ extension TunnelReconciler {
         return InstanceDetails(
             instance: instance,
             fields: state.fields(of: instance),
+            problems: problems(of: instance),
             events: try await store.lastEvents(of: id, limit: InstanceDetails.eventLimit, in: .instances),
             notices: try await store.lastEvents(of: id, limit: InstanceDetails.eventLimit, in: .reconciler)
         )
+    }
+
+    /// The newest notices since a time, about one tunnel or about all; oldest first.
+    package func notices(since start: Date, about tunnel: String?, limit: Int) async throws -> [RecordedEvent] {
+        // A name may belong to a tunnel that is gone, so the notices themselves say whom they are about.
+        let read = tunnel == nil ? limit : Self.searchedNotices
+        let events = try await store.events(since: start, limit: read, in: .reconciler)
+        guard let tunnel else { return events }
+        let about = events.filter { event in
+            guard case .notice(let notice) = event.content, let subject = notice.subject else { return false }
+            return subject.name == tunnel || subject.id == tunnel || subject.alias == tunnel
+        }
+        return about.suffix(limit)
+    }
+
+    /// Notices that a question about one tunnel looks through.
+    private static let searchedNotices = 10_000
+
+    private func problems(of instance: Instance) -> [Problem] {
+        let now = settings.now()
+        let others = Problem.all(of: progress, state, now: now).filter { $0.id == instance.id }
+        return (Problem.all(of: instance, now: now) + others).sorted(by: Problem.precedes)
     }
 
     /// What one tunnel did, step by step, during the last `window`; nil for an unknown instance.
@@ -59,6 +82,16 @@ extension TunnelReconciler {
     package func historyOverview(window: Duration) async throws -> HistoryOverview {
         let now = Int64(settings.now().timeIntervalSince1970)
         return try await store.historyOverview(after: now - window.components.seconds)
+    }
+
+    // MARK: Problems
+
+    /// Everything that keeps users, or the next edit, from being served; urgent ones first.
+    package func problems() -> [Problem] {
+        let now = settings.now()
+        let tunnels = instances().flatMap { Problem.all(of: $0, now: now) }
+        let others = Problem.all(of: progress, state, now: now) + settings.surroundings(now)
+        return (tunnels + others).sorted(by: Problem.precedes)
     }
 
     // MARK: The manifest
@@ -84,6 +117,11 @@ extension TunnelReconciler {
 
     /// Declared tunnels that are not as the manifest says, those that an override hides among them.
     package var overriddenCount: Int { state.overridden.count }
+
+    /// When the oldest override of what a tunnel does was made; labels do not count.
+    package var oldestOverride: Date? {
+        state.overridden.map(\.override).filter(\.changesState).map(\.since).min()
+    }
 
     /// The live state as a manifest: starting with it changes nothing.
     package func export() -> String { state.export(now: settings.now()) }

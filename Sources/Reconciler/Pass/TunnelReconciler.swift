@@ -26,6 +26,7 @@ package actor TunnelReconciler: Service {
     private var announcements: Announcements
     private var traffic = TrafficLedger()
     private var reportRound = ReportRound()
+    private var problemWatch = ProblemWatch()
     var schedule: PassSchedule
 
     package init(
@@ -151,9 +152,11 @@ package actor TunnelReconciler: Service {
             outbox.add(.plan(report.digest, revision: revision))
             outbox.add(.apply(report.counts, revision: revision, failing: failing(report)))
         }
+        lookForProblems()
         guard settle() else { return }
         progress.appliedRevision = revision
         progress.lastPass = settings.now()
+        if !plan.isEmpty { progress.lastApply = settings.now() }
         progress.passes += 1
         progress.actions += plan.stages.reduce(0) { $0 + $1.count }
         if schedule.takeReport() { reportTraffic() }
@@ -192,6 +195,13 @@ package actor TunnelReconciler: Service {
         }
     }
 
+    private func lookForProblems() {
+        for change in problemWatch.take(problems(), now: settings.now()) {
+            outbox.add(.problem(change))
+            settings.logger.log(change)
+        }
+    }
+
     private func failing(_ report: PlanReport) -> [String] {
         let failing = report.steps.filter { host.status(of: $0.id)?.phase.isFailing ?? false }
         return failing.prefix(ReconcileNotice.itemLimit).map(\.label)
@@ -223,13 +233,13 @@ package actor TunnelReconciler: Service {
             if progress.storageProblem != error {
                 settings.logger.error("state not stored, trying again", metadata: ["reason": "\(error)"])
             }
-            progress.storageProblem = error
+            progress.storageFailed(error, at: settings.now())
             return false
         }
     }
 
     private func keep(_ settlement: Settlement) {
-        progress.storageProblem = nil
+        progress.storageWorks()
         for record in settlement.records.values { state.put(record) }
         for id in settlement.removed {
             state.forget(id)
@@ -300,7 +310,7 @@ package actor TunnelReconciler: Service {
         do throws(StateStoreError) {
             try store.saveTraffic(changes)
         } catch {
-            progress.storageProblem = error
+            progress.storageFailed(error, at: settings.now())
             return
         }
         for (id, total) in changes {
@@ -329,7 +339,7 @@ package actor TunnelReconciler: Service {
             outbox.addRecords(outcome.changed.map(\.id))
             // Clients that know of a rejection learn of its end, also when the files are as they were before.
             if progress.rejection != nil { outbox.reportPass() }
-            progress.accept(reading, manifest, invalid: outcome.invalid)
+            progress.accept(reading, manifest, invalid: outcome.invalid, at: settings.now())
             for notice in outcome.notices(state) { outbox.add(notice) }
             settings.logger.info(outcome, of: reading, revision: manifest.revision, naming: state.label)
         } else {

@@ -1,6 +1,7 @@
 package import FoundationEssentials
 import GRDB
 import Synchronization
+import Tunnel
 
 /// Everything the daemon must not forget, in one SQLite file: instances, overrides, settings and events.
 ///
@@ -163,7 +164,7 @@ package final class StateStore: Sendable {
     private static func translate(_ error: any Error, path: String) -> StateStoreError {
         if let error = error as? StateStoreError { return error }
         guard let error = error as? DatabaseError else {
-            return .failed(path: path, problem: String(describing: error))
+            return .failed(path: path, problem: ErrorText.words(for: error))
         }
         let problem = error.message ?? "result code \(error.extendedResultCode.rawValue)"
         return switch error.resultCode {

@@ -108,7 +108,7 @@ final class TargetDialer: Sendable {
                     return loop.makeFailedFuture(TunnelError.noDescriptor(for: "\(target)"))
                 }
                 let problem = Self.problem(of: error)
-                plan.rotation.failed(index, problem)
+                plan.rotation.failed(index, TargetFailure(error), problem)
                 let all = problems + ["\(target): \(problem)"]
                 return self.tryTargets(order.dropFirst(), plan, on: loop, problems: all, reach: reach)
             }
@@ -174,12 +174,7 @@ final class TargetDialer: Sendable {
     }
 
     private static func problem(of error: any Error) -> String {
-        switch error {
-        case let error as TunnelError: error.message
-        case let error as IOError: error.problem
-        case is ChannelError: "no answer in time"
-        default: "\(error)"
-        }
+        ErrorText.words(for: error)
     }
 }
 

@@ -126,7 +126,7 @@ final class TargetResolver: Sendable {
 
     private static func problem(of result: Result<[SocketAddress], any Error>) -> String {
         guard case .failure(let error) = result else { return "the name has no addresses" }
-        return (error as? LookupError)?.message ?? "\(error)"
+        return (error as? LookupError)?.message ?? ErrorText.words(for: error)
     }
 
     struct LookupError: Error {

@@ -12,6 +12,8 @@ final class TargetRotation: Sendable {
         var next = 0
         var failedUntil: [NIODeadline]
         var health: [TargetHealth]
+        /// Failures of targets that the tunnel does not have any more.
+        var formerFailures: [TargetFailure: Int]
     }
 
     private let state: Mutex<State>
@@ -20,12 +22,22 @@ final class TargetRotation: Sendable {
     init(targets: [Endpoint], following former: TargetRotation? = nil) {
         self.targets = targets
         let known = former?.health ?? []
+        let gone = known.filter { health in !targets.contains { $0 == health.target } }
         let health = targets.map { target in known.first { $0.target == target } ?? TargetHealth(target: target) }
         let never = NIODeadline.uptimeNanoseconds(0)
-        state = Mutex(State(failedUntil: targets.map { _ in never }, health: health))
+        let former = gone.reduce(into: former?.formerFailures ?? [:]) { $0.merge($1.totals, uniquingKeysWith: +) }
+        state = Mutex(State(failedUntil: targets.map { _ in never }, health: health, formerFailures: former))
     }
 
     var health: [TargetHealth] { state.withLock { $0.health } }
+    private var formerFailures: [TargetFailure: Int] { state.withLock { $0.formerFailures } }
+
+    /// All failures so far, by cause.
+    var failures: [TargetFailure: Int] {
+        state.withLock { state in
+            state.health.reduce(into: state.formerFailures) { $0.merge($1.totals, uniquingKeysWith: +) }
+        }
+    }
 
     /// Indices into `targets`, best first; each call starts one further on.
     func order(now: NIODeadline = .now()) -> [Int] {
@@ -38,10 +50,16 @@ final class TargetRotation: Sendable {
         }
     }
 
-    func failed(_ index: Int, _ problem: String, now: NIODeadline = .now(), at time: Date = Date()) {
+    func failed(
+        _ index: Int,
+        _ failure: TargetFailure,
+        _ problem: String,
+        now: NIODeadline = .now(),
+        at time: Date = Date()
+    ) {
         state.withLock { state in
             state.failedUntil[index] = now + TimeAmount(TunnelLimits.failedTargetHold)
-            state.health[index].failed(problem, at: time)
+            state.health[index].failed(failure, problem, at: time)
         }
     }
 

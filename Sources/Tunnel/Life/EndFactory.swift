@@ -20,7 +20,7 @@ struct EndFactory: Sendable {
                 spec: spec,
                 flow: flow,
                 credentials: credentials,
-                acceptor: StreamLinkAcceptor(credentials: credentials, onReload: showReload),
+                acceptor: Self.acceptor(spec, StreamLinkAcceptor(credentials: credentials, onReload: showReload)),
                 tunnel: tunnel,
                 report: report
             )
@@ -29,6 +29,10 @@ struct EndFactory: Sendable {
             return bound
         }
         return TunnelEnd(.server(server), expiryReminder: scheduleExpiryReminder(), home: tunnel.home)
+    }
+
+    private static func acceptor(_ spec: TunnelSpec, _ stream: StreamLinkAcceptor) -> any LinkAcceptor {
+        spec.transport == .websocket ? WebSocketLinkAcceptor(stream: stream) : stream
     }
 
     func makeClient(_ spec: TunnelSpec, _ report: @escaping @Sendable (EndReport) -> Void) async -> TunnelEnd {

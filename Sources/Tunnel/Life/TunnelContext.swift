@@ -31,6 +31,7 @@ final class TunnelContext: Sendable {
     }
 
     private let current: Mutex<Current>
+    private let present = Mutex<PeerSummary?>(nil)
     /// The target as the other end reports it.
     private let farTarget = Mutex(TargetHealth(target: nil))
     /// Both are made by the first end that has links, and stay across its sessions.
@@ -107,7 +108,10 @@ final class TunnelContext: Sendable {
             do {
                 try await peers.remember(peer)
             } catch {
-                throw TunnelError(.internalError, "cannot note that the other end is sealed: \(error)")
+                throw TunnelError(
+                    .internalError,
+                    "cannot note that the other end is sealed: \(ErrorText.words(for: error))"
+                )
             }
         }
     }
@@ -129,14 +133,14 @@ final class TunnelContext: Sendable {
     /// Notes that no target was reached for a user, who is refused where no descriptor was free.
     func unreachable(_ error: any Error) {
         if (error as? TunnelError)?.reason == .tooManyOpenFiles { return refuseUser() }
-        log.write(.error, .targetUnreachable, "Target unreachable: \(TunnelError.text(of: error))")
+        log.write(.error, .targetUnreachable, "Target unreachable: \(ErrorText.words(for: error))")
     }
 
     /// Notes that a target's UDP socket failed: mostly the target refuses, with a message of its machine.
     func targetFailed(_ index: Int, _ plan: ForwardingPlan, _ error: any Error) {
         let target = plan.rotation.targets[index]
-        let problem = (error as? IOError)?.problem ?? TunnelError.text(of: error)
-        plan.rotation.failed(index, problem)
+        let problem = ErrorText.words(for: error)
+        plan.rotation.failed(index, error is IOError ? TargetFailure(error) : .refused, problem)
         log.write(.error, .targetFailed, "Target failed: udp \(target): \(problem)")
     }
 
@@ -152,7 +156,7 @@ final class TunnelContext: Sendable {
         dialer.hasMoved(target, from: address, plan, on: loop).assumeIsolated().whenSuccess { hasMoved in
             guard hasMoved else { return }
             let problem = "no answer from \(address.ipAddress ?? "its address"), and its name has moved"
-            plan.rotation.failed(index, problem)
+            plan.rotation.failed(index, .timeout, problem)
             self.log.write(.error, .targetFailed, "Target failed: udp \(target): \(problem); connecting again")
             reconnect()
         }
@@ -161,8 +165,39 @@ final class TunnelContext: Sendable {
     /// Notes that the other end could not connect a user, and why.
     func refusedByPeer(_ why: String) {
         let why = PlainText.line(String(why.prefix(TunnelLimits.refusalTextLength)))
-        farTarget.withLock { $0.failed(why, at: Date()) }
+        farTarget.withLock { target in
+            if why.hasPrefix(LinkExit.unreachable) {
+                target.failed(.otherEnd, String(why.dropFirst(LinkExit.unreachable.count)), at: Date())
+            } else {
+                target.note(why, at: Date())
+            }
+        }
         log.write(.error, .refusedByPeer, "The peer refused a connection: \(why)")
+    }
+
+    /// Whether the other end has lately reached no target.
+    var isFarTargetFailing: Bool { farTarget.withLock { $0.failures > 0 } }
+
+    /// Notes that the other end has connected a user.
+    func servedByPeer() {
+        farTarget.withLock { $0.reached(at: Date()) }
+    }
+
+    /// Failures to reach a target so far, by cause.
+    var targetFailures: [TargetFailure: Int] {
+        admission().plan.rotation.failures.merging(farTarget.withLock { $0.totals }, uniquingKeysWith: +)
+    }
+
+    /// The other end, or the one that was here last; nil before the first.
+    var peer: PeerSummary? { present.withLock { $0 } }
+
+    /// The other end is connected.
+    func peerCame(_ peer: PeerSummary) {
+        present.withLock { $0 = peer }
+    }
+
+    func peerLeft() {
+        present.withLock { $0?.lostTime = Date() }
     }
 
     /// How users fared with the targets, without those that nobody has tried.

@@ -84,6 +84,8 @@ actor TunnelInstance {
         var status = board.current
         tunnel.counters.fill(&status)
         status.targets = tunnel.targetHealth
+        status.targetFailures = tunnel.targetFailures
+        status.peer = tunnel.peer
         return status
     }
 

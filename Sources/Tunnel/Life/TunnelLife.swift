@@ -279,11 +279,11 @@ extension TunnelLife {
     private static func problem(of spec: TunnelSpec) -> TunnelError? {
         guard spec.role == .server else { return nil }
         switch spec.transport {
-        case .tcp: return nil
-        case .quic, .websocket, .http2:
+        case .tcp, .websocket: return nil
+        case .quic, .http2:
             return TunnelError(
                 .notSupportedYet,
-                "type \(spec.transport.codeText) links are not supported yet; use type=0 (transport: tcp)"
+                "type \(spec.transport.codeText) links are not supported yet; use type=0 (transport: tcp) or type=2 (websocket)"
             )
         case .unknown(let code):
             return TunnelError(

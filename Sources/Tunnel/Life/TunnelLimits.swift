@@ -51,6 +51,8 @@ package enum TunnelLimits {
     /// again.
     static let unsentReplies = 256
     static let unsentReplyPause = Duration.milliseconds(1)
+    /// After this long without a refusal of the other end, a user it was given counts as connected.
+    static let refusalPatience = Duration.seconds(20)
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are
@@ -133,6 +135,17 @@ package enum TunnelLimits {
     static let silentTarget = Duration.seconds(3)
     /// The longest datagram a NodePass peer takes from a link.
     static let unframedDatagramBytes = 16_384
+    /// The longest frame taken of a peer; ours are of 64 KiB at most, NodePass's of 16 KiB.
+    package static let webSocketFrameBytes = 16 * 1024 * 1024
+    /// Most bytes of a frame that is sent; some proxies take no more.
+    static let webSocketWriteBytes = 64 * 1024
+    /// A message that may be a datagram is kept until it is whole, up to this.
+    static let webSocketMessageBytes = 64 * 1024
+    /// Up to so many bytes are copied behind their frame's head, which saves a write.
+    static let webSocketCopyBytes = 4 * 1024
+    /// How often a client pings on each of its links: proxies and CDNs close what is silent for 60 s or
+    /// more.
+    static let webSocketPing = Duration.seconds(25)
     /// Delays between attempts to reach the server.
     ///
     /// The cap is lower for the first attempts, so that a server that was restarted is reached

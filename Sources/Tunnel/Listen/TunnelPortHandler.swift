@@ -59,7 +59,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
         if case .silence = expectation {
             silence = loop.scheduleTask(in: TimeAmount(TunnelLimits.firstByteWait)) {
-                self.becomeLink(context, first: ByteBuffer())
+                self.becomeLink(context, .bytes(ByteBuffer()))
             }
         }
         // The place may outlive this handler in the pipeline.
@@ -86,7 +86,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func judge(_ expectation: ServerEnd.Expectation, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         guard let first = bytes.readableBytesView.first, let end else { return }
         switch expectation {
-        case .firstByte where end.acceptor.recognizes(first): becomeLink(context, first: bytes)
+        case .firstByte where end.acceptor.recognizes(first): becomeLink(context, .bytes(bytes))
         case .firstByte, .silence, .handshake: read(HTTPHead(), bytes, context)
         }
     }
@@ -105,6 +105,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
             write(end.refusal(.malformed), context)
         case .request(let request):
             if let offer = request.sealedOffer { return seal(request, offer, context) }
+            if let upgrade = request.webSocket { return takeUpgrade(upgrade, context) }
             let number = end.answer(request, from: address) { self.write(end.text(of: $0), context) }
             if case .answering = state { state = .answering(number) }
         }
@@ -137,6 +138,13 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
+    /// A link's request that no session takes is no guess at the key: the client may have lost its server.
+    private func takeUpgrade(_ upgrade: WebSocketUpgrade, _ context: ChannelHandlerContext) {
+        guard let end, !end.takesUpgrades else { return becomeLink(context, .upgrade(upgrade)) }
+        end.rejected(address, "no session takes a link over WebSocket")
+        write(end.refusal(.unavailable), context)
+    }
+
     private func write(_ reply: String, _ context: ChannelHandlerContext) {
         guard case .answering = state else { return }
         state = .answered
@@ -150,12 +158,12 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func becomeLink(_ context: ChannelHandlerContext, first: ByteBuffer) {
-        guard case .listening = state, let end, let place else { return }
+    private func becomeLink(_ context: ChannelHandlerContext, _ opening: LinkOpening) {
+        guard let end, let place else { return }
         self.place = nil
         leave()
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        end.admit(context.channel, place, first: first)
+        end.admit(context.channel, place, opening)
     }
 
     private func reject(_ context: ChannelHandlerContext, _ why: String) {

@@ -5,6 +5,7 @@ final class Link {
     let id: LinkID
     let channel: any Channel
     let fingerprint: String?
+    let hasDatagramRecords: Bool
     private let idleHandler: IdleLinkHandler
 
     /// Begins to watch the channel, of which `early` has been read already; events come on the
@@ -19,6 +20,7 @@ final class Link {
         self.id = id
         channel = carrier.channel
         fingerprint = carrier.fingerprint
+        hasDatagramRecords = carrier.hasDatagramRecords
         idleHandler = IdleLinkHandler(early: early, expectsSilence: isEntry) { onEvent(id, $0) }
         try channel.pipeline.syncOperations.addHandler(idleHandler)
     }

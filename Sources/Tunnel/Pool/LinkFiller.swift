@@ -117,7 +117,7 @@ final class LinkFiller {
             ? TunnelLimits.redialAfterHandshake
             : min(environment.minPoolInterval * (1 << doublings), environment.maxPoolInterval)
         let milliseconds = TimeAmount(delay).nanoseconds / 1_000_000
-        tunnel.log.write(.debug, "Link not made: \(error); trying again in \(milliseconds) ms")
+        tunnel.log.write(.debug, "Link not made: \(ErrorText.words(for: error)); trying again in \(milliseconds) ms")
         retry = tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay)) {
             self.retry = nil
             self.onEvent?(.mayDial)

@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 
 /// One life of a two-ended tunnel, from the agreed terms to the failure that ends it.
@@ -44,6 +45,8 @@ final class Session {
     private var table: LinkTable<Link>
     /// Links in use by users of this entry, to be closed when the exit refuses them.
     private var inUse: [LinkID: any Channel] = [:]
+    /// Links in use whose refusal would not be the first: without one, the target is there again.
+    private var onProbation: Set<LinkID> = []
     /// A `verify` that named a link which is not here yet.
     private var awaitedComparison: (id: LinkID, fingerprint: String)?
     /// Idle links that there have to be before our own `verify` names one.
@@ -112,11 +115,13 @@ final class Session {
     /// Closes the control link and every idle one; relays go on.
     func end(_ error: TunnelError) {
         guard phase != .ended else { return }
+        if isEstablished { tunnel.peerLeft() }
         phase = .ended
         control.close()
         filler?.stop()
         for link in table.removeAll() { link.close() }
         inUse = [:]
+        onProbation = []
         tunnel.counters.recordIdle(0)
         let report = onEvent
         onEvent = nil
@@ -126,6 +131,11 @@ final class Session {
 
     /// Whether a sealed handshake has led to it.
     var isSealed: Bool { sealedFingerprint != nil }
+
+    private var peerKind: PeerSummary.Kind {
+        if isSealed { return .sealed }
+        return terms.extensions.isEmpty ? .original : .own
+    }
 
     /// True while users can be given links.
     var isEstablished: Bool { phase == .established }
@@ -165,8 +175,11 @@ final class Session {
         }
     }
 
+    /// Whether another link would be given an id.
+    var hasRoom: Bool { phase != .ended && table.pool.idle < terms.max }
+
     private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
-        guard phase != .ended, table.pool.idle < terms.max else { return carrier.channel.closeAtOnce() }
+        guard hasRoom else { return carrier.channel.closeAtOnce() }
         // The first link is the control link. Ids of later ones are random, so that one cannot be
         // taken for another that ended a short while ago.
         var random = SystemRandomNumberGenerator()
@@ -279,10 +292,18 @@ final class Session {
         if terms.extensions.contains(.refuse) {
             inUse[id] = link.channel
             link.channel.closeFuture.assumeIsolated().whenComplete { _ in self.inUse[id] = nil }
+            if tunnel.isFarTargetFailing { putOnProbation(id) }
         }
         control.send(.open(transport, id: id, user: user))
         perform(control.state.noteUser(now: .now()))
         return link
+    }
+
+    private func putOnProbation(_ id: LinkID) {
+        onProbation.insert(id)
+        schedule(in: TunnelLimits.refusalPatience) {
+            if self.onProbation.remove(id) != nil { self.tunnel.servedByPeer() }
+        }
     }
 
     /// Idle links to leave for the peer, as far as there can be any.
@@ -356,6 +377,7 @@ final class Session {
     private func establish() {
         guard phase == .opening else { return }
         phase = .established
+        tunnel.peerCame(PeerSummary(address: peer, kind: peerKind, since: Date()))
         onEvent?(.established)
         tunnel.entrance.supplyUsers()
     }
@@ -390,6 +412,7 @@ final class Session {
                 noteIdle()
                 refill()
             case .refused(let id, let why):
+                onProbation.remove(id)
                 tunnel.refusedByPeer(why)
                 inUse.removeValue(forKey: id)?.closeAtOnce()
             case .trim(let count): if terms.extensions.contains(.trim) { trim(count) }

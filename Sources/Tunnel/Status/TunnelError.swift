@@ -18,11 +18,6 @@ package struct TunnelError: Error, Sendable, Hashable {
         self.isTerminal = isTerminal ?? reason.isMostlyTerminal
     }
 
-    /// The message of any error.
-    static func text(of error: any Error) -> String {
-        (error as? TunnelError)?.message ?? "\(error)"
-    }
-
     /// A UDP socket that the system closed under a datagram, without more words.
     static let sendingFailed = TunnelError(.targetUnreachable, "sending failed; mostly its machine refuses")
 
@@ -43,7 +38,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         let place = "\(transport.rawValue) \(endpoint)"
         guard let code = (error as? IOError)?.errnoCode else {
             if let known = error as? TunnelError { return known }
-            return TunnelError(.internalError, "cannot listen on \(place): \(error)")
+            return TunnelError(.internalError, "cannot listen on \(place): \(ErrorText.words(for: error))")
         }
         switch code {
         case EADDRINUSE:
@@ -59,7 +54,7 @@ package struct TunnelError: Error, Sendable, Hashable {
         case EMFILE, ENFILE:
             return noDescriptor(for: place)
         default:
-            return TunnelError(.internalError, "cannot listen on \(place): \(String(cString: strerror(code)))")
+            return TunnelError(.internalError, "cannot listen on \(place): \(ErrorText.words(for: error))")
         }
     }
 }

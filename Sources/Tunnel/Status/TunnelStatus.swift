@@ -43,6 +43,10 @@ package struct TunnelStatus: Sendable, Hashable {
     package var nextRetry: Date?
     /// How users fared with the targets, those of a target that nobody has been connected to yet left out.
     package var targets: [TargetHealth] = []
+    /// Failures to reach a target since the engine first saw this instance.
+    package var targetFailures: [TargetFailure: Int] = [:]
+    /// The other end of a two-ended tunnel, or the one that was here last.
+    package var peer: PeerSummary?
 
     package static let transitionLimit = 32
 

@@ -46,7 +46,7 @@ struct CertificateFiles: Sendable {
                     + "give the key it was made for, and put the server's own certificate first in the chain"
             )
         } catch {
-            throw Self.invalid("certificate \(certificatePath) cannot be used for TLS: \(error)")
+            throw Self.invalid("certificate \(certificatePath) cannot be used for TLS: \(ErrorText.words(for: error))")
         }
     }
 

@@ -167,7 +167,7 @@ package final class ServerCredentials: Sendable {
             if let stored { return try stored.load(for: use) }
             return try SelfSignedCertificate.ofThisProcess.get()
         } catch {
-            throw TunnelError(.internalError, "cannot make a certificate: \(error)")
+            throw TunnelError(.internalError, "cannot make a certificate: \(ErrorText.words(for: error))")
         }
     }
 }

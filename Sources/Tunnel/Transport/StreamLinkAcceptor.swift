@@ -9,14 +9,23 @@ struct StreamLinkAcceptor: LinkAcceptor {
     /// Called when certificate files have changed.
     let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
 
-    var clientSpeaksFirst: Bool { credentials != nil }
+    var checksAddress: Bool { true }
+    var clientSpeaksFirst: Bool { isSecured }
+    var takesUpgrades: Bool { false }
+    var isSecured: Bool { credentials != nil }
 
     func recognizes(_ first: UInt8) -> Bool {
         // A TLS handshake record (RFC 8446 §5.1), or what a client of ours begins a bare link with.
-        first == (credentials == nil ? LinkProof.version : 0x16)
+        first == (isSecured ? 0x16 : LinkProof.version)
     }
 
-    func accept(_ channel: any Channel, first: ByteBuffer, deliver: @escaping (LinkChannel) -> Void) {
+    func accept(
+        _ channel: any Channel,
+        _ opening: LinkOpening,
+        for session: LinkSession,
+        deliver: @escaping (LinkChannel) -> Void
+    ) {
+        guard case .bytes(let first) = opening else { return channel.close(promise: nil) }
         do {
             guard let credentials else {
                 deliver(LinkChannel(channel: channel, fingerprint: nil))
@@ -25,8 +34,9 @@ struct StreamLinkAcceptor: LinkAcceptor {
             }
             let loaded = credentials.current()
             credentials.refreshIfDue(report: onReload)
+            let fingerprint = loaded.certificate.fingerprint
             let ready = TLSReadyHandler {
-                deliver(LinkChannel(channel: channel, fingerprint: loaded.certificate.fingerprint))
+                deliver(LinkChannel(channel: channel, fingerprint: fingerprint, hasDatagramRecords: true))
             }
             try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: loaded.context), ready])
             channel.pipeline.fireChannelRead(first)

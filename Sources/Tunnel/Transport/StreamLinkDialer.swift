@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -13,6 +14,8 @@ struct StreamLinkDialer: LinkDialer {
     let descriptors: TunnelDescriptors
     /// Makes the TLS handler of one link; nil for bare ones.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
+    /// What a verified certificate has to be for; nil for the address connected to.
+    var name: String?
     /// The certificates that the server may show; nil where nothing is known of them.
     var pin: CertificatePin?
 
@@ -62,7 +65,7 @@ struct StreamLinkDialer: LinkDialer {
                     try result.get()
                     self.admit(channel, handler.peerCertificate, promise)
                 } catch {
-                    promise.fail(error)
+                    promise.fail(refusal(error, of: handler))
                 }
             }
             try channel.pipeline.syncOperations.addHandlers([handler, watcher])
@@ -75,7 +78,7 @@ struct StreamLinkDialer: LinkDialer {
             channel.close(promise: nil)
             promise.fail(error)
         }
-        return promise.futureResult.flatMapErrorThrowing { throw Self.refusal($0) ?? $0 }
+        return promise.futureResult
     }
 
     /// Gives the channel if its certificate is the server's.
@@ -85,19 +88,17 @@ struct StreamLinkDialer: LinkDialer {
         _ promise: EventLoopPromise<NIOLoopBound<LinkChannel>>
     ) {
         let fingerprint = certificate.flatMap { try? CertificateSummary.fingerprint(of: $0) }
-        let link = NIOLoopBound(LinkChannel(channel: channel, fingerprint: fingerprint), eventLoop: channel.eventLoop)
+        let made = LinkChannel(channel: channel, fingerprint: fingerprint, hasDatagramRecords: true)
+        let link = NIOLoopBound(made, eventLoop: channel.eventLoop)
         guard let pin else { return promise.succeed(link) }
         pin.admit(fingerprint).map { link }.cascade(to: promise)
     }
 
-    /// The error when the server's certificate was not accepted: another attempt would end the same
-    /// way.
-    private static func refusal(_ error: any Error) -> TunnelError? {
-        let text = "\(error)"
-        let isRefusal = error is NIOSSLExtraError || text.contains("CERTIFICATE_VERIFY_FAILED")
-        guard isRefusal || error is TunnelError else { return nil }
-        return error as? TunnelError
-            ?? TunnelError(.certificateInvalid, "the server's certificate is not accepted: \(text)", isTerminal: false)
+    /// Says why the server's certificate was not accepted, where that is what went wrong.
+    private func refusal(_ error: any Error, of handler: NIOSSLClientHandler) -> any Error {
+        let wanted = name ?? Endpoint(server).host
+        let refusal = CertificateRefusal(error, certificate: handler.peerCertificate, name: wanted, now: Date())
+        return refusal?.error ?? error
     }
 }
 

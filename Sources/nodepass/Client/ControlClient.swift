@@ -1,28 +1,19 @@
 import API
 import AsyncHTTPClient
 import Config
-import Glibc
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// Talks to a running daemon: through its Unix socket, or to a server with its key.
 struct ControlClient: Sendable {
     enum Target: Sendable {
         case socket(String)
-        /// Scheme, host, port and prefix.
-        case server(String, key: String)
+        case server(RemoteServer)
     }
 
     /// The longest answer read: a list of every instance a daemon accepts.
     private static let answerLimitBytes = 64 << 20
     private static let timeout = TimeAmount.seconds(30)
-
-    /// Never follows a redirect: the key is for the server that the user named.
-    private static let http = HTTPClient(
-        eventLoopGroupProvider: .singleton,
-        configuration: HTTPClient.Configuration(redirectConfiguration: .disallow)
-    )
 
     private let target: Target
 
@@ -42,18 +33,24 @@ struct ControlClient: Sendable {
     }
 
     /// One tunnel with its details.
-    func instance(_ id: String) async throws -> InstanceRow {
-        InstanceRow(try json(try await send(.GET, "/instances/\(id)")))
+    func instance(_ id: String, showsSecrets: Bool = false) async throws -> InstanceRow {
+        InstanceRow(try json(try await send(.GET, "/instances/\(id)" + (showsSecrets ? "" : "?masked=1"))))
     }
 
     /// All tunnels, without the API key's row.
-    func instances() async throws -> [InstanceRow] {
-        try json(try await send(.GET, "/instances")).items.map(InstanceRow.init).filter { !$0.isKey }
+    func instances(showsSecrets: Bool = false) async throws -> [InstanceRow] {
+        try json(try await send(.GET, "/instances" + (showsSecrets ? "" : "?masked=1"))).items.map(InstanceRow.init)
+            .filter { !$0.isKey }
     }
 
     /// How far the daemon has come.
     func reconcile() async throws -> WireObject<ReconcileView> {
         try await get("/reconcile", as: ReconcileView.self)
+    }
+
+    /// Whether everything is served.
+    func status() async throws -> WireObject<StatusView> {
+        try await get("/status", as: StatusView.self)
     }
 
     /// The body of an answer that is not JSON.
@@ -90,14 +87,16 @@ struct ControlClient: Sendable {
     /// A stream of server-sent events, until the daemon ends it.
     func stream(_ path: String) async throws -> ServerSentEvents {
         let response: HTTPClientResponse
+        let request = try await request(.GET, path)
+        let client = try http
         do {
-            response = try await Self.http.execute(request(.GET, path), deadline: .distantFuture)
+            response = try await client.execute(request, deadline: .distantFuture)
         } catch {
-            throw CommandFailure(message: unreachable(error))
+            throw await unreachable(error)
         }
         guard response.status == .ok else {
             let body = try? await response.body.collect(upTo: Self.answerLimitBytes)
-            throw refusal(response.status.code, try? JSONParser.parse(Array(body?.readableBytesView ?? [])))
+            throw refusal(response.status.code, Array(body?.readableBytesView ?? []))
         }
         return ServerSentEvents(chunks: response.body, place: place)
     }
@@ -109,27 +108,38 @@ struct ControlClient: Sendable {
         body: String? = nil,
         patience: Duration = .zero
     ) async throws -> [UInt8] {
-        let request = request(method, path, body: body)
+        let request = try await request(method, path, body: body)
         let (status, bytes) = try await exchange(request, timeout: Self.timeout + TimeAmount(patience))
-        guard (200..<300).contains(status) else { throw refusal(status, try? JSONParser.parse(bytes)) }
+        guard (200..<300).contains(status) else { throw refusal(status, bytes) }
         return bytes
     }
 
-    private func request(_ method: HTTPMethod, _ path: String, body: String? = nil) -> HTTPClientRequest {
-        var request = HTTPClientRequest(url: base + "/v1" + path)
+    private func request(
+        _ method: HTTPMethod,
+        _ path: String,
+        body: String? = nil
+    ) async throws -> HTTPClientRequest {
+        var request = HTTPClientRequest(url: try await base() + "/v1" + path)
         request.method = method
-        if case .server(_, let key) = target, !key.isEmpty { request.headers.add(name: "X-API-Key", value: key) }
+        if case .server(let server) = target, !server.key.isEmpty {
+            request.headers.add(name: "X-API-Key", value: server.key)
+        }
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
         return request
     }
 
     /// The message of a refusal and its details.
-    private func refusal(_ status: UInt, _ answer: JSONValue?) -> CommandFailure {
-        let error = answer.map { WireObject<ErrorView>($0) }
-        let text = error?.error ?? ""
-        let details = (error?.details ?? []).map { "\n" + DiagnosticText.line($0) }.joined()
-        let problem = text.isEmpty ? "HTTP \(status)" : text
-        return CommandFailure(message: "\(place) answers: \(problem)\(advice(status))\(details)")
+    private func refusal(_ status: UInt, _ bytes: [UInt8]) -> CommandFailure {
+        guard let answer = try? JSONParser.parse(bytes), answer["error"] != nil else {
+            let text = String(decoding: bytes.prefix(512), as: UTF8.self)
+            if case .server(let server) = target, let failure = server.foreignAnswer(status, text) { return failure }
+            return CommandFailure(message: "\(place) answers: HTTP \(status)\(advice(status))")
+        }
+        let error = WireObject<ErrorView>(answer)
+        let details = (error.details ?? []).map { "\n" + DiagnosticText.line($0) }.joined()
+        // What the daemon says needs no introduction where there is one daemon only.
+        let text = isLocal ? error.error : "\(place) answers: \(error.error)"
+        return CommandFailure(message: "\(text)\(advice(status))\(details)")
     }
 
     private func json(_ bytes: [UInt8]) throws(CommandFailure) -> JSONValue {
@@ -143,60 +153,44 @@ struct ControlClient: Sendable {
         _ request: HTTPClientRequest,
         timeout: TimeAmount
     ) async throws -> (status: UInt, bytes: [UInt8]) {
+        let client = try http
         do {
-            let response = try await Self.http.execute(request, timeout: timeout)
+            let response = try await client.execute(request, timeout: timeout)
             let body = try await response.body.collect(upTo: Self.answerLimitBytes)
             return (response.status.code, Array(body.readableBytesView))
         } catch {
-            throw CommandFailure(message: unreachable(error))
+            throw await unreachable(error)
         }
     }
 
-    private var base: String {
+    private var http: HTTPClient {
+        get throws(CommandFailure) {
+            switch target {
+            case .socket: try ServerTrust.system.client()
+            case .server(let server): try server.trust.client()
+            }
+        }
+    }
+
+    private func base() async throws(CommandFailure) -> String {
         switch target {
         case .socket(let path):
             "http+unix://" + PercentCoding.encode(path, keeping: "-._") + APIApplication.defaultPrefix
-        case .server(let url, _): Self.lookUpURL(url.hasSuffix("/") ? String(url.dropLast()) : url)
+        case .server(let server): try await server.url()
         }
-    }
-
-    /// The URL with its host as name servers know it.
-    static func lookUpURL(_ url: String) -> String {
-        guard let start = url.firstRange(of: "://")?.upperBound else { return url }
-        let host = url[start...].prefix { !":/?#[".contains($0) }
-        guard let ascii = try? HostName.ascii(String(host)) else { return url }
-        return url[..<start] + ascii + url[host.endIndex...]
     }
 
     private var place: String {
         switch target {
         case .socket(let path): "the daemon at \(path)"
-        case .server(let url, _): url
+        case .server(let server): server.name
         }
     }
 
-    private func unreachable(_ error: any Error) -> String {
+    private func unreachable(_ error: any Error) async -> CommandFailure {
         switch target {
-        case .socket(let path) where access(path, F_OK) != 0:
-            "there is no daemon at \(path): start one with `nodepass run`, "
-                + "or give its place with --state-dir or --server"
-        case .socket(let path):
-            "no daemon answers at \(path) (\(Self.words(error))): is it running, and may this user open the socket?"
-        case .server(let url, _):
-            "\(url) cannot be reached (\(Self.words(error))): check scheme, host, port and prefix"
-        }
-    }
-
-    /// The cause alone, where the libraries wrap it in names of their own.
-    private static func words(_ error: any Error) -> String {
-        switch error {
-        case let error as IOError: String(cString: strerror(error.errnoCode))
-        case let error as NIOConnectionError:
-            error.connectionErrors.first.map { words($0.error) } ?? "no address answers"
-        case let error as HTTPClientError where [.emptyScheme, .invalidURL, .emptyHost].contains(error):
-            "it is not of the form http://HOST:PORT/PREFIX"
-        case is HTTPClientError: "\(error)".replacing("HTTPClientError.", with: "")
-        default: "\(error)"
+        case .socket(let path): CommandFailure(message: ControlSocket.problem(at: path, error))
+        case .server(let server): await server.failure(error)
         }
     }
 

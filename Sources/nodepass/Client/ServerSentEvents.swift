@@ -49,7 +49,9 @@ struct ServerSentEvents: AsyncSequence, Sendable {
             do {
                 return try await chunks.next(isolation: actor)
             } catch {
-                throw CommandFailure(message: "\(place) closed the stream too early (\(error)): did it stop?")
+                throw CommandFailure(
+                    message: "\(place) closed the stream too early (\(RemoteServer.words(for: error))): did it stop?"
+                )
             }
         }
     }

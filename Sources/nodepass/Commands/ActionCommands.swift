@@ -2,16 +2,25 @@ import API
 import ArgumentParser
 import Config
 
-/// Which tunnel an action is for.
+/// Which tunnels an action is for.
 struct TunnelOptions: ParsableArguments {
-    @Argument(help: "The tunnel's name, id or unique alias.")
-    var name: String
+    @OptionGroup var selection: TunnelSelection
+
+    @Flag(name: [.customShort("y"), .long], help: "Do not ask, however many tunnels it is for.")
+    var yes = false
 
     @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
-    func path(_ client: ControlClient) async throws -> String {
-        "/instances/" + (try GetCommand.find(name, in: try await client.instances()).id)
+    /// Does something with each chosen tunnel, and prints what it returns; goes on after one that fails.
+    func forEach(
+        to action: String,
+        _ body: (InstanceRow, ControlClient) async throws -> String
+    ) async throws {
+        let client = try connection.client
+        let rows = try await client.instances()
+        let chosen = try selection.required(from: rows, to: action, isConfirmed: yes)
+        try await EachTunnel.perform(chosen, name: InstanceText.name) { try await body($0, client) }
     }
 
     /// Returns the tunnel as it is then.
@@ -20,150 +29,203 @@ struct TunnelOptions: ParsableArguments {
     }
 }
 
-/// Which tunnel an action is for, and how long it overrides the manifest.
+/// Which tunnels an action is for, and how long it overrides the manifest.
 struct ActionOptions: ParsableArguments {
-    @OptionGroup var tunnel: TunnelOptions
+    @OptionGroup var tunnels: TunnelOptions
 
     @Option(
         name: .customLong("for"),
-        help: "How long this overrides the manifest, such as 30m; without it until released."
+        help: "Undo this automatically after a while, such as 30m; without it, it lasts until `nodepass release`."
     )
     var lifetime: String?
 
     /// The lifetime as a parameter of a request.
     func parameters() throws(CommandFailure) -> [QueryParameter] {
         guard let lifetime else { return [] }
-        guard let duration = GoDuration.parse(lifetime), duration > .zero else {
-            throw CommandFailure(message: "--for: '\(lifetime)' is not a duration; write 30m or 2h")
-        }
+        let duration = try DurationText.positive(lifetime, "--for")
         return [QueryParameter(name: "ttl", value: GoDuration.text(duration))]
     }
 
-    /// `word` says what the tunnel does now.
+    /// `word` says what a tunnel does now.
     func perform(_ action: String, _ word: String) async throws {
-        let client = tunnel.connection.client
         let lifetime = try parameters().first.map { "?ttl=\($0.value)" } ?? ""
-        let row = try await tunnel.patch(action, try await tunnel.path(client) + lifetime, client)
-        Output.line(PlainText.line("\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))"))
+        try await tunnels.forEach(to: action) { row, client in
+            let row = try await tunnels.patch(action, "/instances/\(row.id)\(lifetime)", client)
+            return "\(InstanceText.name(row)): \(word)\(InstanceText.overridden(row))"
+        }
     }
 }
 
-/// `nodepass start NAME`.
+/// Reads durations of options.
+enum DurationText {
+    static func positive(_ text: String, _ option: String) throws(CommandFailure) -> Duration {
+        guard let duration = GoDuration.parse(text), duration > .zero else {
+            throw CommandFailure(message: "\(option): '\(text)' is not a duration; write 30m or 2h", isUsage: true)
+        }
+        return duration
+    }
+}
+
+/// Works through several tunnels: one that fails does not keep the rest from their turn.
+enum EachTunnel {
+    static func perform<Tunnel>(
+        _ tunnels: [Tunnel],
+        name: (Tunnel) -> String,
+        _ body: (Tunnel) async throws -> String
+    ) async throws {
+        var failures = 0
+        var progress = Progress(total: tunnels.count)
+        for tunnel in tunnels {
+            progress.advance()
+            do {
+                let line = try await body(tunnel)
+                progress.clear()
+                Output.line(PlainText.line(line))
+            } catch let failure as CommandFailure where tunnels.count > 1 {
+                progress.clear()
+                Output.error(PlainText.lines("Error: \(name(tunnel)): \(failure.message)"))
+                failures += 1
+            }
+        }
+        progress.clear()
+        guard failures == 0 else {
+            throw CommandFailure(message: "\(failures) of \(tunnels.count) tunnels failed")
+        }
+    }
+}
+
+/// `nodepass start NAME…`.
 struct StartCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "start", abstract: "Run a tunnel.")
+    static let configuration = CommandConfiguration(commandName: "start", abstract: "Run tunnels.")
     @OptionGroup var options: ActionOptions
     func run() async throws { try await options.perform("start", "starting") }
 }
 
-/// `nodepass stop NAME`.
+/// `nodepass stop NAME…`.
 struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop",
-        abstract: "Stop a tunnel; its connections have until its drain limit to finish."
+        abstract: "Stop tunnels; their connections have until the drain limit to finish."
     )
     @OptionGroup var options: ActionOptions
     func run() async throws { try await options.perform("stop", "stopping") }
 }
 
-/// `nodepass restart NAME`.
+/// `nodepass restart NAME…`.
 struct RestartCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "restart", abstract: "Stop a tunnel and run it again.")
+    static let configuration = CommandConfiguration(
+        commandName: "restart",
+        abstract: "Stop tunnels and run them again."
+    )
     @OptionGroup var options: ActionOptions
     func run() async throws { try await options.perform("restart", "restarting") }
 }
 
-/// `nodepass reset NAME`.
+/// `nodepass reset NAME…`.
 struct ResetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reset",
-        abstract: "Set a tunnel's traffic counters to zero."
+        abstract: "Set the traffic counters of tunnels to zero."
     )
     @OptionGroup var options: TunnelOptions
 
     func run() async throws {
-        let client = options.connection.client
-        let row = try await options.patch("reset", try await options.path(client), client)
-        Output.line(PlainText.line("\(InstanceText.name(row)): counters reset"))
+        try await options.forEach(to: "reset") { row, client in
+            let row = try await options.patch("reset", "/instances/\(row.id)", client)
+            return "\(InstanceText.name(row)): counters reset"
+        }
     }
 }
 
-/// `nodepass delete NAME`.
+/// `nodepass delete NAME…`.
 struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
-        abstract: "Delete a tunnel; a declared one stays deleted until it is released or its declaration is edited."
+        abstract: "Delete tunnels; a declared one stays deleted until it is released or its declaration is edited."
     )
     @OptionGroup var options: ActionOptions
 
     func run() async throws {
-        let client = options.tunnel.connection.client
-        let row = try GetCommand.find(options.tunnel.name, in: try await client.instances())
-        let query = options.tunnel.why.query(try options.parameters())
-        try await client.delete(try await options.tunnel.path(client) + query)
-        let lasts = row.origin != "manifest" ? "" : ", overrides the manifest until released or edited"
-        Output.line(PlainText.line("\(InstanceText.name(row)): deleted\(options.lifetime == nil ? lasts : "")"))
+        let query = options.tunnels.why.query(try options.parameters())
+        try await options.tunnels.forEach(to: "delete") { row, client in
+            try await client.delete("/instances/\(row.id)\(query)")
+            return "\(InstanceText.name(row)): deleted" + Self.rest(row)
+        }
+    }
+
+    /// How a declared tunnel comes back.
+    private static func rest(_ row: InstanceRow) -> String {
+        guard row.origin == "manifest" else { return "" }
+        let place = row.source.map { " at \($0)" } ?? ""
+        return ". Still declared\(place); `nodepass release \(InstanceText.name(row))` brings it back."
     }
 }
 
-/// `nodepass forget-peer NAME`.
+/// `nodepass forget-peer NAME…`.
 struct ForgetPeerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forget-peer",
         abstract: "Accept an other end without the sealed handshake again, after a PeerDowngraded."
     )
-
-    @Argument(help: "The tunnel's name, id or unique alias.")
-    var name: String
-
-    @OptionGroup var why: NoteOptions
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var options: TunnelOptions
 
     func run() async throws {
-        let client = connection.client
-        let id = try GetCommand.find(name, in: try await client.instances()).id
-        let row = try await client.forgetPeer(id, query: why.query())
-        Output.line("\(InstanceText.name(row)): peer forgotten")
+        try await options.forEach(to: "forget the peer of") { row, client in
+            "\(InstanceText.name(try await client.forgetPeer(row.id, query: options.why.query()))): peer forgotten"
+        }
     }
 }
 
-/// `nodepass release NAME|--all`.
+/// `nodepass release NAME…|--all`.
 struct ReleaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "release",
-        abstract: "End overrides: the manifest applies again."
+        abstract: "Remove overrides and return to what the manifest says."
     )
 
-    @Argument(help: "The tunnel's name or id.")
-    var name: String?
+    @Argument(
+        help: "Names or ids of tunnels; * and ? match as in a shell.",
+        completion: .shellCommand("nodepass get --overridden -o name 2>/dev/null")
+    )
+    var names: [String] = []
 
     @Flag(help: "Release every override.")
     var all = false
+
+    @Flag(name: [.customShort("y"), .long], help: "Do not ask, however many tunnels it is for.")
+    var yes = false
 
     @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if (name == nil) != all { throw ValidationError("name one tunnel, or use --all") }
+        if names.isEmpty != all { throw ValidationError("name tunnels, or use --all") }
     }
 
     func run() async throws {
-        let client = connection.client
-        for tunnel in try await overridden(client) {
+        let client = try connection.client
+        let chosen = try await overridden(client)
+        try Confirmation.ask("release", chosen.map(\.name), isConfirmed: yes)
+        try await EachTunnel.perform(chosen, name: \.name) { tunnel in
             try await client.delete("/instances/\(tunnel.id)/override" + why.query())
-            Output.line(PlainText.line("\(tunnel.name): released"))
+            return "\(tunnel.name): released"
         }
     }
 
     /// From the manifest's overrides: the list of instances has no deleted tunnels.
     private func overridden(_ client: ControlClient) async throws -> [WireObject<PlanView.Overridden>] {
-        let all = try await client.get("/manifest", as: ManifestView.self).overridden
-        guard let name else { return all }
-        let chosen = all.filter { $0.name == name || $0.id == name }
-        guard !chosen.isEmpty else {
-            throw CommandFailure(
-                message: "no declared tunnel '\(name)' is overridden; `nodepass plan` lists those that are"
-            )
+        let rows = try await client.get("/manifest", as: ManifestView.self).overridden
+        guard !all else { return rows }
+        var ids: Set<String> = []
+        for name in names {
+            let matching = rows.filter { $0.id == name || Glob.matches($0.name, name) }
+            guard !matching.isEmpty else {
+                throw CommandFailure(
+                    message: "no declared tunnel '\(name)' is overridden; `nodepass plan` lists those that are"
+                )
+            }
+            ids.formUnion(matching.map(\.id))
         }
-        return chosen
+        return rows.filter { ids.contains($0.id) }
     }
 }

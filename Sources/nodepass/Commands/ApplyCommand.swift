@@ -20,31 +20,46 @@ struct ApplyCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        guard let wait = GoDuration.parse(timeout), wait > .zero else {
-            throw CommandFailure(message: "--timeout: '\(timeout)' is not a duration; write 30s or 2m")
-        }
+        let wait = try DurationText.positive(timeout, "--timeout")
         let path = "/reconcile?wait=\(GoDuration.text(wait))" + (confirm ? "&confirm=true" : "")
         let outcome = try await connection.client.post(path, patience: wait, as: OutcomeView.self)
         let tunnels = outcome.tunnels
-        if !tunnels.isEmpty { Output.line(TextTable.aligned(tunnels.map(cells))) }
+        // Those that failed stand last, where a reader of many looks.
+        let ordered = tunnels.filter { !Self.isBehind($0) } + tunnels.filter(Self.isBehind)
+        if !tunnels.isEmpty { Output.line(TextTable.aligned(ordered.map(cells))) }
         for name in outcome.invalid {
             Output.error(
                 "\(name): the declaration is invalid, so the tunnel was not changed; `nodepass plan` shows why"
             )
         }
-        Output.line("Revision \(outcome.revision): \(Self.readiness(outcome.behind, of: tunnels.count)).")
+        Output.line("\(Self.summary(tunnels)) (revision \(outcome.revision)).")
         if outcome.behind > 0 || !outcome.invalid.isEmpty { throw ExitCode(1) }
     }
 
-    /// `4 tunnels as declared`, `1 of 4 tunnels not ready`.
-    private static func readiness(_ behind: Int64, of count: Int) -> String {
-        guard behind > 0 else { return count == 1 ? "1 tunnel as declared" : "\(count) tunnels as declared" }
-        return "\(behind) of \(count) tunnels not ready"
+    private static func isBehind(_ tunnel: WireObject<OutcomeView.TunnelOutcome>) -> Bool {
+        ["failed", "pending"].contains(tunnel.outcome)
+    }
+
+    /// `298 of 300 tunnels applied, 2 not: billing-010, search-044`.
+    private static func summary(_ tunnels: [WireObject<OutcomeView.TunnelOutcome>]) -> String {
+        let behind = tunnels.filter(isBehind)
+        guard !behind.isEmpty else {
+            return tunnels.count == 1 ? "1 tunnel applied" : "\(tunnels.count) tunnels applied"
+        }
+        let names = behind.prefix(namesShown).map(name).joined(separator: ", ")
+        let rest = behind.count > namesShown ? " and \(behind.count - namesShown) more" : ""
+        let applied = "\(tunnels.count - behind.count) of \(tunnels.count) tunnels applied"
+        return PlainText.line("\(applied), \(behind.count) not: \(names)\(rest)")
+    }
+
+    private static let namesShown = 10
+
+    private static func name(_ tunnel: WireObject<OutcomeView.TunnelOutcome>) -> String {
+        [tunnel.name ?? "", tunnel.alias, tunnel.id].first { !$0.isEmpty } ?? ""
     }
 
     private func cells(_ tunnel: WireObject<OutcomeView.TunnelOutcome>) -> [String] {
-        let name = [tunnel.name ?? "", tunnel.alias, tunnel.id].first { !$0.isEmpty } ?? ""
         let why = [tunnel.reason, tunnel.message].filter { !$0.isEmpty }.joined(separator: ": ")
-        return [name, tunnel.outcome, tunnel.phase, why]
+        return [Self.name(tunnel), tunnel.outcome, tunnel.phase, why]
     }
 }

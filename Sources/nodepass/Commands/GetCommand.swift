@@ -1,55 +1,163 @@
 import API
 import ArgumentParser
 import Config
+import Reconciler
 
 /// `nodepass get`: the tunnels of a running daemon.
 struct GetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "get",
-        abstract: "List all tunnels, or those with the given names, ids or unique aliases.",
-        discussion: "A ! after the phase: a request has overridden the manifest; `nodepass describe` shows what."
+        abstract: "List all tunnels, or those that are chosen.",
+        discussion: """
+            A ! after the phase: a request has overridden the manifest; `nodepass describe` shows what. AGE is how \
+            long a tunnel has been ready, RATE what it moved a second lately.
+            """
     )
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
+    /// `jsonpath=TEMPLATE` has its template with it.
+    enum Format: Equatable {
         case table
         case wide
         case json
         case yaml
         case url
+        case name
+        case csv
+        case template(String)
     }
 
-    @Argument(help: "Names, ids or aliases.")
-    var names: [String] = []
+    @OptionGroup var selection: TunnelSelection
 
-    @Option(name: [.customShort("o"), .customLong("output")], help: "Format: table, wide, json, yaml or url.")
+    @Option(
+        name: [.customShort("o"), .customLong("output")],
+        help: "Format: table, wide, json, yaml, url, name, csv or jsonpath=TEMPLATE, such as '{.name} {.phase}'."
+    )
     var output = Format.table
+
+    @Option(help: "Order: name, phase, conns, in, out, rate, age or an other column of `-o wide`.")
+    var sort: InstanceColumns.Column?
+
+    @Flag(help: "Leave out the line of headers.")
+    var noHeaders = false
+
+    @Flag(name: [.customShort("w"), .long], help: "Then print each change of a chosen tunnel's phase.")
+    var watch = false
+
+    @Flag(help: "Show keys, and values from references.")
+    var showSecrets = false
 
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws {
+        if watch, output != .table, output != .wide { throw ValidationError("-w goes with -o table and -o wide") }
+    }
+
     func run() async throws {
-        let rows = try await connection.client.instances()
-        let chosen = names.isEmpty ? rows : try names.map { try Self.find($0, in: rows) }
+        let client = try connection.client
+        let rows = try await client.instances(showsSecrets: showSecrets)
+        var (chosen, missing) = try selection.chosen(from: rows)
+        let problems = try await client.status().problems
+        let table = InstanceTable(
+            columns: InstanceColumns(rates: try await rates(client), problems: problems),
+            isWide: output == .wide,
+            hasHeader: !noHeaders
+        )
+        if let sort { chosen = table.columns.sorted(chosen, by: sort) }
+        try await print(chosen, table, problems, client)
+        for name in missing { Output.error("Error: " + PlainText.line(TunnelSelection.unknown(name).message)) }
+        if watch { try await follow(Set(chosen.map(\.id)), client) }
+        if !missing.isEmpty { throw ExitCode(1) }
+    }
+
+    /// The history is a convenience: without it there are no rates.
+    private func rates(_ client: ControlClient) async throws -> [String: Int64] {
+        let isShown = output == .wide || output == .table || output == .csv || sort == .rate
+        guard isShown, let overview = try? await client.get("/history", as: HistoryOverviewView.self) else {
+            return [:]
+        }
+        let step = max(1, overview.step)
+        return Dictionary(
+            overview.tunnels.map { ($0.id, (($0.received.last ?? 0) + ($0.sent.last ?? 0)) / step) }
+        ) { first, _ in first }
+    }
+
+    private func print(
+        _ rows: [InstanceRow],
+        _ table: InstanceTable,
+        _ problems: [WireObject<ProblemView>],
+        _ client: ControlClient
+    ) async throws {
         switch output {
         case .table, .wide:
-            let daemon = names.isEmpty ? try await connection.client.reconcile() : nil
-            Output.line(InstanceTable.text(chosen, leaving: daemon?.leaving ?? [], isWide: output == .wide))
+            let daemon = selection.isEmpty ? try await client.reconcile() : nil
+            let text = table.text(rows, leaving: daemon?.leaving ?? [])
+            if !text.isEmpty { Output.line(text) }
             if let problem = daemon?.api { Output.error("The API does not listen on TCP: \(problem)") }
-        case .json: Output.line(JSONValue.array(chosen.map(\.json)).prettyText)
-        case .yaml: Output.raw(YAMLText.document(.array(chosen.map(\.json))))
-        case .url: chosen.forEach { Output.line(PlainText.line($0.url)) }
+            guard selection.isEmpty else { return }
+            for problem in problems where Self.concernsAll(problem) {
+                Output.error(PlainText.line((problem.tunnel.map { $0 + ": " } ?? "") + problem.text))
+            }
+        case .json: Output.line(JSONValue.array(rows.map(\.json)).prettyText)
+        case .yaml: Output.raw(YAMLText.document(.array(rows.map(\.json))))
+        case .url: rows.forEach { Output.line(PlainText.line($0.url)) }
+        case .name: rows.forEach { Output.line(PlainText.line(InstanceText.name($0))) }
+        case .csv: Output.line(table.csv(rows))
+        case .template(let template):
+            let template = try PathTemplate(template)
+            rows.forEach { Output.line(template.text($0.json)) }
         }
     }
 
-    static func find(_ name: String, in rows: [InstanceRow]) throws(CommandFailure) -> InstanceRow {
-        if let row = rows.first(where: { $0.name == name }) ?? rows.first(where: { $0.id == name }) { return row }
-        let aliased = rows.filter { $0.alias == name }
-        guard let row = aliased.first else {
-            throw CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
+    private func follow(_ ids: Set<String>, _ client: ControlClient) async throws {
+        var seen: [String: String] = [:]
+        for try await event in try await client.stream("/events?reports=changed") {
+            guard let data = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
+            let event = WireObject<EventView>(data)
+            guard let row = event.instance, selection.isEmpty || ids.contains(row.id),
+                let line = WatchCommand.step(event, &seen), event.type != "initial"
+            else { continue }
+            guard Output.line(PlainText.line(line)) else { return }
         }
-        guard aliased.count == 1 else {
-            let ids = aliased.map(\.id).joined(separator: ", ")
-            throw CommandFailure(message: "the alias '\(name)' is not unique; use one of the ids \(ids)")
+    }
+
+    /// What the table does not show: problems of the daemon, and of declarations that are not what runs.
+    private static func concernsAll(_ problem: WireObject<ProblemView>) -> Bool {
+        problem.tunnel == nil || problem.kind == Problem.Kind.invalidDeclaration.rawValue
+    }
+
+    static func find(_ name: String, in rows: [InstanceRow]) throws(CommandFailure) -> InstanceRow {
+        let matching = try TunnelSelection.matching(name, in: rows)
+        guard let row = matching.first else { throw TunnelSelection.unknown(name) }
+        guard matching.count == 1 else {
+            throw CommandFailure(message: "'\(name)' matches \(matching.count) tunnels; name one")
         }
         return row
     }
+}
+
+extension GetCommand.Format: ExpressibleByArgument {
+    private static let plain: [String: GetCommand.Format] = [
+        "table": .table, "wide": .wide, "json": .json, "yaml": .yaml, "url": .url, "name": .name, "csv": .csv,
+    ]
+
+    init?(argument: String) {
+        let prefix = "jsonpath="
+        if argument.hasPrefix(prefix) {
+            self = .template(String(argument.dropFirst(prefix.count)))
+        } else if let format = Self.plain[argument] {
+            self = format
+        } else {
+            return nil
+        }
+    }
+
+    static var allValueStrings: [String] { plain.keys.sorted() + ["jsonpath="] }
+
+    var defaultValueDescription: String { "table" }
+}
+
+extension InstanceColumns.Column: ExpressibleByArgument {
+    init?(argument: String) { self.init(named: argument) }
+
+    static var allValueStrings: [String] { wide.map { $0.rawValue.lowercased() } }
 }

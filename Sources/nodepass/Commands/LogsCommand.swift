@@ -1,40 +1,62 @@
 import API
 import ArgumentParser
 import Config
+import FoundationEssentials
 
-/// `nodepass logs`: the newest log lines of one tunnel, and with `-f` those that follow.
+/// `nodepass logs`: the newest log lines of tunnels, and with `-f` those that follow.
 struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
-        abstract: "Show the log of one tunnel."
+        abstract: "Show the log of one tunnel, or of several, line by line in the order of time."
     )
 
-    @Argument(help: "The tunnel's name, id or unique alias.")
-    var name: String
+    @OptionGroup var selection: TunnelSelection
 
-    @Flag(name: [.customShort("f"), .long], help: "Keep printing new lines.")
+    @Flag(name: [.customShort("f"), .customLong("follow")], help: "Keep printing new lines; for one tunnel.")
     var follow = false
 
     @Option(help: "How many of the newest lines to print.")
     var tail = 200
 
+    @Option(help: "Leave out what is older, such as 8h.")
+    var since: String?
+
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let client = connection.client
-        let id = try GetCommand.find(name, in: try await client.instances()).id
-        let path = "/instances/\(id)/logs?tail=\(tail)"
+        let client = try connection.client
+        let start = try since.map { Date() - (try DurationText.positive($0, "--since") / .seconds(1)) }
+        let rows = try selection.required(from: try await client.instances(), to: "show the logs of", isConfirmed: true)
+        guard follow else { return try await list(rows, since: start, client) }
+        guard rows.count == 1, let row = rows.first else {
+            throw CommandFailure(message: "-f follows one tunnel, and \(rows.count) are chosen", isUsage: true)
+        }
         let isColored = Output.isColored
-        guard follow else {
-            for line in try await client.get(path, as: LogView.self).lines {
-                Output.line(Self.text(line, isColored: isColored))
+        for try await event in try await client.stream("/instances/\(row.id)/logs?tail=\(tail)&follow=1")
+        where event.name == "log" {
+            guard let data = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
+            let line = WireObject<LogView.Line>(data)
+            guard Self.isShown(line, since: start) else { continue }
+            guard Output.line(Self.text(line, isColored: isColored)) else { return }
+        }
+    }
+
+    private func list(_ rows: [InstanceRow], since start: Date?, _ client: ControlClient) async throws {
+        var lines: [(time: String, text: String)] = []
+        for row in rows {
+            let name = rows.count == 1 ? "" : InstanceText.name(row) + "  "
+            let log = try await client.get("/instances/\(row.id)/logs?tail=\(tail)", as: LogView.self)
+            for line in log.lines where Self.isShown(line, since: start) {
+                lines.append((line.time, PlainText.line(name) + Self.text(line, isColored: Output.isColored)))
             }
-            return
         }
-        for try await event in try await client.stream(path + "&follow=1") where event.name == "log" {
-            guard let line = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
-            guard Output.line(Self.text(WireObject(line), isColored: isColored)) else { return }
-        }
+        if rows.count > 1 { lines.sort { $0.time < $1.time } }
+        lines.suffix(tail).forEach { Output.line($0.text) }
+    }
+
+    private static func isShown(_ line: WireObject<LogView.Line>, since start: Date?) -> Bool {
+        guard let start, let time = RFC3339.date(line.time) else { return true }
+        return time >= start
     }
 
     /// As the daemon's own log shows it.

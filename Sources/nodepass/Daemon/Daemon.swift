@@ -1,6 +1,7 @@
 import API
 import Config
 import FoundationEssentials
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -43,22 +44,13 @@ struct Daemon {
     }
 
     private static func run(_ options: DaemonOptions, _ output: LogOutput, openFiles: Int) async throws {
-        let daemon: Daemon
-        do {
-            daemon = try await Daemon(
-                options,
-                output,
-                environment: ProcessInfo.processInfo.environment,
-                openFiles: openFiles
-            )
-        } catch let error as StateStoreError {
-            throw CommandFailure(message: error.description)
-        }
-        do {
-            try await daemon.runServices()
-        } catch let failure as APIListener.Failure {
-            throw CommandFailure(message: failure.description)
-        }
+        let daemon = try await Daemon(
+            options,
+            output,
+            environment: ProcessInfo.processInfo.environment,
+            openFiles: openFiles
+        )
+        try await daemon.runServices()
     }
 
     /// Reads the manifest before anything listens, so that an invalid one stops a strict daemon
@@ -98,6 +90,8 @@ struct Daemon {
                 api: addresses.count * APILimits.connections
             )
         )
+        let listening = ListenerBoard()
+        let problems = DaemonProblems(descriptors: descriptors, listening: listening, credentials: credentials)
         let peers = PeerMemory(try store.sealedPeers()) { try await store.rememberSealed($0) }
         engine = TunnelEngine(
             group: group,
@@ -114,6 +108,7 @@ struct Daemon {
                 expectsManifest: reading != nil,
                 prune: options.isPruning,
                 reportInterval: tunnelEnvironment.reportInterval,
+                surroundings: { problems.all(now: $0) },
                 logger: logger
             )
         )
@@ -126,7 +121,6 @@ struct Daemon {
                 await reconciler.declare($0, isConfirmed: $1)
             }
         }
-        let listening = ListenerBoard()
         let application = APIApplication(
             prefix: options.prefix,
             parts: APIApplication.Parts(
@@ -140,6 +134,7 @@ struct Daemon {
                 descriptors: descriptors,
                 probe: engine.probe,
                 listening: listening,
+                credentials: credentials,
                 logger: logger
             )
         )
@@ -156,6 +151,7 @@ struct Daemon {
                 group: group,
                 logger: logger,
                 waits: !options.isStrict,
+                socketGroup: options.socketGroup,
                 onReport: { report in
                     listening.take(report)
                     reporting.yield(report)
@@ -184,7 +180,11 @@ struct Daemon {
         let group = ServiceGroup(configuration: configuration)
         let signals = await signals(stopping: group)
         let addresses = AddressWatch { [weak engine] in engine?.addressesChanged() }
-        defer { withExtendedLifetime(addresses) {} }
+        StopNotice.remove(in: options.stateDirectory)
+        defer {
+            withExtendedLifetime(addresses) {}
+            StopNotice.remove(in: options.stateDirectory)
+        }
         try await withThrowingDiscardingTaskGroup { tasks in
             tasks.addTask { await signals.run() }
             tasks.addTask { await forwardLog() }
@@ -213,6 +213,11 @@ struct Daemon {
                     isContained: isContained
                 )
                 deadline.set(limit.duration)
+                StopNotice(
+                    process: getpid(),
+                    connections: engine.snapshot().values.reduce(0) { $0 + $1.tcpConnections + $1.udpSessions },
+                    until: Date(timeIntervalSinceNow: (limit.duration / .seconds(1)).rounded(.up))
+                ).write(in: options.stateDirectory)
                 logger.info(
                     "Stopping",
                     metadata: ["within": "\(GoDuration.text(limit.duration))", "reason": "\(limit.reason)"]

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Config
+import Glibc
 
 /// The options of a daemon, however it is started: with `run`, or with a `master://` URL.
 struct DaemonArguments: ParsableArguments {
@@ -20,6 +21,9 @@ struct DaemonArguments: ParsableArguments {
 
     @Option(help: "Also keep the API key in this file, where NodePass's scripts look for it: gob/nodepass.gob.")
     var legacyKeyFile: String?
+
+    @Option(help: "Users of this group may use the Unix socket, and so control the daemon, besides its own user.")
+    var socketGroup: String?
 
     @Flag(help: "Keep tunnels that leave the manifest.")
     var noPrune = false
@@ -42,6 +46,7 @@ struct DaemonArguments: ParsableArguments {
         if let log { options.log = try DaemonOptions.log(named: log) }
         options.logFormat = try LogFormat(named: logFormat)
         options.legacyKeyFile = legacyKeyFile
+        if let socketGroup { options.socketGroup = try Self.group(socketGroup) }
         options.isPruning = !noPrune
         options.isStrict = strict
         options.resetsState = resetState
@@ -53,6 +58,11 @@ struct DaemonArguments: ParsableArguments {
             throw CommandFailure(message: "--shutdown-timeout: '\(text)' is not a duration; write 8s or 1m30s")
         }
         return limit
+    }
+
+    private static func group(_ name: String) throws(CommandFailure) -> UInt32 {
+        if let group = getgrnam(name) { return group.pointee.gr_gid }
+        throw CommandFailure(message: "--socket-group: there is no group '\(name)'")
     }
 
     private static func tls(_ text: String) throws(CommandFailure) -> TLSMode {

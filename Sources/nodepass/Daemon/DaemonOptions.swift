@@ -15,6 +15,8 @@ struct DaemonOptions: Sendable {
     var logFormat = LogFormat.text
     /// Where installers of NodePass look for the key; nil for nowhere.
     var legacyKeyFile: String?
+    /// Whose users may open the Unix socket too; nil for the daemon's own user alone.
+    var socketGroup: UInt32?
     /// When false, a tunnel that leaves the manifest is kept, whatever the manifest's policy says.
     var isPruning = true
     /// Exit at start when any tunnel is invalid.

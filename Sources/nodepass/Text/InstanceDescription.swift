@@ -1,5 +1,6 @@
 import API
 import Config
+import Reconciler
 
 /// One tunnel as text: its declaration, its state and its history; its key is masked.
 enum InstanceDescription {
@@ -78,12 +79,28 @@ enum InstanceDescription {
         var lines = [Line("Phase", row.phase + since)]
         if !row.reason.isEmpty { lines.append(Line("Reason", row.reason)) }
         if !row.message.isEmpty { lines.append(Line("", row.message)) }
+        lines += row.problems.filter { $0.kind != Problem.Kind.failing.rawValue }.flatMap(problem)
         lines.append(Line("Mode", mode(row, isListening: !listening.isEmpty)))
         if row.fields.contains(where: { $0.path == "handshake" && $0.value == HandshakePolicy.compatible.rawValue }) {
             lines.append(Line("Handshake", HandshakePolicy.compatibleCost))
         }
         if !listening.isEmpty { lines.append(Line("Listening", listening.joined(separator: ", "))) }
         return lines
+    }
+
+    private static func problem(_ problem: WireObject<ProblemView>) -> [Line] {
+        let since = problem.since.map { " (since \(time($0)))" } ?? ""
+        let lines = [Line("Problem", problem.text + since)]
+        return problem.remedy.isEmpty ? lines : lines + [Line("", problem.remedy)]
+    }
+
+    /// The other end, or the one that was here last.
+    private static func peer(_ peer: WireObject<PeerView>) -> Line {
+        guard peer.connected else {
+            let lost = peer.lost.map { " until \(time($0))" } ?? ""
+            return Line("Peer", "none; \(peer.address) was connected\(lost)")
+        }
+        return Line("Peer", "\(peer.address) (\(peer.program)), since \(time(peer.since))")
     }
 
     /// Which way connections go through the tunnel.
@@ -113,6 +130,7 @@ enum InstanceDescription {
         }
         let hasTwoEnds = row.type == "server" || row.mode == 2
         guard hasTwoEnds else { return lines }
+        if let peer = row.connectedPeer { lines.append(Self.peer(peer)) }
         return lines + [
             Line("Pool", "\(row.pool) idle"), Line("Ping", "\(row.ping) ms"), Line("Rejected", "\(row.rejected)"),
         ]
@@ -123,6 +141,7 @@ enum InstanceDescription {
         row.targets.enumerated().map { index, target in
             let name = target.target.isEmpty ? "at the other end" : target.target
             var words = [name]
+            if target.down { words.append("DOWN") }
             if target.failures > 0 { words.append("failed \(target.failures) times in a row") }
             if let reached = target.reachedTime { words.append("last reached \(time(reached))") }
             if let error = target.error, let when = target.errorTime {
@@ -172,7 +191,7 @@ enum InstanceDescription {
         }
     }
 
-    private static func size(_ bytes: Int64) -> String { InstanceTable.size(bytes) }
+    private static func size(_ bytes: Int64) -> String { ByteText.size(bytes) }
 
     private static func time(_ text: String) -> String { InstanceText.time(text) }
 }

@@ -2,51 +2,50 @@ import API
 import Config
 
 /// Tunnels as a table; their keys are masked.
-enum InstanceTable {
+struct InstanceTable {
+    let columns: InstanceColumns
+    var isWide = false
+    var hasHeader = true
+
+    private var shown: [InstanceColumns.Column] { isWide ? InstanceColumns.Column.wide : InstanceColumns.Column.usual }
+
     /// Below the tunnels there are: those that have been deleted and whose connections may still
     /// finish.
-    static func text(
-        _ rows: [InstanceRow],
-        leaving: [WireObject<ReconcileView.Leaving>] = [],
-        isWide: Bool
-    ) -> String {
-        let header = ["NAME", "ID", "TYPE", "PHASE", "CONNS", "IN", "OUT"] + (isWide ? ["POOL", "SOURCE", "URL"] : [])
-        let lines = rows.map { cells($0, isWide: isWide) } + leaving.map { cells($0, isWide: isWide) }
-        return TextTable.aligned([header] + lines)
+    func text(_ rows: [InstanceRow], leaving: [WireObject<ReconcileView.Leaving>] = []) -> String {
+        let cells = rows.map(cells) + leaving.map(cells)
+        let lines = TextTable.lines([shown.map(\.rawValue)] + cells)
+        return (hasHeader ? lines[...] : lines.dropFirst()).joined(separator: "\n")
     }
 
-    private static func cells(_ tunnel: WireObject<ReconcileView.Leaving>, isWide: Bool) -> [String] {
-        let name = tunnel.name.isEmpty ? "-" : tunnel.name
-        let cells = [name, tunnel.id, "-", "deleted, draining", String(tunnel.connections), "-", "-"]
-        return cells + (isWide ? ["-", "-", "-"] : [])
+    /// As RFC 4180 has it; a text that a spreadsheet would take for a formula is quoted by an apostrophe.
+    func csv(_ rows: [InstanceRow]) -> String {
+        let lines =
+            (hasHeader ? [InstanceColumns.Column.wide.map(\.rawValue)] : [])
+            + rows.map { row in InstanceColumns.Column.wide.map { columns.cell($0, row, isWide: true) } }
+        return lines.map { $0.map(Self.field).joined(separator: ",") }.joined(separator: "\n")
     }
 
-    private static func cells(_ row: InstanceRow, isWide: Bool) -> [String] {
-        let name = row.name ?? row.alias
-        let cells = [
-            name.isEmpty ? "-" : name, row.id, row.type, phase(row), String(row.connections),
-            size(row.tcpIn + row.udpIn), size(row.tcpOut + row.udpOut),
-        ]
-        guard isWide else { return cells }
-        return cells + [String(row.poolSize), row.source ?? "api", TunnelURL.masked(row.url)]
+    private static func field(_ text: String) -> String {
+        let line = PlainText.line(text)
+        let isFormula = line.count > 1 && line.first.map { "=+-@".contains($0) } == true
+        let safe = isFormula ? "'" + line : line
+        return safe.contains(where: { ",\"".contains($0) }) ? "\"" + safe.replacing("\"", with: "\"\"") + "\"" : safe
     }
 
-    /// `backoff (PortInUse)`, with a `!` where an override applies.
-    private static func phase(_ row: InstanceRow) -> String {
-        InstanceText.phase(row) + (row.override == nil ? "" : " !")
-    }
-
-    /// A number of bytes: `1.2MB`.
-    static func size(_ bytes: Int64) -> String {
-        var value = Double(bytes)
-        for unit in ["B", "kB", "MB", "GB"] {
-            if value < 1000 { return rounded(value) + unit }
-            value /= 1000
+    private func cells(_ tunnel: WireObject<ReconcileView.Leaving>) -> [String] {
+        shown.map { column in
+            switch column {
+            case .name: tunnel.name.isEmpty ? "-" : tunnel.name
+            case .id: tunnel.id
+            case .phase: "deleted, draining"
+            case .connections: String(tunnel.connections)
+            case .reason: ""
+            default: "-"
+            }
         }
-        return rounded(value) + "TB"
     }
 
-    private static func rounded(_ value: Double) -> String {
-        value < 10 && value != value.rounded() ? String((value * 10).rounded() / 10) : String(Int(value.rounded()))
+    private func cells(_ row: InstanceRow) -> [String] {
+        shown.map { columns.cell($0, row, isWide: isWide) }
     }
 }

@@ -12,11 +12,15 @@ enum InstanceText {
         row.phase + (row.reason.isEmpty ? "" : " (\(row.reason))")
     }
 
-    /// `, overrides the manifest until released`; empty where it runs or is stopped as declared.
+    /// `. Overrides the manifest until …`; empty where it runs or is stopped as declared.
     static func overridden(_ row: InstanceRow) -> String {
         guard let override = row.override, override.state != nil else { return "" }
-        return ", overrides the manifest " + (override.until.map { "until \(time($0))" } ?? "until released")
+        let end = override.until.map { "until \(time($0))" } ?? "until you run `nodepass release \(name(row))`"
+        return ". Overrides the manifest \(end)."
     }
+
+    /// Whether it does not serve as it should.
+    static func hasProblem(_ row: InstanceRow) -> Bool { ["failed", "backoff"].contains(row.phase) }
 
     /// `root (local CLI): INC-42`.
     static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }

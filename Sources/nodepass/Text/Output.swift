@@ -7,6 +7,9 @@ enum Output {
     @discardableResult
     static func line(_ text: String) -> Bool { write(text + "\n", to: STDOUT_FILENO) }
 
+    /// Text on standard error that keeps its line open.
+    static func prompt(_ text: String) { write(text, to: STDERR_FILENO) }
+
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
     /// Whether standard output is a terminal that has colors, and `NO_COLOR` is not set to anything.

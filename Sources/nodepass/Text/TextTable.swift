@@ -3,14 +3,26 @@ import Config
 /// Rows as lines with aligned columns.
 enum TextTable {
     static func aligned(_ given: [[String]]) -> String {
+        lines(given).joined(separator: "\n")
+    }
+
+    /// Strangers choose some of the texts: none of them moves what is beside it.
+    static func lines(_ given: [[String]]) -> [String] {
         let rows = given.map { $0.map(PlainText.line) }
-        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let lines = rows.map { row in
-            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-            var line = cells.joined(separator: "  ")
+        var widths = rows.first.map { [Int](repeating: 0, count: $0.count) } ?? []
+        let cellWidths = rows.map { $0.map(DisplayWidth.of) }
+        for row in cellWidths {
+            for (column, width) in row.enumerated() { widths[column] = max(widths[column], width) }
+        }
+        return zip(rows, cellWidths).map { row, cells in
+            var line = ""
+            for (column, text) in row.enumerated() {
+                line += DisplayWidth.isolated(text)
+                guard column < row.count - 1 else { break }
+                line += String(repeating: " ", count: widths[column] - cells[column] + 2)
+            }
             while line.last == " " { line.removeLast() }
             return line
         }
-        return lines.joined(separator: "\n")
     }
 }

@@ -17,6 +17,7 @@ enum FuzzTarget: String, CaseIterable {
     case gob
     case sealed
     case sealedProof = "sealed-proof"
+    case websocket
 
     /// Feeds the bytes; returns what is wrong, or nil.
     func problem(with bytes: [UInt8]) -> String? {
@@ -32,6 +33,7 @@ enum FuzzTarget: String, CaseIterable {
         case .gob: Self.gob(bytes)
         case .sealed: Self.sealed(bytes)
         case .sealedProof: Self.sealedProof(bytes)
+        case .websocket: Self.websocket(bytes)
         }
     }
 
@@ -187,6 +189,37 @@ enum FuzzTarget: String, CaseIterable {
             guard let answer = try? SealedAnswer(bytes: message) else { return nil }
             return (try? SealedAnswer(bytes: answer.bytes)) == answer ? nil : "\(answer) is read as something else"
         }
+    }
+
+    /// The bytes of messages, and what ends them, do not depend on the segments that frames come in.
+    private static func websocket(_ bytes: [UInt8]) -> String? {
+        guard let first = bytes.first else { return nil }
+        func read(_ segments: [ArraySlice<UInt8>]) -> [String] {
+            var reader = WebSocketFrameReader(expectsMask: first & 1 == 1)
+            var seen: [String] = []
+            var message = ByteBuffer()
+            do throws(WebSocketFrameReader.Problem) {
+                for segment in segments {
+                    reader.append(ByteBuffer(bytes: segment))
+                    while let event = try reader.next() {
+                        guard case .data(var part, let endsMessage) = event else {
+                            seen.append("\(event) within \(message.readableBytes) bytes")
+                            continue
+                        }
+                        message.writeBuffer(&part)
+                        guard endsMessage else { continue }
+                        seen.append("\(message)")
+                        message = ByteBuffer()
+                    }
+                }
+            } catch {
+                return seen + ["\(error)"]
+            }
+            return seen + ["\(message.readableBytes) bytes left"]
+        }
+        let rest = Array(bytes.dropFirst())
+        let (whole, parts) = (read([rest[...]]), read(segments(of: rest)))
+        return whole == parts ? nil : "\(parts) in segments, \(whole) at once"
     }
 
     /// Segments whose lengths the bytes themselves decide: 1, 2, 4 … 128.

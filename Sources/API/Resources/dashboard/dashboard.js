@@ -202,7 +202,9 @@ class Dashboard {
   async refresh() {
     this.refreshedAt = Date.now();
     try {
-      [this.info, this.reconcile] = await Promise.all([request('GET', '/info'), request('GET', '/reconcile')]);
+      [this.info, this.reconcile, this.status] = await Promise.all(
+        [request('GET', '/info'), request('GET', '/reconcile'), request('GET', '/status')]);
+      this.fleet.annotateTroubles(this.status.problems);
       this.readAt = Date.now();
       this.showVerdict();
       this.showRejection();
@@ -257,7 +259,7 @@ class Dashboard {
 
   showVerdict() {
     const totals = this.fleet.totals();
-    const shown = verdict(totals, this.reconcile, this.link);
+    const shown = verdict(totals, this.reconcile, this.status?.problems ?? [], this.link);
     this.shownVerdict = shown;
     setClass(page('verdict'), `verdict ${shown.tone}`);
     setIcon(page('verdict-icon'), shown.icon);

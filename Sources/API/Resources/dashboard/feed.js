@@ -11,11 +11,11 @@ const latestLimit = 6;
 const latestDelay = 150;
 const kinds = [['', 'All'], ['reconcile', 'Reconciler'], ['instance', 'Tunnels'], ['problem', 'Problems'],
   ['log', 'Log lines']];
-const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', apply: 'wait',
+const tones = { reject: 'bad', override: 'over', release: 'good', drift: 'warn', problem: 'bad', apply: 'wait',
   create: 'good', delete: 'bad', shutdown: 'warn' };
 
 /** Who it was, where it was no single tunnel. */
-const subjects = { apply: 'reconciler', reject: 'manifest', shutdown: 'daemon' };
+const subjects = { apply: 'reconciler', reject: 'manifest', problem: 'daemon', shutdown: 'daemon' };
 
 /** The bounded memory of events; it fills whether or not somebody looks. */
 export class Feed extends EventTarget {
@@ -60,8 +60,8 @@ export class Feed extends EventTarget {
       this.planned = steps;
       return;
     }
-    const isProblem = type === 'reject' || (type === 'drift' && !event.resolved) || Boolean(event.failing?.length);
-    const tone = type === 'drift' && event.resolved ? 'good' : undefined;
+    const isProblem = type === 'reject' || ((type === 'drift' || type === 'problem') && !event.resolved) || Boolean(event.failing?.length);
+    const tone = (type === 'drift' || type === 'problem') && event.resolved ? 'good' : undefined;
     const words = reconcilerTexts[type]?.(event, this.planned ?? []) ?? '';
     const text = type === 'apply' && this.isRejected ? `the manifest can be read again, ${words}` : words;
     if (type === 'apply') this.planned = null;
@@ -114,6 +114,7 @@ const reconcilerTexts = {
     `${overrideText(override)} by ${authorText(override)}${override.until ? `, until ${moment(override.until)}` : ''}`,
   release: ({ cause, by, note }) => `${causes[cause] ?? cause}${cause === 'request' ? ` by ${authorText({ by, note })}` : ''}`,
   request: ({ change, by, note }) => `${requested[change] ?? change} by ${authorText({ by, note })}`,
+  problem: ({ resolved, message }) => (resolved ? `over: ${message}` : message),
   drift: ({ resolved, phase, reason, message }) =>
     (resolved ? `recovered, ${phase}` : [phase, reason, message].filter(Boolean).join(', ')),
 };

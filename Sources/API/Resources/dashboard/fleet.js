@@ -22,12 +22,16 @@ export const phases = {
 /** What the toolbar's chips stand for. */
 export const groups = {
   failing: (tunnel) => phases[tunnel.phase].rank <= phases.backoff.rank,
+  trouble: (tunnel) => tunnel.troubles.length > 0,
   overridden: (tunnel) => tunnel.isOverridden,
   waiting: (tunnel) => tunnel.phase === 'starting' || tunnel.phase === 'connecting',
   draining: (tunnel) => tunnel.phase === 'draining' || tunnel.phase === 'stopping' || Boolean(tunnel.instance.draining),
   stopped: (tunnel) => tunnel.phase === 'stopped',
   ready: (tunnel) => tunnel.phase === 'ready',
 };
+
+/** Problems of a tunnel that neither its phase nor its declaration shows. */
+export const troubleKinds = ['target-down', 'peer-missing', 'certificate'];
 
 const shortestSample = 0.5;
 /** A rate counts for as long as the next report may take, and a little longer. */
@@ -45,6 +49,8 @@ export class Tunnel {
     /** How the manifest has what an override changed; and what is wrong with the declaration, if anything is. */
     this.declared = null;
     this.problem = null;
+    /** What else keeps its users from being served: target down, no peer, certificate. */
+    this.troubles = [];
     this.take(instance, null);
   }
 
@@ -210,6 +216,17 @@ export class Fleet extends EventTarget {
       const problem = problems.get(tunnel.instance.name) ?? null;
       if (tunnel.declared === word && tunnel.problem?.message === problem?.message) continue;
       Object.assign(tunnel, { declared: word, problem });
+      this.touch(tunnel.id);
+    }
+  }
+
+  /** What else than its phase keeps the users of each tunnel from being served. */
+  annotateTroubles(problems) {
+    const shown = problems.filter(({ kind }) => troubleKinds.includes(kind));
+    for (const tunnel of this.tunnels.values()) {
+      const troubles = shown.filter(({ id }) => id === tunnel.id);
+      if (JSON.stringify(troubles) === JSON.stringify(tunnel.troubles)) continue;
+      tunnel.troubles = troubles;
       this.touch(tunnel.id);
     }
   }

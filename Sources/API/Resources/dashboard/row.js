@@ -120,6 +120,7 @@ export class Row {
   showNote(tunnel, kind, tone, now) {
     const { message, draining } = tunnel.instance;
     const [text, noteTone] = draining ? [drainingText(draining, now), 'warn'] : message ? [message, tone]
+      : tunnel.troubles.length ? [tunnel.troubles.map(({ text: one }) => one).join('; '), 'bad']
       : tunnel.problem ? [`Declaration invalid, the last valid one is in use: ${tunnel.problem.message}`, 'bad'] : [tunnel.override ? '' : kind, 'muted'];
     setText(this.note, text);
     setTitle(this.note, text);

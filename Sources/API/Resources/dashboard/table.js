@@ -9,7 +9,7 @@ import { slotOf } from '../shared/series.js';
 /** Rows above and below the window, so that scrolling shows no gap. */
 const overscan = 6;
 
-const groupLabels = { failing: 'Failing', overridden: 'Overridden', waiting: 'Connecting', draining: 'Draining',
+const groupLabels = { failing: 'Failing', trouble: 'Problems', overridden: 'Overridden', waiting: 'Connecting', draining: 'Draining',
   stopped: 'Stopped', ready: 'Ready' };
 
 /** One for all comparisons: making it is what takes time. */

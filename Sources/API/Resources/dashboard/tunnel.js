@@ -11,6 +11,12 @@ import { drainingText, overrideSentence, phaseBadge } from './row.js';
 /** Details are read again when the tunnel's phase or declaration changed, and now and then. */
 const refreshSeconds = 15;
 
+/** The other end, or the one that was here last. */
+function peerText({ address, program, connected, since, lost }) {
+  return connected ? `${address} (${program}), since ${moment(since)}`
+    : `none; ${address} was connected${lost ? ` until ${moment(lost)}` : ''}`;
+}
+
 export class TunnelView {
   constructor(id, fleet, actions, onclose) {
     this.id = id;
@@ -134,7 +140,8 @@ export class TunnelView {
   showNote(tunnel) {
     const { message, draining } = tunnel.instance;
     const { override } = tunnel;
-    const signature = JSON.stringify([tunnel.phase, message, draining, override, tunnel.declared, tunnel.problem]);
+    const signature = JSON.stringify([tunnel.phase, message, draining, override, tunnel.declared, tunnel.problem,
+      tunnel.troubles]);
     if (signature === this.noteSignature) return;
     this.noteSignature = signature;
     const tone = phases[tunnel.phase].tone;
@@ -151,6 +158,10 @@ export class TunnelView {
         element('p', {}, overrideSentence(override), override.until ? [' (', this.expiry, ')'] : '', '. ',
           tunnel.declared ? ['The manifest says: ', element('b', {}, tunnel.declared), '.'] : ''),
         override.command && element('p', {}, element('code', {}, maskedURL(override.command)))));
+    }
+    for (const { text, remedy, urgent } of tunnel.troubles) {
+      notes.push(notice(urgent ? 'bad' : 'warn', urgent ? 'cross' : 'triangle', element('p', {}, text),
+        remedy && element('p', { className: 'muted' }, remedy)));
     }
     if (tunnel.problem) notes.push(notice('bad', 'cross', element('p', {},
       'The declaration is invalid, so its last valid declaration stays in use: ', element('code', {}, tunnel.problem.location ?? ''),
@@ -171,6 +182,7 @@ export class TunnelView {
       ['Declared at', tunnel.isDeclared ? element('code', {}, instance.source ?? 'manifest') : 'created through the API'],
       ['Kind', tunnel.flow.kind], ['URL', element('span', { className: 'url-line' }, url, this.urlButtons(instance))],
       ['Listening on', list(instance.listening)],
+      ...(instance.connected_peer ? [['Peer', peerText(instance.connected_peer)]] : []),
       ...(/[?&]handshake=compatible(&|$)/.test(instance.url) ? [['Handshake',
         'as NodePass v1.14: anyone who sees one can repeat it and try keys offline']] : []),
       ['Up for', this.uptime],

@@ -1,17 +1,18 @@
 // The sentence at the top of the dashboard: is everything as declared?
 
+import { troubleKinds } from './fleet.js';
 import { count, left } from '../shared/format.js';
 
 /**
  * Decides tone, icon, title, note and the groups worth a click.
  *
- * `link` is the state of the connection, `reconcile` the daemon's revisions and rejection.
+ * `link` is the state of the connection, `reconcile` the daemon's revisions and rejection, `problems` its `/status`.
  */
-export function verdict(totals, reconcile, link, now = Date.now()) {
+export function verdict(totals, reconcile, problems, link, now = Date.now()) {
   if (link.state !== 'live') return notConnected(link, now);
   if (!reconcile || !totals.isLoaded) return { tone: 'idle', icon: 'ring', title: 'Reading the state',
     note: '', parts: [] };
-  const parts = partsOf(totals, reconcile);
+  const parts = partsOf(totals, reconcile, problems);
   if (!reconcile.ready) return { tone: 'wait', icon: 'half', title: 'First pass in progress', note: '', parts };
   if (reconcile.storage) return { tone: 'bad', icon: 'cross', title: 'The state cannot be stored',
     note: reconcile.storage, parts };
@@ -23,6 +24,9 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
   const failing = totals.groups.failing;
   if (failing) return { tone: 'bad', icon: 'cross', title: `${failing.toLocaleString('en')} failing`, group: 'failing',
     note: `of ${count(totals.tunnels, 'tunnel')}`, parts };
+  const unserved = new Set(problems.filter(({ kind, urgent }) => urgent && troubleKinds.includes(kind)).map(({ id }) => id));
+  if (unserved.size) return { tone: 'bad', icon: 'cross', title: `${count(unserved.size, 'tunnel')} not serving`,
+    group: 'trouble', note: kindsText(problems), parts };
   const invalid = reconcile.invalid?.length ?? 0;
   if (invalid) return { tone: 'warn', icon: 'triangle', title: `${count(invalid, 'declaration')} invalid`,
     note: 'Each keeps its last valid declaration', parts };
@@ -41,6 +45,12 @@ export function verdict(totals, reconcile, link, now = Date.now()) {
     note: count(totals.tunnels - totals.api, 'declared tunnel'), parts };
 }
 
+/** `2 target down, 1 no peer`. */
+function kindsText(problems) {
+  const words = problems.filter(({ kind }) => troubleKinds.includes(kind)).map((one) => one.words);
+  return [...new Set(words)].map((one) => `${words.filter((other) => other === one).length} ${one}`).join(', ');
+}
+
 function notConnected(link, now) {
   const title = link.state === 'connecting' ? 'Connecting' : link.isShutdown ? 'The daemon is shutting down'
     : 'Not connected';
@@ -50,10 +60,12 @@ function notConnected(link, now) {
 }
 
 /** Further counts, without the one that already is the title. */
-function partsOf(totals, reconcile) {
+function partsOf(totals, reconcile, problems) {
   const { failing, overridden, waiting, draining } = totals.groups;
   const isRejected = Boolean(reconcile.rejection);
   const parts = [];
+  const certificates = problems.filter(({ kind }) => kind === 'certificate').length;
+  if (certificates) parts.push({ group: 'trouble', tone: 'warn', text: `${count(certificates, 'certificate')} expiring` });
   const invalid = reconcile.invalid?.length ?? 0;
   if (invalid && (failing || isRejected)) parts.push({ group: 'failing', tone: 'bad', text: `${invalid} invalid` });
   if (failing && isRejected) parts.push({ group: 'failing', tone: 'bad', text: `${failing} failing` });

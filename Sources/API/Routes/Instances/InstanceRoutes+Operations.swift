@@ -10,12 +10,14 @@ extension InstanceRoutes {
             summary: "List the tunnels and the API key's row",
             details:
                 "The row `********` holds the API key in `url`, the daemon's id in `config`, and the daemon's alias in `alias`.",
+            parameters: [.masked],
             answers: [
                 .init(
                     status: 200,
                     text: "All instances, by name, then id",
                     schema: Schema.array(Schema.reference("Instance"))
-                )
+                ),
+                .badRequest,
             ],
             handler: list
         )
@@ -69,6 +71,7 @@ extension InstanceRoutes {
             method: .get,
             id: "getInstance",
             summary: "Read one tunnel",
+            parameters: [.masked],
             answers: [
                 .init(
                     status: 200,
@@ -197,6 +200,11 @@ extension Operation.Answer {
 }
 
 extension Operation.QueryField {
+    static let masked = Operation.QueryField(
+        name: "masked",
+        text: "Leave keys, and values from references, out of `url`, `config` and `override`",
+        schema: Schema.boolean
+    )
     static let dryRun = Operation.QueryField(
         name: "dryRun",
         text: "Validate and answer, but change nothing",

@@ -46,7 +46,11 @@ struct InstanceRoutes: Sendable {
     func list(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard !request.uri.path.hasSuffix("/") else { throw APIError.idRequired }
         let now = Date()
-        let rows = await reconciler.instances().map { InstanceView.object($0, now: now) }
+        let isMasked = try request.flag("masked")
+        let rows = await reconciler.instances().map { instance in
+            let object = InstanceView.object(instance, now: now)
+            return isMasked ? MaskedInstance.object(object, of: instance) : object
+        }
         return .json(.array([keyRow] + rows))
     }
 
@@ -71,7 +75,9 @@ struct InstanceRoutes: Sendable {
         guard let details = try await reconciler.details(of: context.instanceID) else {
             throw APIError.instanceNotFound
         }
-        return answer(details.instance, details)
+        guard try request.flag("masked") else { return answer(details.instance, details) }
+        let object = InstanceView.answer(details.instance, details, now: Date())
+        return .json(MaskedInstance.object(object, of: details.instance))
     }
 
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {

@@ -89,7 +89,7 @@ struct SecureChannel: HTTPChannelHandler {
             case .http2(let connection): await http2.handle(value: connection, logger: logger)
             }
         } catch {
-            logger.debug("Connection ended before its handshake", metadata: ["error": "\(error)"])
+            logger.debug("Connection ended before its handshake", metadata: ["error": "\(ErrorText.words(for: error))"])
         }
     }
 }

@@ -16,6 +16,9 @@ package struct HistoryKeys: WireView {
     package let fields = Field("fields", .list(.object(FieldView.self), "Its keys that are not at their default")) {
         $0.fields.map { FieldView.Source(field: $0.field, source: $0.source) }
     }
+    package let problems = Field("problems", .list(.object(ProblemView.self), "What is wrong with it now")) {
+        $0.problems
+    }
     package let events = Field(
         "events",
         .list(.object(LastEvent.self), "Its last events, oldest first")
@@ -46,7 +49,10 @@ package struct HistoryKeys: WireView {
         package let time = Field("time", .time("Time of the event")) { $0.time }
         package let type = Field(
             "type",
-            .words(["create", "update", "delete", "override", "release", "request", "drift"], "What happened")
+            .words(
+                ["create", "update", "delete", "override", "release", "request", "problem", "drift"],
+                "What happened"
+            )
         ) { $0.kind.rawValue }
         package let phase = Field(optional: "phase", .phase) { $0.phase?.rawValue }
         package let reason = Field(optional: "reason", .reason) { $0.reason }
@@ -87,7 +93,7 @@ extension RecordedEvent {
     fileprivate var message: String? {
         switch content {
         case .instance(_, let instance): InstanceView.message(instance, now: time)
-        case .notice(.drift(_, _, _, let message, _)): message
+        case .notice(.drift(_, _, _, let message, _)), .notice(.problem(_, _, let message, _)): message
         case .notice, .logLine, .shutdown: nil
         }
     }

@@ -21,6 +21,7 @@ package struct StatusKeys: WireView {
         let secrets = status?.spec.secretTexts ?? SecretTexts()
         return (status?.targets ?? []).map { Target.Source(health: $0, secrets: secrets) }
     }
+    package let connectedPeer = Field("connected_peer", .nullable(.object(PeerView.self))) { $0?.peer }
 
     package init() {}
 
@@ -46,6 +47,9 @@ package struct StatusKeys: WireView {
             source.secrets.masked(in: source.health.target?.description ?? "")
         }
         package let failures = Field("failures", .count("Since it was last reached")) { $0.health.failures }
+        package let down = Field("down", .flag("Whether users were sent there and none was connected for a while")) {
+            $0.health.isDown
+        }
         package let error = Field("error", .nullable(.text("What went wrong last"))) { $0.health.error }
         package let errorTime = Field("errorTime", .nullable(.time("When that was"))) { $0.health.errorTime }
         package let reachedTime = Field("reachedTime", .nullable(.time("When it was last reached"))) { source in

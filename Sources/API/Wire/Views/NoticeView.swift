@@ -17,7 +17,7 @@ package struct NoticeView: WireView {
     package let type = Field(
         "type",
         .words(
-            [StreamEvent.Kind.plan, .apply, .reject, .override, .release, .request, .drift].map(\.rawValue),
+            [StreamEvent.Kind.plan, .apply, .reject, .override, .release, .request, .problem, .drift].map(\.rawValue),
             "The event's name again"
         )
     ) { $0.notice.kind.rawValue }
@@ -34,7 +34,17 @@ package struct NoticeView: WireView {
     package init() {}
 
     package static func payload(_ notice: ReconcileNotice, _ time: Date) -> String {
-        JSONValue.object(members(Source(notice: notice, time: time)) + details(notice)).compactText
+        object(notice, time).compactText
+    }
+
+    /// Nil for an event that is not the reconciler's.
+    static func object(_ event: RecordedEvent) -> JSONValue? {
+        guard case .notice(let notice) = event.content else { return nil }
+        return object(notice, event.time)
+    }
+
+    private static func object(_ notice: ReconcileNotice, _ time: Date) -> JSONValue {
+        .object(members(Source(notice: notice, time: time)) + details(notice))
     }
 
     private static func details(_ notice: ReconcileNotice) -> [JSONValue.Member] {
@@ -45,6 +55,7 @@ package struct NoticeView: WireView {
         case .override(_, let override): Overridden.members(override)
         case .release(_, let cause, let author, let note): Released.members((cause, author, note))
         case .request(_, let change, let author, let note): Requested.members((change, author, note))
+        case .problem(_, let kind, let message, let isResolved): Troubled.members((kind, message, isResolved))
         case .drift(_, let phase, let reason, let message, let isResolved):
             Drift.members((phase, reason, message, isResolved))
         }
@@ -153,6 +164,20 @@ extension NoticeView {
         ) { $0.change.rawValue }
         package let by = Field("by", .author) { $0.author }
         package let note = Field(optional: "note", .note) { $0.note }
+
+        package init() {}
+    }
+
+    package struct Troubled: NoticeDetails {
+        package typealias Source = (kind: Problem.Kind, message: String, isResolved: Bool)
+
+        package static let name = "ProblemEvent"
+        package static let summary = "A problem has begun, or has ended"
+        package static let table = WireTable(Troubled())
+
+        package let kind = Field("kind", .problemKind) { $0.kind.rawValue }
+        package let message = Field("message", .text("What is, or was, wrong")) { $0.message }
+        package let resolved = Field("resolved", .flag("Whether it has ended")) { $0.isResolved }
 
         package init() {}
     }

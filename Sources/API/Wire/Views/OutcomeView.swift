@@ -21,7 +21,7 @@ package struct OutcomeView: WireView {
     package let behind = Field("behind", .count("How many are pending or failed")) { $0.behind }
     package let invalid = Field("invalid", .texts("Names with an invalid declaration: these tunnels stay as they were"))
     {
-        $0.status.invalid
+        $0.status.invalidNames
     }
     package let tunnels = Field("tunnels", .list(.object(TunnelOutcome.self))) { $0.tunnels }
 

@@ -40,7 +40,7 @@ package struct ReconcileView: WireView {
     ) { $0.status.diagnostics }
     package let invalid = Field("invalid", .texts("Names with an invalid declaration: these tunnels stay as they were"))
     {
-        $0.status.invalid
+        $0.status.invalidNames
     }
     package let overridden = Field("overridden", .count("Declared tunnels that requests have changed")) {
         $0.overridden

@@ -44,6 +44,22 @@ extension StateStore {
         }
     }
 
+    /// The newest events since a time, oldest first, at most `limit` of them.
+    func events(
+        since start: Date,
+        limit: Int,
+        in log: EventLog
+    ) async throws(StateStoreError) -> [RecordedEvent] {
+        try await readAsync { database in
+            let rows = try Row.fetchAll(
+                database,
+                sql: "SELECT * FROM \(log.table) WHERE time >= ? ORDER BY id DESC LIMIT ?",
+                arguments: [start.timeIntervalSince1970, limit]
+            )
+            return rows.reversed().compactMap { StateStore.event($0, in: log) }
+        }
+    }
+
     /// The first and last id in the log, or nil while it is empty.
     package func eventBounds(of log: EventLog = .instances) throws(StateStoreError) -> ClosedRange<Int64>? {
         try read { database in

@@ -45,6 +45,10 @@ extension StateStore {
                 cause = change.rawValue
                 by = author.description
                 self.note = note
+            case .problem(_, let kind, let message, let isResolved):
+                cause = kind.rawValue
+                self.message = message
+                self.isResolved = isResolved
             case .drift(_, let phase, let reason, let message, let isResolved):
                 self.phase = phase.rawValue
                 self.reason = reason?.rawValue
@@ -101,6 +105,10 @@ extension StateStore {
             let change = ReconcileNotice.RequestedChange(rawValue: row["cause"] ?? "")
             return change.flatMap { change in
                 subject(row).map { .request($0, change, by: author(row), note: row["note"]) }
+            }
+        case .problem:
+            return Problem.Kind(rawValue: row["cause"] ?? "").map { kind in
+                .problem(subject(row), kind, message: row["message"] ?? "", isResolved: row["resolved"] ?? false)
             }
         case .drift:
             return drift(row)

@@ -52,7 +52,7 @@ final class DatagramExit {
                 self.connected(channel)
             case .failure(let error):
                 self.tunnel.unreachable(error)
-                refuse("target unreachable: \(TunnelError.text(of: error))")
+                refuse("target unreachable: \(ErrorText.words(for: error))")
                 self.close()
             }
         }

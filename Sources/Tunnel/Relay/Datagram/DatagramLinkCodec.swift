@@ -33,7 +33,7 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
         let flight = keepAlive.map { FlightWatch($0, [channel]) }
         let codec = DatagramLinkCodec(isFramed: isFramed, flight: flight)
         let pipeline = channel.pipeline.syncOperations
-        if !isFramed, link.fingerprint != nil {
+        if !isFramed, link.hasDatagramRecords {
             try pipeline.addHandler(TLSRecordSplitter(), position: .first)
         }
         try pipeline.addHandlers([codec, user])

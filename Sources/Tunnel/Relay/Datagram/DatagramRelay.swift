@@ -163,7 +163,7 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // An ICMP error about some user's address, which is no concern of the other users.
-        tunnel.log.write(.debug, "UDP listener: \(error)")
+        tunnel.log.write(.debug, "UDP listener: \(ErrorText.words(for: error))")
     }
 }
 
@@ -248,7 +248,7 @@ final class DatagramSession {
                     self.connected(link.channel, group)
                 } catch {
                     link.close()
-                    self.tunnel.log.write(.error, .linkFailed, "Link failed: \(TunnelError.text(of: error))")
+                    self.tunnel.log.write(.error, .linkFailed, "Link failed: \(ErrorText.words(for: error))")
                     self.close()
                 }
             case .failure: self.close()

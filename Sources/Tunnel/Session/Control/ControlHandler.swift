@@ -79,7 +79,7 @@ final class ControlHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end("the control link failed: \(error)")
+        end("the control link failed: \(ErrorText.words(for: error))")
     }
 
     private func end(_ why: String) {

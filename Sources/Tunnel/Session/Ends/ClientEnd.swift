@@ -99,7 +99,7 @@ final class ClientEnd {
                 } catch {
                     // Its name may have moved.
                     self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
-                    self.failed(error as? TunnelError ?? TunnelError(.internalError, "\(error)"))
+                    self.failed(error as? TunnelError ?? TunnelError(.internalError, ErrorText.words(for: error)))
                 }
             }
     }
@@ -152,7 +152,7 @@ final class ClientEnd {
 
     private func handshakeClient(_ place: DescriptorPlace, _ isRepeated: Bool) -> HandshakeClient {
         let bound = NIOLoopBound(self, eventLoop: tunnel.home)
-        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
+        let name = serverName
         return HandshakeClient(
             manner: manner,
             // What NodePass sends without a name.
@@ -255,27 +255,52 @@ final class ClientEnd {
         _ pin: CertificatePin?
     ) throws(TunnelError) -> any LinkDialer {
         let terms = agreement.terms
-        guard terms.transport == .tcp else {
+        switch terms.transport {
+        case .tcp: return streamDialer(server, linkSecurity(terms), pin)
+        case .websocket:
+            // On port 443 some proxy or CDN speaks TLS for a server that does not.
+            let isBehindProxy = terms.tls == 0 && spec.tunnel.port == 443
+            let security = isBehindProxy ? Self.security(trust, .web, serverName) : linkSecurity(terms)
+            return WebSocketLinkDialer(
+                stream: streamDialer(server, security, isBehindProxy ? nil : pin),
+                host: serverName ?? spec.tunnel.host,
+                path: "/",
+                manner: WebSocketHandler.Manner(.client, terms),
+                isBehindProxy: isBehindProxy
+            )
+        case .http2, .quic, .unknown:
             throw TunnelError(
                 .notSupportedYet,
-                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp)",
+                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp) and 2 (websocket)",
                 isTerminal: false
             )
         }
-        let name = ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host)
-        let security: (@Sendable () throws -> NIOSSLClientHandler)? =
-            switch terms.tls {
-            case 0: nil
-            case 1: Self.security(trust, .anyCertificate, nil)
-            default: Self.security(trust, .verified, name)
-            }
-        return StreamLinkDialer(
+    }
+
+    private var serverName: String? { ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host) }
+
+    private func linkSecurity(_ terms: HandshakeTerms) -> (@Sendable () throws -> NIOSSLClientHandler)? {
+        switch terms.tls {
+        case 0: nil
+        case 1: Self.security(trust, .anyCertificate, terms.transport == .websocket ? serverName : nil)
+        default: Self.security(trust, .verified, serverName)
+        }
+    }
+
+    /// `pin` is nil where a proxy shows a certificate of its own.
+    private func streamDialer(
+        _ server: SocketAddress,
+        _ security: (@Sendable () throws -> NIOSSLClientHandler)?,
+        _ pin: CertificatePin?
+    ) -> StreamLinkDialer {
+        StreamLinkDialer(
             server: server,
             timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
             keepAlive: { [tunnel] in tunnel.linkKeepAlive },
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,
             descriptors: tunnel.descriptors,
             security: security,
+            name: serverName,
             pin: pin
         )
     }

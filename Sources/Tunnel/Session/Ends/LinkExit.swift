@@ -5,6 +5,9 @@ import NIOCore
 ///
 /// Lives on the tunnel's loop, across sessions: what it relays goes on when a session ends.
 final class LinkExit {
+    /// How a refusal begins that is the target's fault.
+    static let unreachable = "target unreachable: "
+
     private let tunnel: TunnelContext
     private var datagrams: [String: DatagramExit] = [:]
     private let sweep: IdleSweep
@@ -55,7 +58,7 @@ final class LinkExit {
             case .success(let target): self.relay(link, target, user, plan, group)
             case .failure(let error):
                 self.tunnel.unreachable(error)
-                refuse("target unreachable: \(TunnelError.text(of: error))")
+                refuse("\(Self.unreachable)\(ErrorText.words(for: error))")
                 link.close()
             }
         }

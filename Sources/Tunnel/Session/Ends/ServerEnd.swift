@@ -84,13 +84,16 @@ final class ServerEnd {
         let proves = session.terms.extensions.contains(.linkProof)
         // A client of ours proves itself on every link, wherever it comes from. NodePass's is known
         // by its address alone.
-        guard proves || address == session.peer else { return .handshake }
+        guard proves || !acceptor.checksAddress || address == session.peer else { return .handshake }
         return proves || acceptor.clientSpeaksFirst ? .firstByte : .silence
     }
 
+    /// Whether a request for a WebSocket becomes a link now.
+    var takesUpgrades: Bool { current != nil && !isStopped && acceptor.takesUpgrades }
+
     /// Makes a link, or several, of an accepted connection, which keeps its place until it is
     /// proven and has as long as a handshake to become one.
-    func admit(_ channel: any Channel, _ place: UnprovenPlace, first: ByteBuffer) {
+    func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
         guard let session = current?.session, !isStopped else {
             place.leave()
             return channel.close(promise: nil)
@@ -109,8 +112,9 @@ final class ServerEnd {
             deadline.cancel()
             place.leave()
         }
-        if acceptor.clientSpeaksFirst { place.grow(by: TunnelLimits.unprovenTLSBytes) }
-        acceptor.accept(channel, first: first) { carrier in
+        if acceptor.isSecured { place.grow(by: TunnelLimits.unprovenTLSBytes) }
+        let links = LinkSession(terms: session.terms) { session.hasRoom }
+        acceptor.accept(channel, opening, for: links) { carrier in
             deadline.cancel()
             session.accept(carrier) { place.leave() }
         }
@@ -224,7 +228,7 @@ final class ServerEnd {
             let loaded = try credentials?.current() ?? SelfSignedCertificate.ofThisProcess.get()
             return .accepted(SealedAcceptance(offer, loaded))
         } catch {
-            tunnel.log.write(.error, "No certificate for the sealed handshake: \(error)")
+            tunnel.log.write(.error, "No certificate for the sealed handshake: \(ErrorText.words(for: error))")
             return .refused(.unavailable)
         }
     }
@@ -244,7 +248,7 @@ final class ServerEnd {
         guard judge.remembers, !tunnel.isSealed() else { return done(nil) }
         tunnel.rememberSealed().assumeIsolated().whenComplete { result in
             guard case .failure(let error) = result else { return done(nil) }
-            self.tunnel.log.write(.error, TunnelError.text(of: error))
+            self.tunnel.log.write(.error, ErrorText.words(for: error))
             done(.unavailable)
         }
     }

@@ -84,7 +84,7 @@ struct HandshakeClient: Sendable {
         let token = HandshakeToken(tunnelKey: tunnelKey)
         let request = HandshakeRequest.text(host: host, token: token, clientID: clientID)
         return exchange(with: server, on: loop) {
-            HandshakeReplyHandler(request: request, commit: commit, reply: $0)
+            HandshakeReplyHandler(request: request, host: host, commit: commit, reply: $0)
         }
         .flatMapThrowing { (reply: HandshakeReply) in
             guard reply.status == 200 else {
@@ -164,14 +164,21 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let request: String
+    private let host: String
     private let commit: @Sendable () -> Bool
     private let reply: EventLoopPromise<HandshakeReply>
     private var reader = HandshakeReplyReader()
     private var hasAsked = false
     private var isDone = false
 
-    init(request: String, commit: @escaping @Sendable () -> Bool, reply: EventLoopPromise<HandshakeReply>) {
+    init(
+        request: String,
+        host: String,
+        commit: @escaping @Sendable () -> Bool,
+        reply: EventLoopPromise<HandshakeReply>
+    ) {
         self.request = request
+        self.host = host
         self.commit = commit
         self.reply = reply
     }
@@ -208,7 +215,7 @@ private final class HandshakeReplyHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        reply.fail(error)
+        reply.fail(CertificateRefusal.described(error, on: context, name: host))
         context.close(promise: nil)
     }
 

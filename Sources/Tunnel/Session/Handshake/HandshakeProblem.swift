@@ -26,9 +26,7 @@ extension TunnelError {
             TunnelError(.authFailed, "the server has another tunnel key, or the connection is intercepted")
         case SealedHandshake.Problem.malformed(let why):
             TunnelError(.peerUnreachable, "the sealed handshake was broken off: \(why)")
-        case let error as IOError: TunnelError(.peerUnreachable, error.problem)
-        case is ChannelError: TunnelError(.peerUnreachable, "no answer in time")
-        default: TunnelError(.peerUnreachable, "\(error)")
+        default: TunnelError(.peerUnreachable, ErrorText.words(for: error))
         }
     }
 }

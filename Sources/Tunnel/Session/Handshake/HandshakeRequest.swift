@@ -13,6 +13,8 @@ package struct HandshakeRequest: Sendable, Hashable {
     package var clientID: String?
     /// Set where the client asks for the sealed handshake.
     package var sealedOffer: SealedOffer?
+    /// Set where the client wants a link over WebSocket.
+    package var webSocket: WebSocketUpgrade?
 
     package enum Parsed: Sendable, Hashable {
         case incomplete
@@ -46,8 +48,9 @@ package struct HandshakeRequest: Sendable, Hashable {
         }
         let headers = HTTPHead.headers(head.dropFirst())
         let offer = SealedOffer(head: head, headers)
-        guard offer == nil || rest.isEmpty else {
-            return .malformed("bytes behind a request for the sealed handshake")
+        let webSocket = WebSocketUpgrade(headers)
+        guard (offer == nil && webSocket == nil) || rest.isEmpty else {
+            return .malformed("bytes behind a request for another protocol")
         }
         let authorization = headers["authorization"]
         let names = (headers["nodepass-extensions"] ?? "").split(separator: ",")
@@ -58,7 +61,8 @@ package struct HandshakeRequest: Sendable, Hashable {
                 token: authorization.flatMap { $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : nil },
                 extensions: Set(names.compactMap { SessionExtension(rawValue: HTTPHead.trim($0)) }),
                 clientID: headers["nodepass-client"].map { String($0.prefix(64)) },
-                sealedOffer: offer
+                sealedOffer: offer,
+                webSocket: webSocket
             )
         )
     }

@@ -16,6 +16,8 @@ package enum SessionExtension: String, Sendable, Hashable, CaseIterable {
     case trim
     /// The server names a certificate that it shows on links from now on, in a sealed session.
     case certificate
+    /// Over WebSocket, a message without bytes ends its sender's direction.
+    case halfClose = "half-close"
 
     /// What a sealed session always has, so that everything in it is made with its secret.
     static let ofEverySealedSession: Set<SessionExtension> = [.linkProof, .sealedSignals]

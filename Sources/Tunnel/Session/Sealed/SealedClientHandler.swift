@@ -23,6 +23,8 @@ final class SealedClientHandler: ChannelInboundHandler {
     private let request: SealedRequest
     private let offer: SealedOffer
     private let text: String
+    /// What a verified certificate has to be for.
+    private let host: String
     private let sealing: @Sendable () throws -> NIOSSLClientHandler
     private let commit: @Sendable () -> Bool
     private let agreement: EventLoopPromise<SessionAgreement>
@@ -43,6 +45,7 @@ final class SealedClientHandler: ChannelInboundHandler {
     ) {
         self.key = key
         self.request = request
+        self.host = host
         self.sealing = sealing
         self.commit = commit
         self.agreement = agreement
@@ -170,7 +173,7 @@ final class SealedClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(error)
+        fail(CertificateRefusal.described(error, on: context, name: host))
     }
 
     /// The server has sent all it will.

@@ -48,7 +48,7 @@ enum SealedHandshake {
             do {
                 return try CPace(key: Array(key.utf8), channel: text, sessionID: clientNonce + serverNonce)
             } catch {
-                throw .malformed("no exchange can be made of this key: \(error)")
+                throw .malformed("no exchange can be made of this key")
             }
         }
     }

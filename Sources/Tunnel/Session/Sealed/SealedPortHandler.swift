@@ -69,7 +69,7 @@ final class SealedPortHandler: ChannelInboundHandler {
         } catch SealedHandshake.Problem.notProven {
             fail("the client did not prove the tunnel key", context.channel)
         } catch {
-            fail("\(error)", context.channel)
+            fail(Self.words(for: error), context.channel)
         }
     }
 
@@ -152,7 +152,8 @@ final class SealedPortHandler: ChannelInboundHandler {
         switch error {
         case NIOSSLError.uncleanShutdown: hungUp
         case let error as IOError: error.errnoCode == ECONNRESET || error.errnoCode == EPIPE ? hungUp : error.problem
-        default: "\(error)"
+        case SealedHandshake.Problem.malformed(let why): why
+        default: ErrorText.words(for: error)
         }
     }
 }

@@ -1,0 +1,83 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("nodepass status", .timeLimit(.minutes(2)))
+struct StatusTests {
+    static func nodepass(_ arguments: String..., on daemon: Daemon) async throws -> RunningProcess.Finished {
+        try await RunningProcess.run(arguments + ["--state-dir", daemon.stateDirectory])
+    }
+
+    @Test("a target that is down is found by status, get, describe and metrics, without knowing its tunnel")
+    func targetDown() async throws {
+        let echo = try await EchoServer.start()
+        let ports = try FreePorts.take(3)
+        let daemon = try await Daemon.start(
+            manifest: DeclaredTunnelTests.manifest(("good", ports[0], echo.port), ("web", ports[1], ports[2]))
+        )
+        let before = try await Self.nodepass("status", on: daemon)
+        #expect(before.code == 0 && before.output.hasPrefix("No problems."), "\(before.output)\(before.errors)")
+        for _ in 0..<3 {
+            let user = try await TestClient.connect(port: ports[1])
+            _ = try await user.receiveAll()
+        }
+        let status = try await Self.nodepass("status", on: daemon)
+        #expect(status.code == 1)
+        #expect(status.output.contains(/! web: target down, since [-0-9]+T[:0-9]+Z\n/), "\(status.output)")
+        #expect(status.output.contains("127.0.0.1:\(ports[2]) cannot be reached: Connection refused"))
+        #expect(status.output.contains("Tunnels:       2 (2 ready, 0 stopped, 0 overridden)"))
+        let get = try await Self.nodepass("get", on: daemon)
+        #expect(get.output.contains(/web .* ready, target down +[0-9]/) && !get.output.contains(/good .* down/))
+        let describe = try await Self.nodepass("describe", "web", on: daemon)
+        #expect(describe.output.contains(/Problem: +the target 127/))
+        let metrics = try await daemon.request("GET", "/metrics").text
+        for line in [
+            #"nodepass_tunnel_target_up{tunnel="web"} 0"#, #"nodepass_problems{kind="target-down"} 1"#,
+            #"nodepass_tunnel_target_errors_total{tunnel="web",reason="refused"} 3"#,
+            #"nodepass_tunnel_phase{tunnel="web",phase="backoff"} 0"#, #"nodepass_tunnel_invalid{tunnel="web"} 0"#,
+        ] {
+            #expect(metrics.contains(line + "\n"), "\(line)")
+        }
+        try await daemon.stop()
+    }
+
+    @Test("an invalid declaration is in status, at the foot of get, and in describe, with its line")
+    func invalidDeclaration() async throws {
+        let echo = try await EchoServer.start()
+        let port = try FreePorts.one()
+        let manifest = DeclaredTunnelTests.manifest(("web", port, echo.port))
+        let daemon = try await Daemon.start(manifest: manifest)
+        try daemon.edit(manifest.replacingOccurrences(of: "mode: single", with: "mode: sngle"))
+        #expect(try await Self.nodepass("apply", on: daemon).code == 1)
+        let get = try await Self.nodepass("get", on: daemon)
+        #expect(get.output.contains(/web .* ready, declaration invalid +[0-9]/))
+        let footer = /web: the declaration on disk is invalid, .*tunnels.yaml:[0-9]+:[0-9]+:/
+        #expect(get.errors.contains(footer), "\(get.errors)")
+        let describe = try await Self.nodepass("describe", "web", on: daemon)
+        #expect(describe.output.contains(/Problem: +the declaration on disk is invalid, .*tunnels.yaml:[0-9]+:[0-9]+:/))
+        let status = try await Self.nodepass("status", "--json", on: daemon)
+        #expect(status.code == 1 && status.output.contains(#""kind": "invalid-declaration""#))
+        try await daemon.stop()
+    }
+
+    @Test("the peer is shown at both ends, and a target that only the other end dials is down at both")
+    func peers() async throws {
+        let ports = try FreePorts.take(3)
+        let texts = try Example.reverse(tunnel: ports[0], users: ports[1], target: ports[2])
+        let example = try await Example("web", texts)
+        try await example.ready()
+        for _ in 0..<3 {
+            let user = try await TestClient.connect(port: ports[1])
+            _ = try await user.receiveAll()
+        }
+        for end in [example.server, example.client] {
+            let describe = try await Self.nodepass("describe", "web", on: end)
+            #expect(describe.output.contains(/Peer: +127\.0\.0\.1 \(nodepass, sealed\), since/), "\(describe.output)")
+            let status = try await Self.nodepass("status", on: end)
+            #expect(status.code == 1 && status.output.contains("! web: target down"), "\(status.output)")
+            let metrics = try await end.request("GET", "/metrics").text
+            #expect(metrics.contains(#"nodepass_tunnel_peer_connected{tunnel="web"} 1"#))
+        }
+        try await example.stop()
+    }
+}
