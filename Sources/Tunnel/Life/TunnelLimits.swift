@@ -121,6 +121,8 @@ package enum TunnelLimits {
     static let endedLinkMemory = Duration.seconds(10)
     /// How long the own `verify` waits until there are links to choose from.
     static let verifyPatience = Duration.milliseconds(40)
+    /// The same from the first link on, where none has come in that time.
+    static let lateVerifyPatience = Duration.milliseconds(500)
     /// Idle links left for a peer that will take one for itself; more than one, because users may
     /// come in between.
     static let sparedLinks = 2
