@@ -123,7 +123,7 @@ final class ClientEnd {
                 log.write(
                     .error,
                     .verification,
-                    "Authorities not read, the former ones stay: \(TunnelError.text(of: error))"
+                    "Authorities not read, the former ones stay: \(ErrorText.words(for: error))"
                 )
             }
         }
