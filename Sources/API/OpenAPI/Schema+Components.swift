@@ -23,6 +23,7 @@ extension Schema {
             NoticeView.Overridden.self, NoticeView.Released.self, NoticeView.Requested.self,
             NoticeView.Troubled.self, ProblemView.self, StatusView.self, StatusView.Certificate.self, PeerView.self,
             NoticeView.Drift.self, NoticeLogView.self,
+            APIKeyView.self, APIKeysView.self,
         ]
     }
 }

@@ -54,8 +54,7 @@ struct GetCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = try connection.client
-        let rows = try await client.instances(showsSecrets: showSecrets)
-        var (chosen, missing) = try selection.chosen(from: rows)
+        var (chosen, missing) = try await selection.chosen(from: client, showsSecrets: showSecrets)
         let problems = try await client.status().problems
         let table = InstanceTable(
             columns: InstanceColumns(rates: try await rates(client), problems: problems),

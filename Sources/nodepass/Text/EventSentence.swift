@@ -84,7 +84,7 @@ struct EventSentence {
             case "reset": "reset (its counters)"
             case "delete": "deleted"
             case "replace": "replaced (its URL)"
-            case "forget-peer": "told to forget its peer"
+            case "forget-peer": "made to forget its peer"
             default: "changed (its labels or its start)"
             }
         return "\(tunnel) \(verb) by \(request.by)" + Self.note(request.note)

@@ -19,9 +19,6 @@ enum InstanceText {
         return ". Overrides the manifest \(end)."
     }
 
-    /// Whether it does not serve as it should.
-    static func hasProblem(_ row: InstanceRow) -> Bool { ["failed", "backoff"].contains(row.phase) }
-
     /// `root (local CLI): INC-42`.
     static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }
 
