@@ -47,8 +47,8 @@ package enum TunnelLimits {
     static let datagramsWhileConnecting = 128
     /// Bytes of all datagrams, of all tunnels together, that are held so.
     static let waitingDatagramBytes = 16 * 1024 * 1024
-    /// After this long without a refusal of the other end, a user it was given counts as connected.
-    static let refusalPatience = Duration.seconds(20)
+    /// After this many times the wait for one address, a user whom the other end has not refused counts as connected.
+    static let refusalPatience = 4
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are

@@ -77,8 +77,12 @@ struct TunnelSelection: ParsableArguments {
         return chosen
     }
 
-    static func unknown(_ name: String) -> CommandFailure {
-        CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
+    /// `hidden` are declared tunnels that requests have deleted: they come back by a release.
+    static func unknown(_ name: String, hidden: [WireObject<PlanView.Overridden>] = []) -> CommandFailure {
+        if let tunnel = hidden.first(where: { $0.name == name || $0.id == name }) {
+            return CommandFailure(message: InstanceText.hidden(tunnel))
+        }
+        return CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
     }
 
     /// A name, else an id, else a unique alias; any number for a pattern.
