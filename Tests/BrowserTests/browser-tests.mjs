@@ -365,7 +365,7 @@ test('events of tunnels and of the reconciler stand in one list', async () => {
 
 test('a new page begins with what the reconciler did before', async () => {
   await page.reload();
-  await page.until("document.querySelector('#verdict.good') && document.querySelector('.events')");
+  await page.until("document.querySelector('#verdict.bad') && document.querySelector('.events')");
   if (has('/reconcile/events', 'tail')) await page.until(feedHas('override', 'stopped by API key (127.0.0.1)'));
   await tabTo('Tunnels');
   await page.until(rowOf('Alpha'));
