@@ -93,7 +93,8 @@ struct RootCommand: AsyncParsableCommand {
         version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
         subcommands: [
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
-            StatusCommand.self, DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
+            StatusCommand.self, ConnectionsCommand.self, DescribeCommand.self, StartCommand.self, StopCommand.self,
+            RestartCommand.self,
             ResetCommand.self,
             CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ForgetPeerCommand.self, ExportCommand.self,
             PingCommand.self, LogsCommand.self, WatchCommand.self, EventsCommand.self, KeyCommand.self,

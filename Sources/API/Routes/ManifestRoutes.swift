@@ -25,17 +25,26 @@ struct ManifestRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "exportManifest",
-                        summary: "Export the live state as a manifest; planning it changes nothing",
+                        summary: "Export the state as a manifest; planning it changes nothing",
                         role: .admin,
+                        parameters: [
+                            .init(
+                                name: "live",
+                                text: "Write what overrides have made of tunnels, not what is declared of them",
+                                schema: Schema.boolean
+                            )
+                        ],
                         answers: [
                             .init(
                                 status: 200,
                                 text: "YAML; tunnel keys that did not come from references are in plain text",
                                 schema: Schema.reference("ManifestFile"),
                                 type: Self.yaml
-                            )
+                            ), .badRequest,
                         ]
-                    ) { _, _ in .text(await reconciler.export(), type: Self.yaml) }
+                    ) { request, _ in
+                        .text(await reconciler.export(live: try request.flag("live")), type: Self.yaml)
+                    }
                 ]
             ),
         ]

@@ -158,6 +158,7 @@ package struct APIApplication: Sendable {
                 reader: parts.manifestReader,
                 watcher: parts.watcher
             ).resources
+            + ConnectionRoutes(reconciler: parts.reconciler).resources
             + LogRoutes(reconciler: parts.reconciler).resources
             + HistoryRoutes(reconciler: parts.reconciler).resources
             + [PageRoutes(base: prefix + "/v1").documentation]

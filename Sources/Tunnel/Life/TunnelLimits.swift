@@ -51,8 +51,8 @@ package enum TunnelLimits {
     /// again.
     static let unsentReplies = 256
     static let unsentReplyPause = Duration.milliseconds(1)
-    /// After this long without a refusal of the other end, a user it was given counts as connected.
-    static let refusalPatience = Duration.seconds(20)
+    /// After this many times the wait for one address, a user whom the other end has not refused counts as connected.
+    static let refusalPatience = 4
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are

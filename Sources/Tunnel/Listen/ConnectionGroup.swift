@@ -1,3 +1,5 @@
+import Config
+import FoundationEssentials
 import NIOCore
 import Synchronization
 
@@ -6,8 +8,22 @@ import Synchronization
 ///
 /// A run that ends retires its group; the next run starts with a fresh one.
 final class ConnectionGroup: Sendable {
+    /// Whose connection it is.
+    enum User: Sendable {
+        /// The channel is the user's own socket.
+        case remote
+        /// The channel is a link that this user of the other end has, or the target's socket of a UDP session.
+        case named(String, TransportProtocol)
+    }
+
+    struct Member: Sendable {
+        let channel: any Channel
+        let user: User
+        let since: Date
+    }
+
     private struct State {
-        var open: [ObjectIdentifier: any Channel] = [:]
+        var open: [ObjectIdentifier: Member] = [:]
         var isCut = false
         var whenEmpty: [@Sendable () -> Void] = []
 
@@ -24,11 +40,13 @@ final class ConnectionGroup: Sendable {
 
     var count: Int { state.withLock { $0.open.count } }
 
+    var members: [Member] { state.withLock { Array($0.open.values) } }
+
     /// False when the group has been cut already; the caller closes the channel then.
-    func add(_ channel: any Channel) -> Bool {
+    func add(_ channel: any Channel, of user: User = .remote) -> Bool {
         state.withLock { state in
             guard !state.isCut else { return false }
-            state.open[ObjectIdentifier(channel)] = channel
+            state.open[ObjectIdentifier(channel)] = Member(channel: channel, user: user, since: Date())
             return true
         }
     }
@@ -45,7 +63,7 @@ final class ConnectionGroup: Sendable {
     func cut() {
         let channels = state.withLock { state in
             state.isCut = true
-            return Array(state.open.values)
+            return state.open.values.map(\.channel)
         }
         for channel in channels { channel.eventLoop.execute { channel.closeAtOnce() } }
     }
@@ -57,5 +75,35 @@ final class ConnectionGroup: Sendable {
             return state.open.isEmpty
         }
         if isEmpty { callback() }
+    }
+}
+
+extension ConnectionGroup.Member {
+    /// What a list shows of it.
+    func shown() async -> UserConnection {
+        switch user {
+        case .remote:
+            let counts = await KernelCounts.of(channel)
+            let name = channel.remoteAddress.map { Endpoint($0).description } ?? ""
+            return UserConnection(
+                user: name,
+                transport: .tcp,
+                since: since,
+                received: counts?.received,
+                sent: counts?.sent
+            )
+        case .named(let name, .tcp):
+            // What is written to the link has come from the target, which is this end's side.
+            let counts = await KernelCounts.of(channel)
+            return UserConnection(
+                user: name,
+                transport: .tcp,
+                since: since,
+                received: counts?.sent,
+                sent: counts?.received
+            )
+        case .named(let name, .udp):
+            return UserConnection(user: name, transport: .udp, since: since)
+        }
     }
 }

@@ -313,7 +313,7 @@ final class Session {
 
     private func putOnProbation(_ id: LinkID) {
         onProbation.insert(id)
-        schedule(in: TunnelLimits.refusalPatience) {
+        schedule(in: tunnel.environment.tcpDialTimeout * TunnelLimits.refusalPatience) {
             if self.onProbation.remove(id) != nil { self.tunnel.servedByPeer() }
         }
     }

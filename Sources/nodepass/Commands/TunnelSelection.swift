@@ -85,14 +85,18 @@ struct TunnelSelection: ParsableArguments {
     ) async throws -> [InstanceRow] {
         guard !isEmpty else { throw CommandFailure(message: "name the tunnels to \(action)", isUsage: true) }
         let (chosen, missing) = try await chosen(from: client)
-        if let name = missing.first { throw Self.unknown(name) }
+        if let name = missing.first { throw Self.unknown(name, hidden: try await client.status().hidden) }
         guard !chosen.isEmpty else { throw CommandFailure(message: "no tunnel is chosen; nothing was done") }
         try Confirmation.ask(action, chosen.map(InstanceText.name), isConfirmed: isConfirmed)
         return chosen
     }
 
-    static func unknown(_ name: String) -> CommandFailure {
-        CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
+    /// `hidden` are declared tunnels that requests have deleted: they come back by a release.
+    static func unknown(_ name: String, hidden: [WireObject<PlanView.Overridden>] = []) -> CommandFailure {
+        if let tunnel = hidden.first(where: { $0.name == name || $0.id == name }) {
+            return CommandFailure(message: InstanceText.hidden(tunnel))
+        }
+        return CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
     }
 
     /// A name, else an id, else a unique alias; any number for a pattern.

@@ -26,7 +26,7 @@ struct EventSentence {
         case "release": return [released(tunnel, WireObject<NoticeView.Released>(notice.json))]
         case "request": return [requested(tunnel, WireObject<NoticeView.Requested>(notice.json))]
         case "drift": return [drifted(tunnel, WireObject<NoticeView.Drift>(notice.json))]
-        case "problem": return [troubled(tunnel, WireObject<NoticeView.Troubled>(notice.json))]
+        case "problem": return [troubled(tunnel, WireObject<NoticeView.ProblemChange>(notice.json))]
         default: return []
         }
     }
@@ -96,7 +96,7 @@ struct EventSentence {
         return "\(tunnel) failed (\(drift.phase))" + (why.isEmpty ? "" : ": \(why)")
     }
 
-    private func troubled(_ tunnel: String, _ problem: WireObject<NoticeView.Troubled>) -> String {
+    private func troubled(_ tunnel: String, _ problem: WireObject<NoticeView.ProblemChange>) -> String {
         let subject = tunnel.isEmpty ? "" : tunnel + ": "
         return problem.resolved ? "\(subject)over: \(problem.message)" : subject + problem.message
     }

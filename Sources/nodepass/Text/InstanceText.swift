@@ -19,6 +19,14 @@ enum InstanceText {
         return ". Overrides the manifest \(end)."
     }
 
+    /// A declared tunnel that a request has deleted, and how it comes back.
+    static func hidden(_ tunnel: WireObject<PlanView.Overridden>) -> String {
+        let end = tunnel.until.map { ", until \(time($0))" } ?? ""
+        return
+            "'\(tunnel.name)' was deleted at \(time(tunnel.since)) by \(author(tunnel.by, note: tunnel.note))\(end); "
+            + "still declared at \(tunnel.source ?? "the manifest"), `nodepass release \(tunnel.name)` brings it back"
+    }
+
     /// `root (local CLI): INC-42`.
     static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }
 

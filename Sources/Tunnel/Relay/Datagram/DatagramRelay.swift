@@ -258,7 +258,7 @@ final class DatagramSession {
 
     private func connected(_ channel: any Channel, _ group: ConnectionGroup) {
         // The user may have timed out, or the run been cut, while the target was being reached.
-        guard !isClosed, group.add(channel) else {
+        guard !isClosed, group.add(channel, of: .named(Endpoint(key.user).description, .udp)) else {
             channel.close(promise: nil)
             return close()
         }
