@@ -13,7 +13,7 @@ struct WebSocketLinkDialer: LinkDialer {
         on loop: any EventLoop,
         for purpose: DescriptorPlan.Purpose
     ) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
-        stream.dial(on: loop, for: purpose).flatMap { upgrade($0.value) }
+        stream.dial(on: loop, for: purpose).assumeIsolated().flatMap { self.upgrade($0.value) }.nonisolated()
     }
 
     private func upgrade(_ carrier: LinkChannel) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
