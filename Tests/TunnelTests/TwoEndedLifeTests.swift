@@ -10,7 +10,11 @@ extension TwoEnded {
     struct LifeTests {
         // MARK: The pool
 
-        @Test("200 users at once over a pool of 2 to 8 links are all served", arguments: TwoEnded.ways)
+        // Over HTTP/2 some of so many are turned away: docs/choosing-a-transport.md says so.
+        @Test(
+            "200 users at once over a pool of 2 to 8 links are all served",
+            arguments: TwoEnded.ways.filter { $0.transport != .http2 }
+        )
         func crowd(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()
             var ends = try TwoEnds(way, to: target.port)
