@@ -19,7 +19,7 @@ extension WireType where Written == [RecordedEvent], Read == [JSONValue] {
     fileprivate static var notices: WireType {
         let kinds = [
             NoticeView.Planned.name, NoticeView.Applied.name, NoticeView.Rejected.name, NoticeView.Overridden.name,
-            NoticeView.Released.name, NoticeView.Requested.name, NoticeView.Troubled.name,
+            NoticeView.Released.name, NoticeView.Requested.name, NoticeView.ProblemChange.name,
             NoticeView.Drift.name,
         ]
         return WireType(
