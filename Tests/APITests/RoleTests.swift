@@ -11,7 +11,7 @@ struct RoleTests {
     /// What a key for reading may do; every other operation behind the key is for `admin`.
     private static let reading: Set = [
         "listInstances", "getInstance", "getInstanceLog", "getInstanceHistory", "getHistory", "getInfo", "getManifest",
-        "getStatus",
+        "getStatus", "getInstanceConnections",
         "plan", "getReconcile", "streamReconcile", "getReconcileLog", "metrics",
     ]
 

@@ -3,8 +3,8 @@ import NIOCore
 extension Channel {
     /// Has a channel read by itself from now on, whatever kind it is.
     ///
-    /// A socket begins to read when it is told so; a stream of HTTP/2 only goes on. On the channel's
-    /// loop only.
+    /// A socket begins to read when its automatic reads are turned on; a stream of HTTP/2 only goes
+    /// on. On the channel's loop only.
     func readFreely() throws {
         try syncOptions?.setOption(.autoRead, value: true)
         readSoon()

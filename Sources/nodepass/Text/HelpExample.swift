@@ -9,6 +9,7 @@ enum HelpExample {
         "get": "nodepass get -l team=edge --sort rate",
         "status": "nodepass status",
         "describe": "nodepass describe web",
+        "connections": "nodepass connections web",
         "start": "nodepass start web",
         "stop": "nodepass stop web --for 30m",
         "restart": "nodepass restart web",
