@@ -31,7 +31,7 @@ enum NodePass {
             }
             return 0
         } catch {
-            return report(error, of: root)
+            return report(error, of: root, arguments)
         }
     }
 
@@ -48,7 +48,11 @@ enum NodePass {
     }
 
     /// Prints what went wrong, or the help that was asked for, and returns the exit code.
-    private static func report(_ error: any Error, of root: any ParsableCommand.Type) -> Int32 {
+    private static func report(
+        _ error: any Error,
+        of root: any ParsableCommand.Type,
+        _ arguments: [String]
+    ) -> Int32 {
         if let code = error as? ExitCode { return code.rawValue }
         if let failure = error as? CommandFailure {
             if let line = failure.lineForPrograms {
@@ -61,7 +65,8 @@ enum NodePass {
         }
         switch root.exitCode(for: error) {
         case .success:
-            Output.line(root.fullMessage(for: error))
+            let ending = root == RootCommand.self ? HelpExample.ending(for: arguments) : ""
+            Output.line(root.fullMessage(for: error) + ending)
             return 0
         case .validationFailure:
             Output.error(root.fullMessage(for: error))
@@ -88,12 +93,14 @@ struct RootCommand: AsyncParsableCommand {
         version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
         subcommands: [
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
-            StatusCommand.self, DescribeCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
+            StatusCommand.self, ConnectionsCommand.self, DescribeCommand.self, StartCommand.self, StopCommand.self,
+            RestartCommand.self,
             ResetCommand.self,
             CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ForgetPeerCommand.self, ExportCommand.self,
             PingCommand.self, LogsCommand.self, WatchCommand.self, EventsCommand.self, KeyCommand.self,
             ImportCommand.self,
-            SchemaCommand.self,
+            SchemaCommand.self, ExplainCommand.self, InitCommand.self, FormatCommand.self, TopCommand.self,
+            CompletionCommand.self, ManCommand.self,
         ]
     )
 }

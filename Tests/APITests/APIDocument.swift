@@ -56,7 +56,8 @@ struct APIDocument: Sendable {
         let segments = path.split(separator: "/", omittingEmptySubsequences: false)
         let fitting = items.filter { item in
             let template = item.name.split(separator: "/", omittingEmptySubsequences: false)
-            return template.count == segments.count && zip(template, segments).allSatisfy { $0 == $1 || $0 == "{id}" }
+            return template.count == segments.count
+                && zip(template, segments).allSatisfy { $0 == $1 || $0.hasPrefix("{") }
         }
         return (fitting.first { $0.name == path } ?? fitting.first)?.value
     }

@@ -20,7 +20,9 @@ struct FailureLogTests {
         for _ in 0..<100 { failures.note(request, Fault()) }
         let all = lines.all.withLock { $0 }
         #expect(all.count == 7)
-        #expect(all.first == "error API request failed count=1 method=GET path=/api/v1/instances reason=Fault()")
+        #expect(
+            all.first == "error API request failed count=1 method=GET path=/api/v1/instances reason=an unexpected error"
+        )
         #expect(all.last?.contains("count=64") == true)
     }
 }

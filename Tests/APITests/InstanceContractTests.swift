@@ -17,7 +17,7 @@ struct InstanceContractTests {
         "uptime", "tcp_in", "tcp_out", "udp_in", "udp_out", "draining", "rejected", "refused", "certificate",
     ]
     /// Only in answers about one instance.
-    static let details = ["listening", "history", "targets"]
+    static let details = ["listening", "history", "targets", "connected_peer"]
 
     @Test("a created instance has v1.14's keys in order, then ours, then success and data")
     func creation() async throws {

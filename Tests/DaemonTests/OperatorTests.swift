@@ -97,7 +97,10 @@ struct OperatorTests {
         )
         try await daemon.tunnel("web") { $0.phase == "stopped" }
         let get = try await Self.nodepass("get", on: daemon)
-        #expect(get.output.contains(/web +[0-9a-f]{8} +client +stopped !/) && !get.output.contains("db "))
+        #expect(get.output.contains(/web +[0-9a-f]{8} +client +stopped !/))
+        #expect(get.output.contains(/db +[0-9a-f]{8} +- +deleted !/))
+        let gone = try await Self.nodepass("describe", "db", on: daemon)
+        #expect(gone.code == 1 && gone.errors.contains("`nodepass release db` brings it back"))
         try await daemon.kill()
 
         let again = try await Daemon.start(in: daemon.directory)

@@ -7,7 +7,7 @@ private let kills = TestEnvironment.number("NODEPASS_TEST_KILLS") ?? 4
 
 @Suite("Two clients of one server, of which one stands by", .timeLimit(.minutes(3 + kills / 10)))
 struct StandbyTests {
-    @Test("whichever of them is killed (kill -9), users are served again within a second")
+    @Test("when either of them is killed (kill -9), users are served again within a second")
     func killed() async throws {
         let seed = TestEnvironment.seed()
         var random = SeededRandom(seed: seed)

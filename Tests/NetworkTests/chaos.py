@@ -402,7 +402,7 @@ def dead_names(world):
 
 # The name of a trial, what it does, and how soon everything has to work again after the repair.
 TRIALS = [
-    ("descriptors exhausted", descriptors, 2),
+    ("descriptors exhausted", descriptors, 4),
     ("memory limited", memory, 2),
     ("disk full", disk_full, 3),
     ("disk read-only", disk_read_only, 3),

@@ -227,6 +227,26 @@ struct PlanReportTests {
         }
     }
 
+    @Test("an export has what is declared, and overrides as comments; one of the live state has what they made of it")
+    func exportedOverrides() async throws {
+        var world = await World(manifest(["old": client(9002), "web": client(9001)]))
+        let context = MutationContext(by: "anna (local CLI)", note: "INC-42", ttl: .seconds(1800))
+        for name in ["old", "web"] {
+            let id = try #require(world.state.named(name)?.id)
+            if name == "old" {
+                world.state.put(try world.state.deleted(id, context, now: epoch))
+            } else {
+                try world.state.patch(id, InstancePatch(action: .stop), context)
+            }
+        }
+        let declared = world.state.export(now: epoch)
+        #expect(declared.contains("  old:\n") && !declared.contains("state: stopped"))
+        #expect(declared.contains("by anna (local CLI) (INC-42), until"))
+        #expect(declared.contains("it is stopped, which is not written here"))
+        let live = world.state.export(live: true, now: epoch)
+        #expect(!live.contains("  old:\n") && live.contains("state: stopped"))
+    }
+
     @Test("planning an export changes nothing, whatever was declared, created and overridden", arguments: 0..<60)
     func export(_ seed: UInt64) async throws {
         var random = SeededRandom(seed: seed)
@@ -262,9 +282,11 @@ struct PlanReportTests {
             }
         }
         await world.run()
-        let export = world.state.export(now: epoch)
-        let report = world.report(reading(export))
-        #expect(!report.hasChanges, "seed \(seed)\n\(export)\n\(words(report))")
-        #expect(report.plan.isEmpty)
+        for live in [false, true] {
+            let export = world.state.export(live: live, now: epoch)
+            let report = world.report(reading(export))
+            #expect(!report.hasChanges, "seed \(seed)\n\(export)\n\(words(report))")
+            #expect(report.plan.isEmpty)
+        }
     }
 }

@@ -73,6 +73,8 @@ struct EngineHost: ScenarioHost {
 
     func stop(_ id: InstanceID) async { await engine.stop(id) }
     func leaving() -> [InstanceID: TunnelStatus] { engine.leaving() }
+    func users(of id: InstanceID) async -> UserConnections? { await engine.users(of: id) }
+
     func forgetNames() { engine.forgetNames() }
 
     func remove(_ id: InstanceID) async { await engine.remove(id) }

@@ -115,6 +115,10 @@ package final class FakeHost: InstanceHost {
 
     /// It has no names.
     package func forgetNames() {}
+
+    package func users(of id: InstanceID) async -> UserConnections? {
+        state.withLock { $0.entries[id] == nil ? nil : UserConnections() }
+    }
     /// Its connections end with their instance.
     package func leaving() -> [InstanceID: TunnelStatus] { [:] }
 

@@ -33,4 +33,35 @@ struct DatagramRoomTests {
         #expect(second.takeAll().count == 1)
         #expect(room.bytes == 0)
     }
+
+    @Test("replies that the kernel has no room for are sent later, in their order, up to a limit; the rest is dropped")
+    func replies() {
+        let room = DatagramRoom()
+        var unsent = UnsentReplies<Int>(room)
+        var sent: [Int] = []
+        var free = 2
+        let attempt = { (number: Int) in
+            guard free > 0 else { return false }
+            free -= 1
+            sent.append(number)
+            return true
+        }
+        let count = TunnelLimits.unsentReplies + 10
+        for number in 0..<count { unsent.send(number, bytes: 100, kept: { $0 }, attempt) }
+        #expect(sent == [0, 1] && !unsent.isEmpty)
+        #expect(room.bytes == TunnelLimits.unsentReplies * 100)
+        free = 3
+        unsent.retry(attempt)
+        // One that comes now stays behind those that wait.
+        free = 1
+        unsent.send(count, bytes: 100, kept: { $0 }, attempt)
+        free = .max
+        unsent.retry(attempt)
+        #expect(sent == Array(0..<TunnelLimits.unsentReplies + 2) + [count])
+        #expect(room.bytes == 0 && unsent.isEmpty)
+        free = 0
+        unsent.send(1, bytes: 100, kept: { $0 }, attempt)
+        unsent.dropAll()
+        #expect(room.bytes == 0 && unsent.isEmpty)
+    }
 }

@@ -61,7 +61,10 @@ struct HandshakeRequestTests {
         #expect(Self.captured.utf8.count == 173)
         let request = try request(Self.captured)
         let token = Self.secretToken
-        #expect(request == HandshakeRequest(method: "GET", path: "/", token: token, extensions: [], clientID: nil))
+        #expect(
+            request
+                == HandshakeRequest(method: "GET", path: "/", host: "none", token: token, extensions: [], clientID: nil)
+        )
         #expect(request.problem(token: HandshakeToken(tunnelKey: "secret")) == nil)
         #expect(request.problem(token: HandshakeToken(tunnelKey: "Secret")) == .unauthorized)
     }

@@ -288,7 +288,7 @@ struct TunnelLifeTests {
         Story(testDescription: "a kind of links that is not supported fails at once") {
             [
                 Turn(
-                    run(server, transport: .websocket),
+                    run(server, transport: .quic),
                     "apply 0, log error, no retry, listen, failed NotSupportedYet, settle"
                 )
             ]

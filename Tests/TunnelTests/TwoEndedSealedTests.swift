@@ -293,14 +293,17 @@ struct SealedCaller {
         let descriptors = TunnelDescriptors(.ample)
         let client = HandshakeClient(
             manner: .sealed(otherwise: TunnelError(.peerDowngraded, "not sealed")),
+            route: ServerRoute(server: Endpoint(host: "127.0.0.1", port: UInt16(port)), proxy: nil),
             host: "none",
+            path: "/",
             tunnelKey: key,
             clientID: clientID,
             timeout: patience,
             place: try #require(descriptors.place(for: .tunnel)),
             security: nil,
+            areHeadsUnbound: false,
             sealing: { try Self.trust.handler(.anyCertificate, serverName: nil) },
-            ticket: ticket
+            ticket: { [ticket] in ticket }
         )
         let address = try SocketAddress(ipAddress: "127.0.0.1", port: port)
         return try await client.agree(with: [address][...], on: MultiThreadedEventLoopGroup.singleton.next()).get()

@@ -12,7 +12,7 @@ import Testing
 enum TwoEnded {
     static let flows: [TunnelFlow] = [.reverse, .forward]
     /// Every kind of link, whichever way users come.
-    static let ways = [PoolTransport.tcp, .websocket].flatMap { transport in
+    static let ways = [PoolTransport.tcp, .websocket, .http2].flatMap { transport in
         flows.map { TunnelWay($0, transport) }
     }
 }

@@ -79,9 +79,11 @@ struct WebSocketFrameTests {
     }
 
     static let hostile: [(String, [UInt8], WebSocketFrameReader.Problem)] = [
-        ("text", [0x81, 1, 65], .frame), ("a reserved opcode", [0x83, 0], .frame), ("a reserved bit", [0xC2, 0], .frame),
+        ("text", [0x81, 1, 65], .frame), ("a reserved opcode", [0x83, 0], .frame),
+        ("a reserved bit", [0xC2, 0], .frame),
         ("a reserved control opcode", [0x8B, 0], .frame), ("a ping in parts", [0x09, 0], .frame),
-        ("a ping of 126 bytes", [0x89, 126, 0, 126], .frame), ("a mask from a server", [0x82, 0x80, 0, 0, 0, 0], .mask),
+        ("a ping of 126 bytes", [0x89, 126, 0, 126], .frame),
+        ("a mask from a server", [0x82, 0x80, 0, 0, 0, 0], .mask),
         ("a part of nothing", [0x80, 1, 65], .order), ("a message within another", [0x02, 1, 65, 0x82, 1, 66], .order),
         ("a frame over the limit", [0x82, 126, 0x03, 0xE9], .tooLong),
         ("a frame beyond any length", [0x82, 127] + Array(repeating: 0xFF, count: 8), .tooLong),

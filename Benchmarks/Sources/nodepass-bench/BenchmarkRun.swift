@@ -135,9 +135,11 @@ struct BenchmarkRun {
         }
     }
 
-    /// TLS on the links changes nothing for datagrams that the other two layouts do not show.
+    /// TLS on the links changes nothing for datagrams that the same layout without it does not show.
     private mutating func measureDatagrams(_ deployments: [Deployment]) {
-        let deployments = deployments.filter { $0.subject.carriesDatagrams && $0.layout != .dualTLS }
+        let deployments = deployments.filter {
+            $0.subject.carriesDatagrams && ![.dualTLS, .webSocketTLS].contains($0.layout)
+        }
         for size in Self.datagramBytes {
             for rate in plan.rates {
                 let load = DatagramLoad(size: size, rate: rate, seconds: plan.seconds)

@@ -1,11 +1,13 @@
 import Crypto
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Reconciler
 
-/// Lets a request pass that shows the API key, or that came through the Unix socket.
+/// Lets a request pass that shows an API key, or that came through the Unix socket, with the role it has.
 struct APIKeyAuth: RouterMiddleware {
     let identity: DaemonIdentity
+    let keys: APIKeyring
     let guesses: BadKeyCounter
 
     func handle(
@@ -13,9 +15,18 @@ struct APIKeyAuth: RouterMiddleware {
         context: APIRequestContext,
         next: @concurrent (Request, APIRequestContext) async throws -> Response
     ) async throws -> Response {
-        guard case .address(let address) = context.peer else { return try await next(request, context) }
+        var context = context
+        guard case .address(let address) = context.peer else {
+            context.role = .admin
+            return try await next(request, context)
+        }
         guard let key = shownKey(request.headers) else { throw APIError.keyRequired }
-        guard isEqual(key, identity.apiKey) else {
+        if isEqual(key, identity.apiKey) {
+            context.role = .admin
+        } else if let record = keys.find(key, now: Date()) {
+            context.role = record.role
+            context.keyLabel = record.label
+        } else {
             if let wait = guesses.record(address, at: .now) { throw APIError.tooManyBadKeys(retryAfter: wait) }
             throw APIError.keyInvalid
         }

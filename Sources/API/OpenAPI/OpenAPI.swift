@@ -1,5 +1,6 @@
 import Config
 import HTTPTypes
+import Reconciler
 
 /// The OpenAPI 3.1 document, made from the table the router is made from.
 struct OpenAPI {
@@ -46,7 +47,9 @@ struct OpenAPI {
     }
 
     private func path(_ resource: Resource) -> JSONValue {
-        let shared = resource.path.contains("{id}") ? [JSONValue.Member("parameters", [Self.idParameter])] : []
+        let names = [("{id}", Self.idParameter), ("{label}", Self.labelParameter)]
+        let parameters = names.filter { resource.path.contains($0.0) }.map(\.1)
+        let shared = parameters.isEmpty ? [] : [JSONValue.Member("parameters", .array(parameters))]
         let operations = resource.operations.map { operation in
             JSONValue.Member(operation.method.rawValue.lowercased(), self.operation(operation, of: resource))
         }
@@ -78,7 +81,11 @@ struct OpenAPI {
 
     private func responses(of operation: Operation, access: Resource.Access) -> JSONValue {
         var answers = operation.answers
-        if access == .key { answers += Operation.Answer.keyed }
+        if access == .key {
+            answers += Operation.Answer.keyed
+            let refusesOtherwise = answers.contains { $0.status == Operation.Answer.roleRefused.status }
+            if operation.role > .metrics, !refusesOtherwise { answers.append(.roleRefused) }
+        }
         if operation.body != nil || operation.yaml != nil { answers += Operation.Answer.withBody }
         let members = answers.sorted { $0.status < $1.status }.map { answer in
             JSONValue.Member(String(answer.status), self.answer(answer))
@@ -144,9 +151,18 @@ struct OpenAPI {
         "schema": Schema.id,
     ]
 
+    private static let labelParameter: JSONValue = [
+        "name": "label",
+        "in": "path",
+        "required": true,
+        "description": "The label of a key of the API",
+        "schema": ["type": "string"],
+    ]
+
     private static let introduction = """
         Every path except probes and pages needs the API key, in `X-API-Key` or as a bearer token. The daemon's Unix socket \
-        needs no key.
+        needs no key. Labelled keys (`/keys`) have a role: `metrics` reads `/metrics`, `read` reads all but secrets, `admin` \
+        does everything. A key that may not do something gets 403 with the code `role`.
 
         The daemon reads the first JSON value of a body and ignores the Content-Type. It ignores members that the operation \
         does not know. Answers are compact JSON and end with a line feed. A refusal is an `Error`: `error` and `message` are \
@@ -181,6 +197,11 @@ extension Operation.Answer {
             headers: [.retryAfter]
         ),
     ]
+    fileprivate static let roleRefused = Operation.Answer(
+        status: 403,
+        text: "The role of the key does not allow it",
+        schema: Schema.reference(ErrorView.self)
+    )
     fileprivate static let withBody = [
         Operation.Answer(
             status: 408,

@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import Hummingbird
+import Reconciler
 
 /// One method of a resource: how it is documented and what it does.
 struct Operation: Sendable {
@@ -9,6 +10,8 @@ struct Operation: Sendable {
     let method: HTTPRequest.Method
     let id: String
     let summary: String
+    /// The least role of a key that may do it.
+    let role: APIRole
     /// What the summary does not say.
     var details: String?
     var parameters: [QueryField] = []
@@ -20,6 +23,39 @@ struct Operation: Sendable {
     var examples: [Example] = []
     var answers: [Answer]
     let handler: Handler
+
+    /// Without a role, reading is for `read` and the rest for `admin`.
+    init(
+        method: HTTPRequest.Method,
+        id: String,
+        summary: String,
+        role: APIRole? = nil,
+        details: String? = nil,
+        parameters: [QueryField] = [],
+        body: String? = nil,
+        yaml: JSONValue? = nil,
+        examples: [Example] = [],
+        answers: [Answer],
+        handler: @escaping Handler
+    ) {
+        self.method = method
+        self.id = id
+        self.summary = summary
+        self.role = role ?? (method == .get || method == .head ? .read : .admin)
+        self.details = details
+        self.parameters = parameters
+        self.body = body
+        self.yaml = yaml
+        self.examples = examples
+        self.answers = answers
+        self.handler = handler
+    }
+
+    /// Does it for a key that may.
+    func perform(_ request: Request, _ context: APIRequestContext) async throws -> Response {
+        guard context.role >= role else { throw APIError.roleForbidden(context.role, needed: role) }
+        return try await handler(request, context)
+    }
 
     /// A documented answer; without `schema` and `events` it has no body, or one that is plain
     /// text.

@@ -21,8 +21,9 @@ extension Schema {
             PlanView.Connections.self, PlanView.Overridden.self, PlanView.Conflict.self,
             EventView.self, NoticeView.Planned.self, NoticeView.Applied.self, NoticeView.Rejected.self,
             NoticeView.Overridden.self, NoticeView.Released.self, NoticeView.Requested.self,
-            NoticeView.Troubled.self, ProblemView.self, StatusView.self, StatusView.Certificate.self, PeerView.self,
-            NoticeView.Drift.self, NoticeLogView.self,
+            NoticeView.ProblemChange.self, ProblemView.self, StatusView.self, StatusView.Certificate.self,
+            PeerView.self, ConnectionsView.self, ConnectionsView.Line.self, NoticeView.Drift.self, NoticeLogView.self,
+            APIKeyView.self, APIKeysView.self,
         ]
     }
 }

@@ -73,7 +73,7 @@ extension Schema {
             "then": [
                 "properties": [
                     "type": ["const": ""], "status": ["const": ""], "restart": ["const": false],
-                    "url": ["pattern": "^[0-9a-f]{32}$"], "config": ["pattern": "^[0-9a-f]{16}$"],
+                    "url": ["pattern": "^([0-9a-f]{32}|•+)$"], "config": ["pattern": "^[0-9a-f]{16}$"],
                 ]
             ],
             "else": [

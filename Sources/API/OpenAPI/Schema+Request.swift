@@ -25,6 +25,17 @@ extension Schema {
             ),
             .init("InstancePatch", patch),
             .init("MetaChange", metaChange),
+            .init(
+                "APIKeyCreation",
+                request(
+                    "A new key",
+                    [
+                        "label": label("Its name: letters, digits and -_."),
+                        "role": words(APIRole.allCases.map(\.rawValue), "What it may do"),
+                        "ttl": nullable(duration),
+                    ]
+                )
+            ),
             .init("InfoUpdate", request("The daemon's alias", ["alias": label("Empty if missing")])),
         ]
     }

@@ -21,6 +21,7 @@ struct EventRoutes: Sendable {
                         method: .get,
                         id: "streamEvents",
                         summary: "Follow instance events (SSE); a stream resumes after the event id it names",
+                        role: .admin,
                         details:
                             "It begins with an `initial` event of every instance. A stream that resumes begins with the one "
                             + "of the API key's row, then sends the missed events. A `: ping` comment every 15 s shows that it "

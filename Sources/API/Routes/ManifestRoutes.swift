@@ -25,16 +25,26 @@ struct ManifestRoutes: Sendable {
                     Operation(
                         method: .get,
                         id: "exportManifest",
-                        summary: "Export the live state as a manifest; planning it changes nothing",
+                        summary: "Export the state as a manifest; planning it changes nothing",
+                        role: .admin,
+                        parameters: [
+                            .init(
+                                name: "live",
+                                text: "Write what overrides have made of tunnels, not what is declared of them",
+                                schema: Schema.boolean
+                            )
+                        ],
                         answers: [
                             .init(
                                 status: 200,
                                 text: "YAML; tunnel keys that did not come from references are in plain text",
                                 schema: Schema.reference("ManifestFile"),
                                 type: Self.yaml
-                            )
+                            ), .badRequest,
                         ]
-                    ) { _, _ in .text(await reconciler.export(), type: Self.yaml) }
+                    ) { request, _ in
+                        .text(await reconciler.export(live: try request.flag("live")), type: Self.yaml)
+                    }
                 ]
             ),
         ]
@@ -69,6 +79,7 @@ struct ManifestRoutes: Sendable {
             id: "plan",
             summary:
                 "Show what a manifest would change: the one in the body, or the daemon's own files as they are now",
+            role: .read,
             details: "It changes nothing. `include` is refused in a body. Through the Unix socket, references in the "
                 + "body mean the daemon's environment and files. Over TCP they stay texts: the reference that the "
                 + "declaration has too is unchanged, any other value in its place differs.",
@@ -77,7 +88,12 @@ struct ManifestRoutes: Sendable {
                     name: "file",
                     text: "Paths on the daemon's machine to plan instead; only through the Unix socket",
                     schema: Schema.texts
-                )
+                ),
+                .init(
+                    name: "bundle",
+                    text: "The body is a JSON list of files, each with `name` and `text`, instead of one manifest",
+                    schema: Schema.boolean
+                ),
             ],
             yaml: Schema.reference("ManifestFile"),
             examples: [
@@ -131,6 +147,11 @@ struct ManifestRoutes: Sendable {
             return try await offLoop { reader.read(paths: files) }
         }
         let body = try await request.text(limitBytes: YAMLLimits().documentBytes)
+        if try request.flag("bundle") {
+            let texts = try Self.bundle(body)
+            let known = await reconciler.declarationsByName
+            return try await offLoop { reader.read(texts: texts, comparedWith: known) }
+        }
         if !body.isEmpty, context.peer != .socket {
             let known = await reconciler.declarationsByName
             return try await offLoop { reader.read(text: body, file: "plan.yaml", comparedWith: known) }
@@ -140,6 +161,19 @@ struct ManifestRoutes: Sendable {
         }
         guard let watcher else { throw APIError.noManifest }
         return await watcher.reading()
+    }
+
+    /// The files of a manifest on another machine: `[{"name": …, "text": …}]`.
+    private static func bundle(_ body: String) throws(APIError) -> [(name: String, text: String)] {
+        let items = (try? JSONParser.parse(Array(body.utf8)))?.items ?? []
+        let texts = items.compactMap { item -> (name: String, text: String)? in
+            guard let name = item["name"]?.stringValue, let text = item["text"]?.stringValue else { return nil }
+            return (PlainText.line(name), text)
+        }
+        guard !texts.isEmpty, texts.count == items.count, texts.count <= ManifestReader.fileLimit else {
+            throw .bodyInvalid("", "a bundle is a list of files, each with its name and its text")
+        }
+        return texts
     }
 
     /// Reading a large manifest takes a good part of a second.

@@ -27,6 +27,7 @@ struct MetricsRoutes: Sendable {
                         method: .get,
                         id: "metrics",
                         summary: "Figures of tunnels, reconciler and process for Prometheus",
+                        role: .metrics,
                         answers: [.init(status: 200, text: "Prometheus text", type: "text/plain")]
                     ) { _, _ in .text(await text(), type: Self.type) }
                 ]

@@ -1,6 +1,7 @@
 import Config
 import HTTPTypes
 import Hummingbird
+import Reconciler
 
 /// `GET /tcping`: how long a TCP connection to some address takes, seen from here.
 struct PingRoutes: Sendable {
@@ -17,6 +18,7 @@ struct PingRoutes: Sendable {
                         method: .get,
                         id: "pingTarget",
                         summary: "Measure a TCP connect to host:port",
+                        role: .admin,
                         details: "A target that cannot be reached gets 200, too. At most 10 are measured at once.",
                         parameters: [.target],
                         answers: [

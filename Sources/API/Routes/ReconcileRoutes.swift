@@ -52,7 +52,8 @@ struct ReconcileRoutes: Sendable {
         .init(name: "override", schema: NoticeView.Overridden.name),
         .init(name: "release", schema: NoticeView.Released.name),
         .init(name: "request", schema: NoticeView.Requested.name),
-        .init(name: "problem", schema: NoticeView.Troubled.name), .init(name: "drift", schema: NoticeView.Drift.name),
+        .init(name: "problem", schema: NoticeView.ProblemChange.name),
+        .init(name: "drift", schema: NoticeView.Drift.name),
         .init(name: "shutdown", schema: EventView.name, isNumbered: false),
     ]
 

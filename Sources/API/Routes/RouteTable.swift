@@ -10,7 +10,9 @@ extension Router where Context == APIRequestContext {
             if resource.access == .key { group.add(middleware: auth) }
             let byMethod = Dictionary(grouping: resource.operations, by: \.method).compactMapValues(\.first)
             for method in Self.methods {
-                group.on("", method: method, use: byMethod[method]?.handler ?? resource.refusal)
+                let operation = byMethod[method]
+                let handler = resource.access == .key ? operation.map { $0.perform } : operation?.handler
+                group.on("", method: method, use: handler ?? resource.refusal)
             }
         }
     }

@@ -48,6 +48,7 @@ struct StatusRoutes: Sendable {
             problems: await reconciler.problems(),
             instances: instances,
             overridden: await reconciler.overriddenCount,
+            hidden: await reconciler.hidden,
             certificates: certificates.sorted { $0.notAfter < $1.notAfter },
             started: Date(timeIntervalSinceNow: -uptime)
         )

@@ -103,7 +103,7 @@ package struct APIApplication: Sendable {
         router.add(
             middleware: UnroutedMiddleware(collectionPaths: Set(prefixes.map { $0 + "/v1/instances/" }))
         )
-        let auth = APIKeyAuth(identity: parts.identity, guesses: guesses)
+        let auth = APIKeyAuth(identity: parts.identity, keys: parts.identity.keys, guesses: guesses)
         let probes =
             ProbeRoutes(reconciler: parts.reconciler).resources
             + MetricsRoutes(
@@ -144,6 +144,7 @@ package struct APIApplication: Sendable {
                 descriptors: parts.descriptors
             ).resources
             + StatusRoutes(reconciler: parts.reconciler, facts: parts.facts, credentials: parts.credentials).resources
+            + KeyRoutes(keys: parts.identity.keys).resources
             + PingRoutes(prober: ConnectProber(probe: parts.probe)).resources
             + EventRoutes(reconciler: parts.reconciler, identity: parts.identity, events: parts.events).resources
             + ReconcileRoutes(
@@ -157,6 +158,7 @@ package struct APIApplication: Sendable {
                 reader: parts.manifestReader,
                 watcher: parts.watcher
             ).resources
+            + ConnectionRoutes(reconciler: parts.reconciler).resources
             + LogRoutes(reconciler: parts.reconciler).resources
             + HistoryRoutes(reconciler: parts.reconciler).resources
             + [PageRoutes(base: prefix + "/v1").documentation]

@@ -32,6 +32,8 @@ package enum APILimits {
     package static let reconcileWait = Duration.seconds(300)
     /// Notices that a new stream of the reconciler's may begin with.
     package static let noticeTail = 500
+    /// How long a key that was replaced may work on.
+    package static let keyGrace = Duration.seconds(7 * 86_400)
     /// How far back the short history of all tunnels may reach.
     package static let overviewWindow = Duration.seconds(600)
     /// Latency measurements at once, how long one more waits for its turn, and how long one may

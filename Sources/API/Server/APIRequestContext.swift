@@ -8,6 +8,8 @@ package struct APIRequestContext: RequestContext {
     package let peer: Peer
     /// The label of the key that the request has shown.
     var keyLabel = Author.mainKey
+    /// What that key may do; the least until it is known.
+    var role = APIRole.metrics
     private let channel: any Channel
 
     package init(source: ApplicationRequestContextSource) {

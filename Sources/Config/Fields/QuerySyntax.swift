@@ -45,6 +45,13 @@ extension QuerySyntax<Duration> {
 extension QuerySyntax<String?> {
     static let serverName = QuerySyntax(parse: { .some($0) }, fallback: nil, fallbackText: "none", text: { $0 ?? "" })
 
+    static let urlPath = QuerySyntax(
+        parse: { TunnelSpec.isPath($0) ? .some($0) : nil },
+        fallback: nil,
+        fallbackText: "/: a path begins with '/' and has no blanks",
+        text: { $0 ?? "" }
+    )
+
     static let sourceAddress = QuerySyntax(
         parse: { text in
             if text == "auto" { return .some(nil) }
@@ -53,5 +60,14 @@ extension QuerySyntax<String?> {
         fallback: nil,
         fallbackText: "auto: it is not an IP address",
         text: { $0 ?? "auto" }
+    )
+}
+
+extension QuerySyntax<ProxyAddress?> {
+    static let proxy = QuerySyntax(
+        parse: { text in (try? ProxyAddress(text)).map { .some($0) } },
+        fallback: nil,
+        fallbackText: "none",
+        text: { $0?.url ?? "" }
     )
 }

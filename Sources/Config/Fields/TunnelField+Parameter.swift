@@ -11,7 +11,8 @@ extension TunnelField {
         syntax: ValueSyntax<Value>,
         query: QuerySyntax<Value>,
         readQuery: ReadQuery? = nil,
-        writeQuery: WriteQuery? = nil
+        writeQuery: WriteQuery? = nil,
+        valueOf: (@Sendable (TunnelContent) -> JSONValue)? = nil
     ) -> TunnelField {
         let standard = TunnelSpec.standard[keyPath: member]
         return TunnelField(
@@ -43,7 +44,8 @@ extension TunnelField {
                 return value == standard ? [] : [QueryParameter(name: name, value: query.text(value))]
             },
             textOf: { syntax.text($0.spec[keyPath: member], $0.spec.role) },
-            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] }
+            isEqual: { $0.spec[keyPath: member] == $1.spec[keyPath: member] },
+            valueOf: valueOf
         )
     }
 

@@ -15,6 +15,25 @@ extension TunnelField {
             query: .serverName
         ),
         .parameter(
+            "path",
+            "path",
+            "Path of the handshake and of WebSockets, for a tunnel beside a site's pages.",
+            \.path,
+            .session,
+            syntax: .urlPath,
+            query: .urlPath
+        ),
+        .parameter(
+            "host",
+            "host",
+            "Name in their `Host` header: a client sends it, a server takes no other.",
+            \.host,
+            .session,
+            syntax: .serverName,
+            query: .serverName
+        ),
+        .via,
+        .parameter(
             "pool.min",
             "min",
             "Idle links a client keeps ready.",
@@ -147,6 +166,28 @@ extension TunnelField {
         guard let certificate = paths["certificate"], let key = paths["key"] else { return nil }
         return .files(certificate: certificate, key: key)
     }
+
+    static let via = TunnelField.parameter(
+        "via",
+        "via",
+        "Proxy through which a client reaches its server: `http://HOST:PORT` or `socks5://HOST:PORT`.",
+        \.via,
+        .session,
+        roles: [.client],
+        syntax: .proxy,
+        query: .proxy,
+        readQuery: { value, spec in
+            guard let text = value("via") else { return nil }
+            do throws(Endpoint.ParseError) {
+                spec.via = try ProxyAddress(text)
+                return nil
+            } catch {
+                // Without it the client would go where it is not meant to.
+                return ParameterProblem(parameter: "via", message: error.problem, isFatal: true)
+            }
+        },
+        valueOf: { .string($0.spec.via?.url ?? "") }
+    )
 
     private static let handshakeWords = HandshakePolicy.allCases.map { ($0.rawValue, $0) }
 

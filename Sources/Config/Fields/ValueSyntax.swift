@@ -126,6 +126,19 @@ extension ValueSyntax<String?> {
         defaultText: ""
     )
 
+    static let urlPath = ValueSyntax(
+        expected: "a path that begins with '/'",
+        schema: ["type": "string", "pattern": "^/[!-~]*$", "maxLength": .int(Int64(TunnelSpec.pathLimitBytes))],
+        parse: { text, _ throws(ValueProblem) in
+            guard TunnelSpec.isPath(text.value) else {
+                throw ValueProblem("'\(text.value)' is not a path; write /name, without blanks, '?' and '#'")
+            }
+            return text.value
+        },
+        text: { value, _ in value ?? "unset" },
+        defaultText: "/"
+    )
+
     private static func asciiName(_ text: String) throws(ValueProblem) -> String {
         do throws(HostName.Problem) {
             return try HostName.ascii(text)
@@ -133,4 +146,20 @@ extension ValueSyntax<String?> {
             throw ValueProblem(error.message)
         }
     }
+}
+
+extension ValueSyntax<ProxyAddress?> {
+    static let proxy = ValueSyntax(
+        expected: "http://HOST:PORT or socks5://HOST:PORT",
+        schema: ["type": "string", "pattern": "^(http|socks5)://"],
+        parse: { text, _ throws(ValueProblem) in
+            do throws(Endpoint.ParseError) {
+                return try ProxyAddress(text.value)
+            } catch {
+                throw ValueProblem(error.problem)
+            }
+        },
+        text: { value, _ in value?.description ?? "unset" },
+        defaultText: ""
+    )
 }

@@ -24,8 +24,10 @@ package struct ManifestReader: Sendable {
 
     /// Reads files and directories of `*.yaml` and `*.yml`; several merge as if one included the
     /// others.
-    package func read(paths: [String]) -> ManifestReading {
-        var collector = collector(allowsIncludes: true)
+    ///
+    /// `keepsReferences`: they stay texts, for a machine that does not have what they name.
+    package func read(paths: [String], keepsReferences: Bool = false) -> ManifestReading {
+        var collector = collector(allowsIncludes: true, policy: keepsReferences ? .keep : .resolve)
         for path in paths { collector.readRoot(TextFile.absolute(path, from: workingDirectory), shownAs: path) }
         if paths.isEmpty { collector.reject(.empty, nil, "", "no manifest is given") }
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
@@ -33,8 +35,13 @@ package struct ManifestReader: Sendable {
 
     /// Reads one manifest from a text; `file` names it in messages, and relative paths start at its
     /// directory.
-    package func read(text: String, file: String, allowsIncludes: Bool = true) -> ManifestReading {
-        var collector = collector(allowsIncludes: allowsIncludes)
+    package func read(
+        text: String,
+        file: String,
+        allowsIncludes: Bool = true,
+        keepsReferences: Bool = false
+    ) -> ManifestReading {
+        var collector = collector(allowsIncludes: allowsIncludes, policy: keepsReferences ? .keep : .resolve)
         collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
@@ -64,6 +71,18 @@ package struct ManifestReader: Sendable {
     package func read(text: String, file: String, comparedWith known: [String: TunnelDeclaration]) -> ManifestReading {
         var collector = collector(allowsIncludes: false, policy: .keep, known: known)
         collector.readText(text, path: TextFile.absolute(file, from: workingDirectory), shownAs: file)
+        return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
+    }
+
+    /// Several texts from another machine, which merge as files do.
+    package func read(
+        texts: [(name: String, text: String)],
+        comparedWith known: [String: TunnelDeclaration]
+    ) -> ManifestReading {
+        var collector = collector(allowsIncludes: false, policy: .keep, known: known)
+        for (name, text) in texts {
+            collector.readText(text, path: TextFile.absolute(name, from: workingDirectory), shownAs: name)
+        }
         return collector.reading(mayBindPrivilegedPorts: mayBindPrivilegedPorts)
     }
 

@@ -34,6 +34,9 @@ extension TunnelSpec {
         if secretPaths.contains("tunnel") { texts += [tunnel.description, tunnel.host] }
         if secretPaths.contains("target") { texts += targets.flatMap { [$0.description, $0.host] } }
         if secretPaths.contains("sni"), let sni { texts.append(sni) }
+        if secretPaths.contains("via"), let via {
+            texts += [via.url, via.description, via.endpoint.description, via.endpoint.host]
+        }
         if secretPaths.contains("dial"), let dialFrom { texts.append(dialFrom) }
         if case .files(let certificate, let key) = tls {
             if secretPaths.contains("tls.certificate") { texts.append(certificate) }

@@ -16,3 +16,14 @@ extension AccessRules {
     /// Networks in one list; every new connection is compared with all of them.
     package static let networkLimit = 1024
 }
+
+extension TunnelSpec {
+    /// Of `path`.
+    static let pathLimitBytes = 1024
+
+    /// Whether a request's line can have it: visible ASCII without a query or a fragment.
+    static func isPath(_ text: String) -> Bool {
+        text.hasPrefix("/") && text.utf8.count <= pathLimitBytes
+            && text.utf8.allSatisfy { (33...126).contains($0) && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+    }
+}

@@ -22,6 +22,12 @@ package struct TunnelSpec: Sendable, Hashable {
     /// Server only; the client follows it.
     package var transport = PoolTransport.tcp
     package var sni: String?
+    /// Of handshakes and WebSockets; nil for `/`.
+    package var path: String?
+    /// The name in their `Host`: a client's to send, a server's to insist on.
+    package var host: String?
+    /// Through which a client reaches its server; nil for none.
+    package var via: ProxyAddress?
     package var pool = PoolSize()
     /// Megabits (10^6 bits) per second each way, for all connections of the tunnel together; 0 = no
     /// limit.
@@ -106,6 +112,14 @@ package enum TLSMode: Sendable, Hashable {
         case .selfSigned: 1
         case .files, .filesMissing, .verified: 2
         }
+    }
+}
+
+extension TunnelSpec {
+    /// What a server secures its links with: those over HTTP/2 and QUIC are never without TLS.
+    package var linkTLS: TLSMode {
+        let tls = tls ?? .off
+        return tls == .off && (transport == .http2 || transport == .quic) ? .selfSigned : tls
     }
 }
 

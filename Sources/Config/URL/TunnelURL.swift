@@ -45,8 +45,16 @@ package enum TunnelURL {
     ///
     /// Masks too much rather than too little: a key may hold unescaped `/` or `?`.
     package static func masked(_ urlText: String) -> String {
-        guard let key = keyText(of: urlText) else { return urlText }
-        return urlText[..<key.startIndex] + Secret.mask + urlText[key.endIndex...]
+        let text = maskingProxy(in: urlText)
+        guard let key = keyText(of: text) else { return text }
+        return text[..<key.startIndex] + Secret.mask + text[key.endIndex...]
+    }
+
+    /// A proxy's URL may hold a password.
+    private static func maskingProxy(in urlText: String) -> String {
+        guard let name = urlText.firstRange(of: "?via=") ?? urlText.firstRange(of: "&via=") else { return urlText }
+        let end = urlText[name.upperBound...].firstIndex { $0 == "&" || $0 == "#" } ?? urlText.endIndex
+        return urlText[..<name.upperBound] + Secret.mask + urlText[end...]
     }
 
     /// What ``masked(_:)`` hides, escaped as in the text; nil where there is nothing to hide.
@@ -116,7 +124,8 @@ extension TunnelSpec {
     /// The canonical form with the key masked, and with the values of `secretPaths`, for logs and
     /// people.
     package func displayURL(hiding secretPaths: Set<String> = []) -> String {
-        url(key: key == nil ? nil : Secret.mask, hiding: secretPaths)
+        let hidden = via?.password == nil ? secretPaths : secretPaths.union(["via"])
+        return url(key: key == nil ? nil : Secret.mask, hiding: hidden)
     }
 
     private func url(key: String?, hiding secretPaths: Set<String> = []) -> String {

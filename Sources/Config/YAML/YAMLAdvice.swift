@@ -1,7 +1,7 @@
 /// What is wrong with a line that libyaml cannot read, in a user's words, with the line as it should be.
 ///
 /// Looks at the lines alone, where they show the mistake; else it gives libyaml's words.
-struct YAMLAdvice {
+package struct YAMLAdvice {
     private let lines: [Substring]
 
     init(_ text: String) {
@@ -155,7 +155,7 @@ struct YAMLAdvice {
     private static let longest = 120
 
     /// A line for a message, without the values of keys.
-    static func shown(_ line: Substring) -> String {
+    package static func shown(_ line: Substring) -> String {
         var text = PlainText.line(String(line.drop { $0 == " " }))
         if let range = text.firstRange(of: "key:") {
             let end = text[range.upperBound...].firstIndex { ",}".contains($0) } ?? text.endIndex

@@ -1,13 +1,21 @@
 import Config
 package import FoundationEssentials
 
-/// The live state as a manifest: planning it against the daemon it came from changes nothing.
+/// The state as a manifest: planning it against the daemon it came from changes nothing.
 ///
 /// References are written as their files have them, so that secrets need not move; other keys are in
-/// clear. A tunnel that is declared and overridden is written as it is now.
+/// clear.
 enum ManifestExport {
-    static func text(of state: DesiredState, now: Date) -> String {
-        let present = state.ordered
+    /// What is written of a tunnel that is declared and overridden.
+    enum Form {
+        /// What the manifest says, with the override as a comment: who applies it decides nothing for good.
+        case declared
+        /// What it is now, as if the override were to last.
+        case live
+    }
+
+    static func text(of state: DesiredState, as form: Form, now: Date) -> String {
+        let present = form == .live ? state.ordered : state.declaredForms
         let names = ExportNames(present, reserved: state.records.values)
         var text = """
             # The state of this daemon on \(time(now)). Applying it changes no running tunnel; tunnels that the
@@ -16,7 +24,7 @@ enum ManifestExport {
 
             """
         text += policy(state.policy)
-        let entries = present.map { instance in entry(instance, named: names.name(of: instance), in: state) }
+        let entries = present.map { instance in entry(instance, named: names.name(of: instance), in: state, form) }
         text += entries.isEmpty ? "tunnels: {}\n" : "tunnels:\n"
         return text + entries.joined()
     }
@@ -30,10 +38,15 @@ enum ManifestExport {
         return "policy:\n" + YAMLText.block(members, indent: 2) + "\n"
     }
 
-    private static func entry(_ instance: DesiredInstance, named name: String, in state: DesiredState) -> String {
+    private static func entry(
+        _ instance: DesiredInstance,
+        named name: String,
+        in state: DesiredState,
+        _ form: Form
+    ) -> String {
         var content = instance.content
         if content.labels.alias == name { content.labels.alias = "" }
-        let remarks = remarks(of: instance, in: state).map { "  # \($0)\n" }.joined()
+        let remarks = remarks(of: instance, in: state, form).map { "  # \($0)\n" }.joined()
         let texts = texts(of: instance, in: state)
         guard let keys = content.manifestEntry(replacing: texts) else {
             let url = content.spec.displayURL(hiding: instance.secretPaths)
@@ -42,12 +55,14 @@ enum ManifestExport {
         return remarks + "  \(name):\n" + YAMLText.block(keys, indent: 4) + "\n"
     }
 
-    private static func remarks(of instance: DesiredInstance, in state: DesiredState) -> [String] {
+    private static func remarks(of instance: DesiredInstance, in state: DesiredState, _ form: Form) -> [String] {
         var remarks = [instance.source.map { "Declared at \($0.fileAndLine)." } ?? "Created through the API."]
-        if let override = instance.override {
+        if let record = state.records[instance.id], let override = record.override {
             let until = override.until.map { ", until \(time($0))" } ?? ""
             let author = "\(override.by)" + (override.note.map { " (\($0))" } ?? "")
-            remarks.append("Overridden since \(time(override.since)) by \(author)\(until): this is what it is now.")
+            let present = PlanReport.Overridden(record)?.present ?? ""
+            let what = form == .live ? "this is what it is now" : "it is \(present), which is not written here"
+            remarks.append("Overridden since \(time(override.since)) by \(author)\(until): \(what).")
         }
         if !instance.autostart { remarks.append("It does not start with the daemon, which a manifest cannot express.") }
         return remarks.map(PlainText.line)
@@ -67,8 +82,13 @@ enum ManifestExport {
 
 extension DesiredState {
     /// See `ManifestExport`.
-    package func export(now: Date) -> String {
-        ManifestExport.text(of: self, now: now)
+    package func export(live: Bool = false, now: Date) -> String {
+        ManifestExport.text(of: self, as: live ? .live : .declared, now: now)
+    }
+
+    /// What would be desired without overrides, those that hide a tunnel included.
+    fileprivate var declaredForms: [DesiredInstance] {
+        records.values.compactMap { DesiredInstance($0.withoutOverride) }.sorted(by: DesiredState.precedes)
     }
 }
 

@@ -29,6 +29,9 @@ package protocol InstanceHost: Sendable {
     /// has them back, and goes on counting where it was.
     func leaving() -> [InstanceID: TunnelStatus]
 
+    /// The open connections of its users; nil for an instance the host does not know.
+    func users(of id: InstanceID) async -> UserConnections?
+
     /// Has every host name looked up again before it is used next.
     func forgetNames()
 

@@ -89,7 +89,11 @@ extension TunnelReconciler {
     /// Everything that keeps users, or the next edit, from being served; urgent ones first.
     package func problems() -> [Problem] {
         let now = settings.now()
-        let tunnels = instances().flatMap { Problem.all(of: $0, now: now) }
+        let actual = host.snapshot()
+        let suspects = state.desired.values.filter { Problem.mayHave($0, actual[$0.id]) }
+        let tunnels = suspects.flatMap { desired in
+            Problem.all(of: desired.instance(status: actual[desired.id], traffic: Traffic()), now: now)
+        }
         let others = Problem.all(of: progress, state, now: now) + settings.surroundings(now)
         return (tunnels + others).sorted(by: Problem.precedes)
     }
@@ -123,8 +127,11 @@ extension TunnelReconciler {
         state.overridden.map(\.override).filter(\.changesState).map(\.since).min()
     }
 
-    /// The live state as a manifest: starting with it changes nothing.
-    package func export() -> String { state.export(now: settings.now()) }
+    /// The state as a manifest, which changes nothing; with `live` as overrides have made it.
+    package func export(live: Bool) -> String { state.export(live: live, now: settings.now()) }
+
+    /// Declared tunnels that an override has deleted.
+    package var hidden: [PlanReport.Overridden] { state.overridden.filter(\.override.deleted) }
 
     // MARK: Waiting
 

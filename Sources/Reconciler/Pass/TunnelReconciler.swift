@@ -15,7 +15,7 @@ package actor TunnelReconciler: Service {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     let store: StateStore
-    nonisolated let host: any InstanceHost
+    package nonisolated let host: any InstanceHost
     let settings: ReconcilerSettings
     package nonisolated let streams: EventStreams
     private nonisolated let wakeUps = WakeUps()

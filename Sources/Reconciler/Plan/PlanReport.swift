@@ -46,6 +46,8 @@ package struct PlanReport: Sendable, Hashable {
     package struct Overridden: Sendable, Hashable {
         package let id: InstanceID
         package let name: String
+        /// Where it is declared.
+        package let source: SourceLocation?
         package let override: Override
         /// What it is and what the manifest declares, in words: `stopped`, `running`.
         package let present: String
@@ -222,10 +224,11 @@ extension DesiredState {
 }
 
 extension PlanReport.Overridden {
-    fileprivate init?(_ record: InstanceRecord) {
+    init?(_ record: InstanceRecord) {
         guard let override = record.override else { return nil }
         id = record.id
         name = record.name ?? record.id
+        source = record.source
         self.override = override
         let words = record.overrideWords(override)
         present = words.map(\.present).joined(separator: ", ")

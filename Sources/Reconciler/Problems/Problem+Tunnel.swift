@@ -21,6 +21,13 @@ extension Problem {
         return problems
     }
 
+    /// A quick look, because every pass asks it of every tunnel.
+    static func mayHave(_ desired: DesiredInstance, _ status: TunnelStatus?) -> Bool {
+        guard let status else { return desired.override != nil }
+        return desired.override != nil || status.certificate != nil || status.phase.isFailing
+            || status.phase == .connecting || status.targets.contains(where: \.isDown)
+    }
+
     private static func failing(_ instance: Instance, _ status: TunnelStatus) -> Problem? {
         guard status.phase.isFailing, status.reason != .standby, !status.isWithoutPeer else { return nil }
         let reason = status.reason.map { $0.rawValue + ": " } ?? ""

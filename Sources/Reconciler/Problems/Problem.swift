@@ -25,7 +25,7 @@ package struct Problem: Sendable, Hashable {
         /// The API does not listen on TCP.
         case api
 
-        /// Whether another event tells of its beginning and its end.
+        /// Whether another event reports its beginning and its end.
         var hasEventOfItsOwn: Bool { self == .failing || self == .manifestRejected }
 
         /// In a few words, for a table.

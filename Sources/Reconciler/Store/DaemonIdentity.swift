@@ -20,6 +20,8 @@ package final class DaemonIdentity: Sendable {
     package let masterID: String
     /// True when this start made the key: the one time it is shown.
     package let wasKeyCreated: Bool
+    /// The keys beside the one that NodePass's clients know.
+    package let keys: APIKeyring
     private let store: StateStore
     /// Held while a change goes to the disk: one after the other.
     private let changes = Mutex(())
@@ -34,6 +36,7 @@ package final class DaemonIdentity: Sendable {
         masterID = knownID ?? DaemonIdentity.randomHex(bytes: 8)
         wasKeyCreated = knownKey == nil
         self.store = store
+        keys = try APIKeyring(store: store)
         values = Mutex(Values(apiKey: apiKey, masterAlias: try store.setting(Name.masterAlias) ?? ""))
         if knownKey == nil || knownID == nil {
             try store.setSettings([Name.apiKey: apiKey, Name.masterID: masterID])

@@ -32,7 +32,11 @@ struct EndFactory: Sendable {
     }
 
     private static func acceptor(_ spec: TunnelSpec, _ stream: StreamLinkAcceptor) -> any LinkAcceptor {
-        spec.transport == .websocket ? WebSocketLinkAcceptor(stream: stream) : stream
+        switch spec.transport {
+        case .websocket: WebSocketLinkAcceptor(stream: stream, place: HandshakePlace(spec))
+        case .http2: HTTP2LinkAcceptor(stream: stream)
+        case .tcp, .quic, .unknown: stream
+        }
     }
 
     func makeClient(_ spec: TunnelSpec, _ report: @escaping @Sendable (EndReport) -> Void) async -> TunnelEnd {
@@ -46,7 +50,7 @@ struct EndFactory: Sendable {
 
     private func credentials(for spec: TunnelSpec) throws(TunnelError) -> ServerCredentials? {
         warnOfCompatibility(spec)
-        let mode = spec.tls ?? .off
+        let mode = spec.linkTLS
         guard let credentials = try ServerCredentials(mode, reloadInterval: tunnel.environment.reloadInterval) else {
             tunnel.log.write(.warn, "TLS code-0: unencrypted")
             return nil

@@ -183,7 +183,11 @@ final class TunnelContext: Sendable {
 
     /// Notes that the other end has connected a user.
     func servedByPeer() {
-        farTarget.withLock { $0.reached(at: Date()) }
+        let hasFailed = farTarget.withLock { target in
+            defer { target.reached(at: Date()) }
+            return target.failures > 0
+        }
+        if hasFailed { log.write(.info, .servedByPeer, "The peer connects users again") }
     }
 
     /// Failures to reach a target so far, by cause.
@@ -228,6 +232,15 @@ final class TunnelContext: Sendable {
             current.returned = []
             return retired
         }
+    }
+
+    /// The connections of the present run, the oldest first; those that drain are not among them.
+    func users(limit: Int) async -> UserConnections {
+        let groups = current.withLock { [$0.group] + $0.returned }
+        let members = groups.flatMap(\.members).sorted { $0.since < $1.since }
+        var listed: [UserConnection] = []
+        for member in members.prefix(limit) { listed.append(await member.shown()) }
+        return UserConnections(total: members.count, listed: listed)
     }
 
     /// Counts these connections among those of the present run.

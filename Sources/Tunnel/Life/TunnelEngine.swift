@@ -153,6 +153,11 @@ package final class TunnelEngine: Sendable {
         state.withLock { $0.instances[id] }?.status
     }
 
+    /// The open connections of a tunnel's users; nil for an instance that is not known.
+    package func users(of id: InstanceID) async -> UserConnections? {
+        await state.withLock { $0.instances[id] }?.tunnel.users(limit: UserConnection.listLimit)
+    }
+
     /// Tunnels that were removed, for as long as connections of theirs may finish.
     package func leaving() -> [InstanceID: TunnelStatus] {
         state.withLock { $0.leaving }.mapValues(\.status).filter { $0.value.drainingConnections > 0 }

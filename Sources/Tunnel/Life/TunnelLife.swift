@@ -279,11 +279,11 @@ extension TunnelLife {
     private static func problem(of spec: TunnelSpec) -> TunnelError? {
         guard spec.role == .server else { return nil }
         switch spec.transport {
-        case .tcp, .websocket: return nil
-        case .quic, .http2:
+        case .tcp, .websocket, .http2: return nil
+        case .quic:
             return TunnelError(
                 .notSupportedYet,
-                "type \(spec.transport.codeText) links are not supported yet; use type=0 (transport: tcp) or type=2 (websocket)"
+                "type \(spec.transport.codeText) links are not supported yet; use type=0 (transport: tcp), 2 (websocket) or 3 (http2)"
             )
         case .unknown(let code):
             return TunnelError(

@@ -47,8 +47,12 @@ package enum TunnelLimits {
     static let datagramsWhileConnecting = 128
     /// Bytes of all datagrams, of all tunnels together, that are held so.
     static let waitingDatagramBytes = 16 * 1024 * 1024
-    /// After this long without a refusal of the other end, a user it was given counts as connected.
-    static let refusalPatience = Duration.seconds(20)
+    /// Replies of one UDP listener that wait because the kernel has no room, and how soon it is asked
+    /// again.
+    static let unsentReplies = 256
+    static let unsentReplyPause = Duration.milliseconds(1)
+    /// After this many times the wait for one address, a user whom the other end has not refused counts as connected.
+    static let refusalPatience = 4
     /// A target that failed is tried last for this long.
     static let failedTargetHold = Duration.seconds(10)
     /// How long anyone waits for a name; after that the last known addresses are used, or there are
@@ -117,6 +121,8 @@ package enum TunnelLimits {
     static let endedLinkMemory = Duration.seconds(10)
     /// How long the own `verify` waits until there are links to choose from.
     static let verifyPatience = Duration.milliseconds(40)
+    /// The same from the first link on, where none has come in that time.
+    static let lateVerifyPatience = Duration.milliseconds(500)
     /// Idle links left for a peer that will take one for itself; more than one, because users may
     /// come in between.
     static let sparedLinks = 2
@@ -142,6 +148,28 @@ package enum TunnelLimits {
     /// How often a client pings on each of its links: proxies and CDNs close what is silent for 60 s or
     /// more.
     static let webSocketPing = Duration.seconds(25)
+    /// What the peer may send on one stream of HTTP/2 before it is taken: enough for one to be as fast
+    /// as a connection of its own.
+    static let http2StreamWindowBytes = 4 * 1024 * 1024
+    /// The same for all streams of a connection together; what a stream does not take is in its own
+    /// window.
+    static let http2ConnectionWindowBytes = 64 * 1024 * 1024
+    /// The longest frame, and the longest head of a stream.
+    static let http2FrameBytes = 64 * 1024
+    /// Most bytes of a frame that is sent: as much as a TLS record holds, and every peer takes.
+    static let http2WriteBytes = 16 * 1024
+    static let http2HeaderBytes = 16 * 1024
+    /// Links in one connection; a client of ours makes another for more.
+    static let http2Streams = 4096
+    /// Streams that a connection may open before one of them is proven, and what they are taken to need.
+    static let http2UnprovenStreams = 64
+    static let unprovenHTTP2Bytes = 128 * 1024
+    /// Pings and settings, and streams reset, that a peer may send in such a time.
+    ///
+    /// More end its connection. A NodePass client resets the stream of every user.
+    static let http2ControlFrames = 1000
+    static let http2Resets = 60_000
+    static let http2RateWindow = Duration.seconds(30)
     /// Delays between attempts to reach the server.
     ///
     /// The cap is lower for the first attempts, so that a server that was restarted is reached

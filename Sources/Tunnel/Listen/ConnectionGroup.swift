@@ -1,3 +1,5 @@
+import Config
+import FoundationEssentials
 import NIOCore
 import Synchronization
 
@@ -6,8 +8,8 @@ import Synchronization
 ///
 /// A run that ends retires its group; the next run starts with a fresh one.
 final class ConnectionGroup: Sendable {
-    /// One of its connections.
-    enum Member: Sendable {
+    /// What carries a user.
+    enum Carrier: Sendable {
         case channel(any Channel)
         case pair(Reactor, RelayToken)
 
@@ -31,8 +33,24 @@ final class ConnectionGroup: Sendable {
         }
     }
 
+    /// Whose connection it is.
+    enum User: Sendable {
+        /// The channel is the user's own socket.
+        case remote
+        /// The pair's near socket is this user's.
+        case address(SocketBytes)
+        /// The channel is a link that this user of the other end has, or the target's socket of a UDP session.
+        case named(String, TransportProtocol)
+    }
+
+    struct Member: Sendable {
+        let carrier: Carrier
+        let user: User
+        let since: Date
+    }
+
     private struct State {
-        var open: [Member.Key: Member] = [:]
+        var open: [Carrier.Key: Member] = [:]
         var isCut = false
         var whenEmpty: [@Sendable () -> Void] = []
 
@@ -49,22 +67,24 @@ final class ConnectionGroup: Sendable {
 
     var count: Int { state.withLock { $0.open.count } }
 
-    func add(_ channel: any Channel) -> Bool { add(.channel(channel)) }
+    var members: [Member] { state.withLock { Array($0.open.values) } }
+
+    func add(_ channel: any Channel, of user: User = .remote) -> Bool { add(.channel(channel), of: user) }
 
     func remove(_ channel: any Channel) { remove(.channel(channel)) }
 
     /// False when the group has been cut already; the caller closes the connection then.
-    func add(_ member: Member) -> Bool {
+    func add(_ carrier: Carrier, of user: User) -> Bool {
         state.withLock { state in
             guard !state.isCut else { return false }
-            state.open[member.key] = member
+            state.open[carrier.key] = Member(carrier: carrier, user: user, since: Date())
             return true
         }
     }
 
-    func remove(_ member: Member) {
+    func remove(_ carrier: Carrier) {
         let callbacks = state.withLock { state in
-            state.open[member.key] = nil
+            state.open[carrier.key] = nil
             return state.open.isEmpty ? state.takeCallbacks() : []
         }
         for callback in callbacks { callback() }
@@ -72,11 +92,11 @@ final class ConnectionGroup: Sendable {
 
     /// Closes every connection, and each that still comes.
     func cut() {
-        let members = state.withLock { state in
+        let carriers = state.withLock { state in
             state.isCut = true
-            return Array(state.open.values)
+            return state.open.values.map(\.carrier)
         }
-        for member in members { member.cut() }
+        for carrier in carriers { carrier.cut() }
     }
 
     /// Calls back once there is no connection, at once if there is none now.
@@ -86,5 +106,46 @@ final class ConnectionGroup: Sendable {
             return state.open.isEmpty
         }
         if isEmpty { callback() }
+    }
+}
+
+extension ConnectionGroup.Member {
+    /// What a list shows of it.
+    func shown() async -> UserConnection {
+        let counts = await carrier.counts
+        switch user {
+        case .remote: return shown(remoteName, counts?.received, counts?.sent)
+        case .address(let address):
+            let name = SocketAddress(address).map { Endpoint($0).description } ?? ""
+            return shown(name, counts?.received, counts?.sent)
+        // What is written to the link has come from the target, which is this end's side.
+        case .named(let name, .tcp): return shown(name, counts?.sent, counts?.received)
+        case .named(let name, .udp): return UserConnection(user: name, transport: .udp, since: since)
+        }
+    }
+
+    private var remoteName: String {
+        guard case .channel(let channel) = carrier else { return "" }
+        return channel.remoteAddress.map { Endpoint($0).description } ?? ""
+    }
+
+    private func shown(_ name: String, _ received: UInt64?, _ sent: UInt64?) -> UserConnection {
+        UserConnection(user: name, transport: .tcp, since: since, received: received, sent: sent)
+    }
+}
+
+extension ConnectionGroup.Carrier {
+    fileprivate var counts: KernelCounts? {
+        get async {
+            switch self {
+            case .channel(let channel): await KernelCounts(of: channel)
+            case .pair(let reactor, let pair):
+                await withCheckedContinuation { done in
+                    reactor.submit(or: { done.resume(returning: nil) }) { core in
+                        done.resume(returning: core.nearDescriptor(of: pair).flatMap { KernelCounts(of: $0) })
+                    }
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ final class RelayedUser: RelayOwner {
     /// For the user's socket and the target's; given back when both are closed.
     private let place: DescriptorPlace
     private let address: SocketBytes
-    private var member: ConnectionGroup.Member?
+    private var carrier: ConnectionGroup.Carrier?
     private var attempts: DialAttempts
     private var began: UInt64 = 0
     private var logEnd: (@Sendable () -> Void)?
@@ -40,9 +40,9 @@ final class RelayedUser: RelayOwner {
             return refuse(descriptor, "connection limit \(plan.connectionLimit) reached", .limitReached, level: .error)
         }
         guard let pair = core.add(near: descriptor, self, plan.relayTerms) else { return }
-        let member = ConnectionGroup.Member.pair(reactor, pair)
-        guard group.add(member) else { return core.end(pair) }
-        self.member = member
+        let carrier = ConnectionGroup.Carrier.pair(reactor, pair)
+        guard group.add(carrier, of: .address(address)) else { return core.end(pair) }
+        self.carrier = carrier
         perform(attempts.begin(), pair, core, reactor)
     }
 
@@ -82,7 +82,7 @@ final class RelayedUser: RelayOwner {
     }
 
     func dialEnded(_ error: Int32, _ pair: RelayToken, _ core: ReactorCore) {
-        guard case .pair(let reactor, _)? = member, let target else { return core.end(pair) }
+        guard case .pair(let reactor, _)? = carrier, let target else { return core.end(pair) }
         guard error == 0 else {
             let problem: any Error =
                 error == ETIMEDOUT
@@ -111,6 +111,6 @@ final class RelayedUser: RelayOwner {
     func ended() {
         logEnd?()
         tunnel.counters.close(.tcp)
-        if let member { group.remove(member) }
+        if let carrier { group.remove(carrier) }
     }
 }

@@ -105,7 +105,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
             write(end.refusal(.malformed), context)
         case .request(let request):
             if let offer = request.sealedOffer { return seal(request, offer, context) }
-            if let upgrade = request.webSocket { return takeUpgrade(upgrade, context) }
+            if let upgrade = request.webSocket { return takeUpgrade(request, upgrade, context) }
             let number = end.answer(request, from: address) { self.write(end.text(of: $0), context) }
             if case .answering = state { state = .answering(number) }
         }
@@ -139,8 +139,12 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// A link's request that no session takes is no guess at the key: the client may have lost its server.
-    private func takeUpgrade(_ upgrade: WebSocketUpgrade, _ context: ChannelHandlerContext) {
-        guard let end, !end.takesUpgrades else { return becomeLink(context, .upgrade(upgrade)) }
+    private func takeUpgrade(
+        _ request: HandshakeRequest,
+        _ upgrade: WebSocketUpgrade,
+        _ context: ChannelHandlerContext
+    ) {
+        guard let end, !end.takesLink(request) else { return becomeLink(context, .upgrade(upgrade)) }
         end.rejected(address, "no session takes a link over WebSocket")
         write(end.refusal(.unavailable), context)
     }

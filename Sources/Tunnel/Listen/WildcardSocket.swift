@@ -26,14 +26,15 @@ struct WildcardSocket: Sendable {
         }
     }
 
-    /// Sends one datagram, or drops it where the kernel has no room for it.
+    /// Sends one datagram; false where the kernel has no room for it now.
     ///
     /// `source` is where the user's datagram arrived. Where the kernel cannot send from there, as
-    /// from a broadcast address, it chooses.
-    func send(_ datagram: ByteBuffer, to user: SocketAddress, from source: NIOPacketInfo) {
+    /// from a broadcast address, it chooses. One that cannot be sent at all is dropped.
+    func send(_ datagram: ByteBuffer, to user: SocketAddress, from source: NIOPacketInfo) -> Bool {
         let control = ControlMessage(source, isIPv6: isIPv6)
-        guard !send(datagram, to: user, control), control != nil, errno != EAGAIN, errno != ENOBUFS else { return }
-        _ = send(datagram, to: user, nil)
+        if send(datagram, to: user, control) { return true }
+        guard errno != EAGAIN, errno != ENOBUFS else { return false }
+        return control == nil || send(datagram, to: user, nil) || errno != EAGAIN && errno != ENOBUFS
     }
 
     private func send(_ datagram: ByteBuffer, to user: SocketAddress, _ control: ControlMessage?) -> Bool {

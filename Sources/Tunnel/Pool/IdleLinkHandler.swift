@@ -34,7 +34,7 @@ final class IdleLinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         guard heldBytes > 0 else { return }
         readByRequest(context)
-        context.read()
+        context.channel.readSoon()
     }
 
     /// From the first byte on no more is read than asked for, so that what is held stays within its

@@ -60,8 +60,8 @@ final class TCPRelay {
         flight = keepAlive.map { FlightWatch($0, [nearEnd.channel, farEnd.channel]) }
         near.begin(with: nearEnd.early)
         far.begin(with: farEnd.early)
-        try farEnd.channel.syncOptions?.setOption(.autoRead, value: true)
-        try nearEnd.channel.syncOptions?.setOption(.autoRead, value: true)
+        try farEnd.channel.readFreely()
+        try nearEnd.channel.readFreely()
     }
 
     fileprivate func active() {

@@ -51,6 +51,7 @@ final class Session {
     private var awaitedComparison: (id: LinkID, fingerprint: String)?
     /// Idle links that there have to be before our own `verify` names one.
     private var leastForVerify = 3
+    private var isLateVerifyScheduled = false
     /// The certificate that the client has last heard of, at the server.
     private var announced: String?
     private var probes = PeerProbes()
@@ -238,7 +239,18 @@ final class Session {
         if let claim = table.takeClaim(of: id) { useLink(id, claim) }
         if let awaitedComparison, awaitedComparison.id == id { compare(id, awaitedComparison.fingerprint) }
         sendVerifyIfDue()
+        scheduleLateVerify()
         tunnel.entrance.supplyUsers()
+    }
+
+    /// A pool may have fewer links than there are to choose from, and a slow line brings them late.
+    private func scheduleLateVerify() {
+        guard control.state.owesVerify, !isLateVerifyScheduled else { return }
+        isLateVerifyScheduled = true
+        schedule(in: TunnelLimits.lateVerifyPatience) {
+            self.leastForVerify = 1
+            self.sendVerifyIfDue()
+        }
     }
 
     private func idleLink(_ id: LinkID, _ event: IdleLinkHandler.Event) {
@@ -301,7 +313,7 @@ final class Session {
 
     private func putOnProbation(_ id: LinkID) {
         onProbation.insert(id)
-        schedule(in: TunnelLimits.refusalPatience) {
+        schedule(in: tunnel.environment.tcpDialTimeout * TunnelLimits.refusalPatience) {
             if self.onProbation.remove(id) != nil { self.tunnel.servedByPeer() }
         }
     }
@@ -351,10 +363,7 @@ final class Session {
             // As after a `verify`: NodePass's users look for this line.
             tunnel.log.write(.info, "TLS certificate fingerprint verified: \(sealedFingerprint)")
         }
-        schedule(in: TunnelLimits.verifyPatience) {
-            self.leastForVerify = 1
-            self.sendVerifyIfDue()
-        }
+        schedule(in: TunnelLimits.verifyPatience) { self.sendVerifyIfDue(atLeast: 1) }
         sendVerifyIfDue()
         if !isEntry || control.state.isGateOpen { establish() }
     }
@@ -465,8 +474,7 @@ final class Session {
             tunnel.log.write(.info, .verified, "TLS certificate fingerprint verified: \(fingerprint)")
         }
         perform(control.state.verified(fingerprint, against: own))
-        leastForVerify = 1
-        sendVerifyIfDue()
+        sendVerifyIfDue(atLeast: 1)
         refill()
     }
 
@@ -475,8 +483,8 @@ final class Session {
     /// Both ends name a link and close it. Were it the same link, each would compare with one that
     /// is gone: ours is named from the middle of the idle ones, so it waits for a while until there are
     /// some.
-    private func sendVerifyIfDue() {
-        guard control.isOpen, phase != .ended, control.state.owesVerify, table.pool.idle >= leastForVerify,
+    private func sendVerifyIfDue(atLeast count: Int? = nil) {
+        guard control.isOpen, phase != .ended, control.state.owesVerify, table.pool.idle >= count ?? leastForVerify,
             let (id, link) = table.takeForVerify(now: .now()), control.state.takeOwnVerify()
         else { return }
         control.send(.verify(id: id, fingerprint: link.fingerprint))

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHTTP2
 import NIOPosix
 import NIOSSL
 
@@ -22,6 +23,10 @@ package enum ErrorText {
         case let error as SocketAddressError.UnknownHost: "no address for \(error.host)"
         case is CancellationError: "it was interrupted"
         case let error as HandshakeProblem: TunnelError.handshake(error).message
+        case let error as WebSocketRefusal: error.description
+        case is HTTP2LinkDialer.NoStream: "the server takes no more streams"
+        case is NIOHTTP2Errors.StreamClosed: "the connection was closed"
+        case is any NIOHTTP2Error: "the other side broke a rule of HTTP/2"
         default: unexpected
         }
     }

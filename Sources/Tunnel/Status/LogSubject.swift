@@ -10,6 +10,7 @@ enum LogSubject: Sendable, Hashable {
     case targetUnreachable
     case targetFailed
     case refusedByPeer
+    case servedByPeer
     case acceptPaused
     // What comes to a tunnel port, and over links.
     case rejected

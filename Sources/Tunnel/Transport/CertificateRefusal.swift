@@ -41,7 +41,7 @@ package enum CertificateRefusal: Sendable, Hashable {
         return stack.contains { $0.description.contains("CERTIFICATE_VERIFY_FAILED") }
     }
 
-    /// The dates first: a wrong one is a reason whoever has signed.
+    /// The dates first: a wrong one is a reason, however it is signed.
     private static func refusal(of certificate: Certificate, now: Date) -> CertificateRefusal {
         if certificate.notValidAfter < now { return .expired(certificate.notValidAfter) }
         if certificate.notValidBefore > now { return .notYetValid(certificate.notValidBefore) }
@@ -68,7 +68,7 @@ package enum CertificateRefusal: Sendable, Hashable {
         case .otherName(let name, []): "has no name that can be compared with \(name)"
         case .otherName(let name, let shown): "is for \(Self.list(shown)), not \(name)"
         case .unknownAuthority(let issuer): "is signed by an unknown authority" + (issuer.map { " (\($0))" } ?? "")
-        case .selfSigned: "is self-signed: no authority stands for it"
+        case .selfSigned: "is self-signed: no authority has signed it"
         }
     }
 

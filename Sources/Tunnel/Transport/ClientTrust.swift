@@ -15,7 +15,12 @@ package final class ClientTrust: Sendable {
     }
 
     private let authoritiesPath: String?
-    private let contexts = Mutex<[Policy: Made]>([:])
+    private let contexts = Mutex<[Kind: Made]>([:])
+
+    private struct Kind: Hashable {
+        let policy: Policy
+        let alpn: String?
+    }
 
     private struct Made {
         let context: NIOSSLContext
@@ -43,14 +48,15 @@ package final class ClientTrust: Sendable {
         return (try? HostName.ascii(host)) ?? host
     }
 
-    /// The context for `policy`; the first call for one reads every trusted authority, so make
-    /// `refresh` do that, off the event loops.
+    /// The context for `policy`, which asks for the protocol `alpn`; the first call for one reads every
+    /// trusted authority, so make `refresh` do that, off the event loops.
     ///
     /// Throws `CertificateInvalid` when the authorities cannot be loaded.
-    package func context(_ policy: Policy) throws(TunnelError) -> NIOSSLContext {
-        if let made = contexts.withLock({ $0[policy] }) { return made.context }
-        try refresh(policy)
-        guard let made = contexts.withLock({ $0[policy] }) else { return try makeContext(policy) }
+    package func context(_ policy: Policy, alpn: String? = nil) throws(TunnelError) -> NIOSSLContext {
+        let kind = Kind(policy: policy, alpn: alpn)
+        if let made = contexts.withLock({ $0[kind] }) { return made.context }
+        try refresh(policy, alpn: alpn)
+        guard let made = contexts.withLock({ $0[kind] }) else { return try makeContext(kind) }
         return made.context
     }
 
@@ -58,17 +64,18 @@ package final class ClientTrust: Sendable {
     /// off the event loops.
     ///
     /// Throws `CertificateInvalid` when they cannot be loaded; a context that was made before stays.
-    package func refresh(_ policy: Policy) throws(TunnelError) {
+    package func refresh(_ policy: Policy, alpn: String? = nil) throws(TunnelError) {
+        let kind = Kind(policy: policy, alpn: alpn)
         let paths = authoritiesPath.map { [$0] } ?? Self.systemPaths
         let files = paths.map { FileState(path: $0) }
-        guard contexts.withLock({ $0[policy]?.files }) != files else { return }
-        let context = try makeContext(policy)
-        contexts.withLock { $0[policy] = Made(context: context, files: files) }
+        guard contexts.withLock({ $0[kind]?.files }) != files else { return }
+        let context = try makeContext(kind)
+        contexts.withLock { $0[kind] = Made(context: context, files: files) }
     }
 
     /// Whether there is a context, from whatever time.
-    package func hasContext(_ policy: Policy) -> Bool {
-        contexts.withLock { $0[policy] != nil }
+    package func hasContext(_ policy: Policy, alpn: String? = nil) -> Bool {
+        contexts.withLock { $0[Kind(policy: policy, alpn: alpn)] != nil }
     }
 
     /// A handler for one connection that asks for `serverName` (SNI) and, where `policy` verifies,
@@ -77,8 +84,12 @@ package final class ClientTrust: Sendable {
     /// Without a name nothing is asked for, as `tls=1` wants on TCP links, and a verified
     /// certificate must name the address connected to. Throws `InvalidSpec` for a name that cannot
     /// be one, and what ``context(_:)`` throws.
-    package func handler(_ policy: Policy, serverName: String?) throws(TunnelError) -> NIOSSLClientHandler {
-        let context = try context(policy)
+    package func handler(
+        _ policy: Policy,
+        serverName: String?,
+        alpn: String? = nil
+    ) throws(TunnelError) -> NIOSSLClientHandler {
+        let context = try context(policy, alpn: alpn)
         let name = try serverName.map { name throws(TunnelError) in try Self.checked(name) }
         do {
             return try NIOSSLClientHandler(context: context, serverHostname: name)
@@ -106,8 +117,10 @@ package final class ClientTrust: Sendable {
         return bare
     }
 
-    private func makeContext(_ policy: Policy) throws(TunnelError) -> NIOSSLContext {
+    private func makeContext(_ kind: Kind) throws(TunnelError) -> NIOSSLContext {
+        let policy = kind.policy
         var configuration = TLSConfiguration.makeClientConfiguration()
+        if let alpn = kind.alpn { configuration.applicationProtocols = [alpn] }
         configuration.minimumTLSVersion = policy == .web ? .tlsv12 : .tlsv13
         configuration.certificateVerification = policy == .anyCertificate ? .none : .fullVerification
         if let authoritiesPath { configuration.trustRoots = .file(authoritiesPath) }

@@ -34,8 +34,9 @@ final class ExactReader: ChannelInboundHandler, RemovableChannelHandler {
         var bytes = Self.unwrapInboundIn(data)
         held.writeBuffer(&bytes)
         guard let head = held.readBytes(length: length), let report = finish() else { return }
-        report(.success((head, held)))
+        // What comes while it reports is not its any more.
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        report(.success((head, held)))
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

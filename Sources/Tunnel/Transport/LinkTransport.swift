@@ -41,6 +41,10 @@ struct LinkSession {
     let terms: HandshakeTerms
     /// Whether another link would be given an id.
     let hasRoom: () -> Bool
+    /// Whether a link of this connection has been proven to be the peer's.
+    let isProven: () -> Bool
+    /// Counts a connection that broke a rule before that, and says which.
+    let reject: (String) -> Void
 }
 
 /// The server's side of a pool transport: makes link channels of what is accepted on the tunnel's
@@ -52,14 +56,14 @@ protocol LinkAcceptor {
     /// Whether the client's bytes come first, so that the server must not speak before them.
     var clientSpeaksFirst: Bool { get }
 
-    /// Whether a request for a WebSocket on the tunnel's port is one of this transport's.
-    var takesUpgrades: Bool { get }
-
-    /// Whether links are inside TLS.
-    var isSecured: Bool { get }
+    /// What a connection may keep in memory before it is proven, beside what any of them does.
+    var openingBytes: Int { get }
 
     /// Whether a connection that begins with this byte is one of this transport's.
     func recognizes(_ first: UInt8) -> Bool
+
+    /// Whether a request for a WebSocket on the tunnel's port is one of this transport's.
+    func recognizes(_ request: HandshakeRequest) -> Bool
 
     /// Takes over an accepted connection whose opening has been read, and delivers each link channel
     /// it carries: one for a stream, many for a multiplexed transport. Deadlines are the caller's.

@@ -98,7 +98,9 @@ extension Channel {
     /// connections that an end gives up within seconds: the kernel also gives up sooner then.
     func boundRetransmission() {
         let milliseconds = SocketOptionValue(TunnelLimits.retransmission.components.seconds * 1000)
-        try? syncOptions?.setOption(.tcpOption(.retransmissionMax), value: milliseconds)
+        // A stream's connection is what has a socket.
+        let socket = self is any SocketOptionProvider ? self : parent
+        try? socket?.syncOptions?.setOption(.tcpOption(.retransmissionMax), value: milliseconds)
     }
 }
 

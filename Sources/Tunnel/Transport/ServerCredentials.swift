@@ -47,7 +47,8 @@ package final class ServerCredentials: Sendable {
 
         fileprivate var applicationProtocols: [String] {
             switch self {
-            case .links: []
+            // For those over HTTP/2; a client of others asks for none.
+            case .links: [HTTP2Link.alpn]
             case .web: ["h2", "http/1.1"]
             }
         }

@@ -11,13 +11,15 @@ struct StreamLinkAcceptor: LinkAcceptor {
 
     var checksAddress: Bool { true }
     var clientSpeaksFirst: Bool { isSecured }
-    var takesUpgrades: Bool { false }
+    var openingBytes: Int { isSecured ? TunnelLimits.unprovenTLSBytes : 0 }
     var isSecured: Bool { credentials != nil }
 
     func recognizes(_ first: UInt8) -> Bool {
         // A TLS handshake record (RFC 8446 §5.1), or what a client of ours begins a bare link with.
         first == (isSecured ? 0x16 : LinkProof.version)
     }
+
+    func recognizes(_ request: HandshakeRequest) -> Bool { false }
 
     func accept(
         _ channel: any Channel,

@@ -7,7 +7,9 @@ import NIOTLS
 
 /// Pool type 0 on the client: each link is a TCP connection to the server, inside TLS or bare.
 struct StreamLinkDialer: LinkDialer {
-    let server: SocketAddress
+    /// The server's, or its proxy's.
+    let address: SocketAddress
+    let route: ServerRoute
     let timeout: TimeAmount
     let keepAlive: @Sendable () -> KeepAlive?
     let readBufferMaxBytes: Int
@@ -24,9 +26,9 @@ struct StreamLinkDialer: LinkDialer {
         for purpose: DescriptorPlan.Purpose
     ) -> EventLoopFuture<NIOLoopBound<LinkChannel>> {
         guard let place = descriptors.place(for: purpose) else { return loop.makeFailedFuture(NoDescriptor()) }
-        let keepAlive = keepAlive()
+        let (keepAlive, route, timeout) = (keepAlive(), route, timeout)
         let connector = RacingConnector(
-            server: server,
+            server: address,
             timeout: timeout,
             secondPlace: { [descriptors] in descriptors.place(for: purpose) },
             configure: { [readBufferMaxBytes] in
@@ -41,6 +43,9 @@ struct StreamLinkDialer: LinkDialer {
             .assumeIsolated()
             .flatMap { channel in
                 place.keep(for: channel)
+                return route.open(channel, within: timeout)
+            }
+            .flatMap { channel in
                 guard let security = self.security else {
                     return loop.makeSucceededFuture(
                         NIOLoopBound(LinkChannel(channel: channel, fingerprint: nil), eventLoop: loop)
@@ -96,7 +101,7 @@ struct StreamLinkDialer: LinkDialer {
 
     /// Says why the server's certificate was not accepted, where that is what went wrong.
     private func refusal(_ error: any Error, of handler: NIOSSLClientHandler) -> any Error {
-        let wanted = name ?? Endpoint(server).host
+        let wanted = name ?? route.server.host
         let refusal = CertificateRefusal(error, certificate: handler.peerCertificate, name: wanted, now: Date())
         return refusal?.error ?? error
     }

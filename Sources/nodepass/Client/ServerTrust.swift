@@ -11,9 +11,9 @@ enum ServerTrust: Sendable, Hashable {
     case system
     /// One that an authority in this file has signed.
     case authorities(String)
-    /// The one with this fingerprint, whoever has signed it.
+    /// The one with this fingerprint, however it is signed.
     case fingerprint(String)
-    /// Any: whoever is between can read the key.
+    /// Any: someone in between can read the key.
     case anything
 
     /// Reads `sha256:` with hex digits, with colons or without; nil for anything else.

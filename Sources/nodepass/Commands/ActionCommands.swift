@@ -18,8 +18,7 @@ struct TunnelOptions: ParsableArguments {
         _ body: (InstanceRow, ControlClient) async throws -> String
     ) async throws {
         let client = try connection.client
-        let rows = try await client.instances()
-        let chosen = try selection.required(from: rows, to: action, isConfirmed: yes)
+        let chosen = try await selection.required(from: client, to: action, isConfirmed: yes)
         try await EachTunnel.perform(chosen, name: InstanceText.name) { try await body($0, client) }
     }
 

@@ -17,9 +17,19 @@ struct ApplyCommand: AsyncParsableCommand {
     @Flag(help: "Apply it also when it deletes more tunnels than policy.maxDeletes allows.")
     var confirm = false
 
+    @Option(name: [.customShort("f"), .customLong("file")], help: .hidden)
+    var file: [String] = []
+
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
+        guard file.isEmpty else {
+            throw CommandFailure(
+                message: "apply takes no files: put them where the daemon reads them, then run `nodepass apply`; "
+                    + "`nodepass plan -f` shows before what they would change",
+                isUsage: true
+            )
+        }
         let wait = try DurationText.positive(timeout, "--timeout")
         let path = "/reconcile?wait=\(GoDuration.text(wait))" + (confirm ? "&confirm=true" : "")
         let outcome = try await connection.client.post(path, patience: wait, as: OutcomeView.self)

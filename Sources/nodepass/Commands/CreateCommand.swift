@@ -30,13 +30,17 @@ struct CreateCommand: AsyncParsableCommand {
 struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Print the live state as a manifest; applying it changes nothing."
+        abstract: "Print the state as a manifest; applying it changes nothing.",
+        discussion: "An override is a comment beside what the manifest says, so that it does not become permanent."
     )
+
+    @Flag(help: "Write what overrides have made of tunnels, as if they were to last.")
+    var live = false
 
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        Output.raw(try await connection.client.text("/export"))
+        Output.raw(try await connection.client.text("/export" + (live ? "?live=true" : "")))
     }
 }
 

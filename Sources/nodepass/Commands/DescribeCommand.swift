@@ -27,7 +27,7 @@ struct DescribeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = try connection.client
-        let rows = try selection.required(from: try await client.instances(), to: "describe", isConfirmed: true)
+        let rows = try await selection.required(from: client, to: "describe", isConfirmed: true)
         var described: [InstanceRow] = []
         for row in rows { described.append(try await client.instance(row.id, showsSecrets: showSecrets)) }
         // A list is a list whatever it holds; a name is one tunnel.

@@ -54,17 +54,18 @@ struct GetCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = try connection.client
-        let rows = try await client.instances(showsSecrets: showSecrets)
-        var (chosen, missing) = try selection.chosen(from: rows)
-        let problems = try await client.status().problems
+        var (chosen, missing) = try await selection.chosen(from: client, showsSecrets: showSecrets)
+        let status = try await client.status()
         let table = InstanceTable(
-            columns: InstanceColumns(rates: try await rates(client), problems: problems),
+            columns: InstanceColumns(rates: try await rates(client), problems: status.problems),
             isWide: output == .wide,
             hasHeader: !noHeaders
         )
         if let sort { chosen = table.columns.sorted(chosen, by: sort) }
-        try await print(chosen, table, problems, client)
-        for name in missing { Output.error("Error: " + PlainText.line(TunnelSelection.unknown(name).message)) }
+        try await print(chosen, table, status, client)
+        for name in missing {
+            Output.error("Error: " + PlainText.line(TunnelSelection.unknown(name, hidden: status.hidden).message))
+        }
         if watch { try await follow(Set(chosen.map(\.id)), client) }
         if !missing.isEmpty { throw ExitCode(1) }
     }
@@ -84,17 +85,17 @@ struct GetCommand: AsyncParsableCommand {
     private func print(
         _ rows: [InstanceRow],
         _ table: InstanceTable,
-        _ problems: [WireObject<ProblemView>],
+        _ status: WireObject<StatusView>,
         _ client: ControlClient
     ) async throws {
         switch output {
         case .table, .wide:
             let daemon = selection.isEmpty ? try await client.reconcile() : nil
-            let text = table.text(rows, leaving: daemon?.leaving ?? [])
+            let hidden = selection.isEmpty ? status.hidden : []
+            let text = table.text(rows, hidden: hidden, leaving: daemon?.leaving ?? [])
             if !text.isEmpty { Output.line(text) }
-            if let problem = daemon?.api { Output.error("The API does not listen on TCP: \(problem)") }
             guard selection.isEmpty else { return }
-            for problem in problems where Self.concernsAll(problem) {
+            for problem in status.problems where Self.concernsAll(problem) {
                 Output.error(PlainText.line((problem.tunnel.map { $0 + ": " } ?? "") + problem.text))
             }
         case .json: Output.line(JSONValue.array(rows.map(\.json)).prettyText)

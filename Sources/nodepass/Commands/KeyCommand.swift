@@ -6,8 +6,11 @@ import Config
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
-        abstract: "Show or replace the API key, or make a key for a tunnel.",
-        subcommands: [ShowCommand.self, RotateCommand.self, GenerateCommand.self]
+        abstract: "Show or replace the API key, manage labelled keys with a role, or make a key for a tunnel.",
+        subcommands: [
+            ShowCommand.self, RotateCommand.self, CreateKeyCommand.self, ListKeysCommand.self, RevokeKeyCommand.self,
+            GenerateCommand.self,
+        ]
     )
 
     struct GenerateCommand: ParsableCommand {
@@ -34,12 +37,18 @@ struct KeyCommand: AsyncParsableCommand {
     struct RotateCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "rotate",
-            abstract: "Replace the API key and print the new one; the old key stops working at once."
+            abstract: "Replace the API key and print the new one; the old key stops working at once, or after --grace."
         )
+
+        @Option(help: "How long the old key works on, such as 10m; at most 7 days.")
+        var grace: String?
+
         @OptionGroup var connection: ConnectionOptions
 
         func run() async throws {
-            let row = try await connection.client.patch("/instances/\(KeyView.id)", .object(["action": "restart"]))
+            let query = try grace.map { "?grace=\(GoDuration.text(try DurationText.positive($0, "--grace")))" } ?? ""
+            let path = "/instances/\(KeyView.id)\(query)"
+            let row = try await connection.client.patch(path, .object(["action": "restart"]))
             Output.line(try key(in: row))
         }
     }

@@ -26,7 +26,7 @@ struct LogsCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try connection.client
         let start = try since.map { Date() - (try DurationText.positive($0, "--since") / .seconds(1)) }
-        let rows = try selection.required(from: try await client.instances(), to: "show the logs of", isConfirmed: true)
+        let rows = try await selection.required(from: client, to: "show the logs of", isConfirmed: true)
         guard follow else { return try await list(rows, since: start, client) }
         guard rows.count == 1, let row = rows.first else {
             throw CommandFailure(message: "-f follows one tunnel, and \(rows.count) are chosen", isUsage: true)

@@ -37,18 +37,25 @@ struct PlanCommand: AsyncParsableCommand {
     private func ask(_ client: ControlClient) async throws -> WireObject<PlanView> {
         if file.isEmpty { return try await client.post("/plan", as: PlanView.self) }
         guard client.isLocal else {
-            guard file.count == 1 else {
-                throw CommandFailure(
-                    message: "a remote daemon plans one file: join the files, or run this command on its machine"
-                )
+            let files = try file.flatMap { path throws(CommandFailure) in try Self.files(path) }
+            let bundle = try files.map { path throws(CommandFailure) -> JSONValue in
+                .object(["name": .string(path), "text": .string(try text(of: path))])
             }
-            return try await client.post("/plan", try text(of: file[0]), as: PlanView.self)
+            return try await client.post("/plan?bundle=1", JSONValue.array(bundle).compactText, as: PlanView.self)
         }
         let directory = FileManager.default.currentDirectoryPath
         let names = file.map {
             QueryParameter(name: "file", value: TextFile.absolute($0, from: directory))
         }
         return try await client.post("/plan?" + QueryString(names).sortedText, as: PlanView.self)
+    }
+
+    /// A file, or those of a directory that the daemon would read there.
+    private static func files(_ path: String) throws(CommandFailure) -> [String] {
+        guard FileState(path: path)?.isDirectory == true else { return [path] }
+        let names = (TextFile.names(in: path) ?? []).filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
+        guard !names.isEmpty else { throw CommandFailure(message: "\(path) has no *.yaml files") }
+        return names.filter { !$0.hasPrefix(".") }.map { path + "/" + $0 }
     }
 
     private func text(of path: String) throws(CommandFailure) -> String {

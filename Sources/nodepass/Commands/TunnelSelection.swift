@@ -44,8 +44,22 @@ struct TunnelSelection: ParsableArguments {
         }
     }
 
-    /// Those it chooses, in the order of `rows`, and the names that nothing has.
-    func chosen(from rows: [InstanceRow]) throws(CommandFailure) -> (rows: [InstanceRow], missing: [String]) {
+    /// Those it chooses of all tunnels, in their order, and the names that nothing has.
+    func chosen(
+        from client: ControlClient,
+        showsSecrets: Bool = false
+    ) async throws -> (rows: [InstanceRow], missing: [String]) {
+        let rows = try await client.instances(showsSecrets: showsSecrets)
+        guard problem else { return try chosen(from: rows) }
+        let problems = try await client.status().problems
+        return try chosen(from: rows, troubled: Set(problems.compactMap { $0.id }))
+    }
+
+    /// `troubled` are the ids of those that do not serve as they should.
+    private func chosen(
+        from rows: [InstanceRow],
+        troubled: Set<String> = []
+    ) throws(CommandFailure) -> (rows: [InstanceRow], missing: [String]) {
         let requirements = try requirements()
         var ids: Set<String> = []
         var missing: [String] = []
@@ -58,27 +72,31 @@ struct TunnelSelection: ParsableArguments {
             guard names.isEmpty || ids.contains(row.id) else { return false }
             let tags = row.meta.tags
             return requirements.allSatisfy { $0.holds(tags) } && (phases?.contains(row.phase) ?? true)
-                && (!overridden || row.override != nil) && (!problem || InstanceText.hasProblem(row))
+                && (!overridden || row.override != nil) && (!problem || troubled.contains(row.id))
         }
         return (chosen, missing)
     }
 
     /// For a command that changes something: nothing is chosen by accident, and many only after a question.
     func required(
-        from rows: [InstanceRow],
+        from client: ControlClient,
         to action: String,
         isConfirmed: Bool
-    ) throws(CommandFailure) -> [InstanceRow] {
+    ) async throws -> [InstanceRow] {
         guard !isEmpty else { throw CommandFailure(message: "name the tunnels to \(action)", isUsage: true) }
-        let (chosen, missing) = try chosen(from: rows)
-        if let name = missing.first { throw Self.unknown(name) }
+        let (chosen, missing) = try await chosen(from: client)
+        if let name = missing.first { throw Self.unknown(name, hidden: try await client.status().hidden) }
         guard !chosen.isEmpty else { throw CommandFailure(message: "no tunnel is chosen; nothing was done") }
         try Confirmation.ask(action, chosen.map(InstanceText.name), isConfirmed: isConfirmed)
         return chosen
     }
 
-    static func unknown(_ name: String) -> CommandFailure {
-        CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
+    /// `hidden` are declared tunnels that requests have deleted: they come back by a release.
+    static func unknown(_ name: String, hidden: [WireObject<PlanView.Overridden>] = []) -> CommandFailure {
+        if let tunnel = hidden.first(where: { $0.name == name || $0.id == name }) {
+            return CommandFailure(message: InstanceText.hidden(tunnel))
+        }
+        return CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
     }
 
     /// A name, else an id, else a unique alias; any number for a pattern.

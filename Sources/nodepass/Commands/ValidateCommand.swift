@@ -9,23 +9,47 @@ struct ValidateCommand: ParsableCommand {
         abstract: "Check manifests without a daemon; exits 1 when one has an error."
     )
 
-    @Argument(help: "Files, or directories of *.yaml and *.yml.")
+    @Argument(help: "Files, or directories of *.yaml and *.yml; - is standard input.")
     var files: [String]
 
     @Option(help: "Format: text, json, github or sarif.")
     var format = DiagnosticFormat.text
+
+    @Flag(help: "Do not look up references: variables and files that are set only on the daemon's machine.")
+    var allowUnset = false
+
+    @Flag(help: "Read the certificates and keys that the tunnels name, and check their dates.")
+    var checkFiles = false
+
+    func validate() throws {
+        if files.contains("-"), files.count > 1 { throw ValidationError("- is standard input, and stands alone") }
+    }
 
     func run() throws {
         let reader = ManifestReader(
             environment: ProcessInfo.processInfo.environment,
             workingDirectory: FileManager.default.currentDirectoryPath
         )
-        let reading = reader.read(paths: files)
-        let report = DiagnosticFormat.render(reading.diagnostics, as: format)
-        if !report.isEmpty { Output.raw(report.hasSuffix("\n") ? report : report + "\n") }
-        guard !reading.hasErrors else { throw ExitCode(1) }
+        let input = files == ["-"] ? try StandardInput.text() : nil
+        let reading =
+            if let input {
+                reader.read(text: input, file: "<stdin>", keepsReferences: allowUnset)
+            } else {
+                reader.read(paths: files, keepsReferences: allowUnset)
+            }
+        var diagnostics = reading.diagnostics
+        if checkFiles { diagnostics += CertificateCheck.diagnostics(of: reading.manifest, now: Date()) }
         if format == .text {
-            Output.line("ok: \(reading.manifest?.tunnels.count ?? 0) tunnels in \(files.joined(separator: ", "))")
+            let excerpts = SourceExcerpt(input: input)
+            for diagnostic in diagnostics { Output.line(excerpts.text(diagnostic)) }
+        } else {
+            let report = DiagnosticFormat.render(diagnostics, as: format)
+            if !report.isEmpty { Output.raw(report.hasSuffix("\n") ? report : report + "\n") }
+        }
+        guard !diagnostics.contains(where: { $0.severity == .error }) else { throw ExitCode(1) }
+        if format == .text {
+            let place = input == nil ? files.joined(separator: ", ") : "standard input"
+            Output.line("ok: \(reading.manifest?.tunnels.count ?? 0) tunnels in \(place)")
         }
     }
 }

@@ -13,7 +13,7 @@ struct WatchCommand: AsyncParsableCommand {
     @Flag(help: "Print plans, rejections, overrides, releases and drift instead of phases.")
     var why = false
 
-    @Option(help: "Begin with so many of the newest events; with --why.")
+    @Option(help: "How many of the newest events to begin with; with --why.")
     var tail: Int?
 
     @Flag(help: "Show times in UTC instead of this machine's zone; with --why.")

@@ -26,7 +26,7 @@ struct EventSentence {
         case "release": return [released(tunnel, WireObject<NoticeView.Released>(notice.json))]
         case "request": return [requested(tunnel, WireObject<NoticeView.Requested>(notice.json))]
         case "drift": return [drifted(tunnel, WireObject<NoticeView.Drift>(notice.json))]
-        case "problem": return [troubled(tunnel, WireObject<NoticeView.Troubled>(notice.json))]
+        case "problem": return [troubled(tunnel, WireObject<NoticeView.ProblemChange>(notice.json))]
         default: return []
         }
     }
@@ -84,7 +84,7 @@ struct EventSentence {
             case "reset": "reset (its counters)"
             case "delete": "deleted"
             case "replace": "replaced (its URL)"
-            case "forget-peer": "told to forget its peer"
+            case "forget-peer": "made to forget its peer"
             default: "changed (its labels or its start)"
             }
         return "\(tunnel) \(verb) by \(request.by)" + Self.note(request.note)
@@ -96,7 +96,7 @@ struct EventSentence {
         return "\(tunnel) failed (\(drift.phase))" + (why.isEmpty ? "" : ": \(why)")
     }
 
-    private func troubled(_ tunnel: String, _ problem: WireObject<NoticeView.Troubled>) -> String {
+    private func troubled(_ tunnel: String, _ problem: WireObject<NoticeView.ProblemChange>) -> String {
         let subject = tunnel.isEmpty ? "" : tunnel + ": "
         return problem.resolved ? "\(subject)over: \(problem.message)" : subject + problem.message
     }

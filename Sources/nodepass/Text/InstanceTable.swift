@@ -9,10 +9,14 @@ struct InstanceTable {
 
     private var shown: [InstanceColumns.Column] { isWide ? InstanceColumns.Column.wide : InstanceColumns.Column.usual }
 
-    /// Below the tunnels there are: those that have been deleted and whose connections may still
+    /// Below the tunnels there are declared ones that a request has deleted, and deleted ones whose connections may still
     /// finish.
-    func text(_ rows: [InstanceRow], leaving: [WireObject<ReconcileView.Leaving>] = []) -> String {
-        let cells = rows.map(cells) + leaving.map(cells)
+    func text(
+        _ rows: [InstanceRow],
+        hidden: [WireObject<PlanView.Overridden>] = [],
+        leaving: [WireObject<ReconcileView.Leaving>] = []
+    ) -> String {
+        let cells = rows.map(cells) + hidden.map(cells) + leaving.map(cells)
         let lines = TextTable.lines([shown.map(\.rawValue)] + cells)
         return (hasHeader ? lines[...] : lines.dropFirst()).joined(separator: "\n")
     }
@@ -30,6 +34,19 @@ struct InstanceTable {
         let isFormula = line.count > 1 && line.first.map { "=+-@".contains($0) } == true
         let safe = isFormula ? "'" + line : line
         return safe.contains(where: { ",\"".contains($0) }) ? "\"" + safe.replacing("\"", with: "\"\"") + "\"" : safe
+    }
+
+    private func cells(_ tunnel: WireObject<PlanView.Overridden>) -> [String] {
+        shown.map { column in
+            switch column {
+            case .name: tunnel.name
+            case .id: tunnel.id
+            case .phase: "deleted !"
+            case .source: tunnel.source ?? "-"
+            case .reason: "by " + InstanceText.author(tunnel.by, note: tunnel.note)
+            default: "-"
+            }
+        }
     }
 
     private func cells(_ tunnel: WireObject<ReconcileView.Leaving>) -> [String] {

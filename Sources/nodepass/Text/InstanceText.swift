@@ -19,8 +19,13 @@ enum InstanceText {
         return ". Overrides the manifest \(end)."
     }
 
-    /// Whether it does not serve as it should.
-    static func hasProblem(_ row: InstanceRow) -> Bool { ["failed", "backoff"].contains(row.phase) }
+    /// A declared tunnel that a request has deleted, and how it comes back.
+    static func hidden(_ tunnel: WireObject<PlanView.Overridden>) -> String {
+        let end = tunnel.until.map { ", until \(time($0))" } ?? ""
+        return
+            "'\(tunnel.name)' was deleted at \(time(tunnel.since)) by \(author(tunnel.by, note: tunnel.note))\(end); "
+            + "still declared at \(tunnel.source ?? "the manifest"), `nodepass release \(tunnel.name)` brings it back"
+    }
 
     /// `root (local CLI): INC-42`.
     static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }

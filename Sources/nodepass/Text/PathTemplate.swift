@@ -40,7 +40,7 @@ struct PathTemplate {
         CommandFailure(message: "-o jsonpath: \(problem)", isUsage: true)
     }
 
-    /// Nothing stands for what is not there.
+    /// What is missing is left out.
     func text(_ object: JSONValue) -> String {
         parts.map { part in
             switch part {

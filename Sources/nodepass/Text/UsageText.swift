@@ -11,7 +11,7 @@ enum UsageText {
           nodepass "server://key@host:port/target?<parameters>"
           nodepass "client://key@host:port/target?<parameters>"
           nodepass validate FILE... | plan [-f FILE...] | apply | export | schema
-          nodepass status | get [NAME...] | describe NAME | logs NAME | watch | ping HOST:PORT
+          nodepass status | get [NAME...] | describe NAME | connections NAME | logs NAME | watch | ping HOST:PORT
           nodepass start | stop | restart | delete NAME [--for 30m] | release NAME | reset NAME | create URL
           nodepass key show | key rotate | import nodepass.gob
 

@@ -65,8 +65,9 @@ struct Deployment {
         let tunnel = "k@127.0.0.1:\(try Ports.free())"
         let maximum = pool == nil ? "" : "&max=\(Self.poolMaximum)"
         let minimum = pool.map { "&min=\($0)" } ?? ""
+        let links = "tls=\(layout.hasTLS ? 1 : 0)&type=\(layout.linkType)"
         return [
-            "server://\(tunnel)/127.0.0.1:\(user)?mode=1&tls=\(layout.hasTLS ? 1 : 0)&log=none\(maximum)",
+            "server://\(tunnel)/127.0.0.1:\(user)?mode=1&\(links)&log=none\(maximum)",
             "client://\(tunnel)/\(target)?mode=2&log=none\(minimum)",
         ]
     }

@@ -8,14 +8,30 @@ enum Layout: String, CaseIterable, Codable, ExpressibleByArgument {
     case dual
     /// The same with TLS on the links.
     case dualTLS = "dual-tls"
+    /// Links over WebSocket, bare and with TLS, and over HTTP/2.
+    case webSocket = "ws"
+    case webSocketTLS = "wss"
+    case http2
 
     var title: String {
         switch self {
         case .single: "single-end"
         case .dual: "dual-end"
         case .dualTLS: "dual-end TLS"
+        case .webSocket: "WebSocket"
+        case .webSocketTLS: "WebSocket TLS"
+        case .http2: "HTTP/2"
         }
     }
 
-    var hasTLS: Bool { self == .dualTLS }
+    var hasTLS: Bool { [.dualTLS, .webSocketTLS, .http2].contains(self) }
+
+    /// The `type` of the links.
+    var linkType: Int {
+        switch self {
+        case .single, .dual, .dualTLS: 0
+        case .webSocket, .webSocketTLS: 2
+        case .http2: 3
+        }
+    }
 }

@@ -95,7 +95,7 @@ extension InstanceRoutes {
                 "On a declared tunnel this is an override. It lasts until it is released, `ttl` has passed, or the "
                 + "declaration changes. On the API key's row everything but `restart` has no effect. The answer shows the "
                 + "status before the action.",
-            parameters: [.dryRun, .ttl, .ifMatch],
+            parameters: [.dryRun, .ttl, .ifMatch, .grace],
             body: "InstancePatch",
             examples: [
                 .init(name: "stop", text: "Stop it", value: ["action": "stop"]),
@@ -219,6 +219,11 @@ extension Operation.QueryField {
         name: "note",
         text: "Why, for those who read it later: events and overrides show it",
         schema: ["type": "string", "maxLength": .int(Int64(TunnelLabels.textLimitBytes))]
+    )
+    static let grace = Operation.QueryField(
+        name: "grace",
+        text: "How long the API key that a `restart` of its row replaces works on; at most 7 days",
+        schema: Schema.duration
     )
     static let ifMatch = Operation.QueryField(
         name: "If-Match",

@@ -46,12 +46,12 @@ struct InstanceRoutes: Sendable {
     func list(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard !request.uri.path.hasSuffix("/") else { throw APIError.idRequired }
         let now = Date()
-        let isMasked = try request.flag("masked")
+        let isMasked = try isMasked(request, context)
         let rows = await reconciler.instances().map { instance in
             let object = InstanceView.object(instance, now: now)
             return isMasked ? MaskedInstance.object(object, of: instance) : object
         }
-        return .json(.array([keyRow] + rows))
+        return .json(.array([keyRow(context)] + rows))
     }
 
     func create(_ request: Request, _ context: APIRequestContext) async throws -> Response {
@@ -71,11 +71,11 @@ struct InstanceRoutes: Sendable {
     }
 
     func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
-        guard context.instanceID != KeyView.id else { return .json(keyAnswer) }
+        guard context.instanceID != KeyView.id else { return .json(keyAnswer(context)) }
         guard let details = try await reconciler.details(of: context.instanceID) else {
             throw APIError.instanceNotFound
         }
-        guard try request.flag("masked") else { return answer(details.instance, details) }
+        guard try isMasked(request, context) else { return answer(details.instance, details) }
         let object = InstanceView.answer(details.instance, details, now: Date())
         return .json(MaskedInstance.object(object, of: details.instance))
     }
@@ -84,7 +84,7 @@ struct InstanceRoutes: Sendable {
         try await reconciler.requireRow(context)
         let (patch, note) = try InstanceBody.patch(try await request.json())
         let mutation = try await mutation(request, context, note: note)
-        guard context.instanceID != KeyView.id else { return try await patchKey(patch, dryRun: mutation.dryRun) }
+        guard context.instanceID != KeyView.id else { return try patchKey(patch, mutation, request, context) }
         // The status before the action, as NodePass's masters answer.
         let before = await reconciler.instance(context.instanceID).map { WireStatus($0.phase) }
         let instance = try await reconciler.patch(context.instanceID, patch, mutation)
@@ -92,11 +92,25 @@ struct InstanceRoutes: Sendable {
     }
 
     /// Only `restart` means something here: a new key, after which every stream has to show it.
-    private func patchKey(_ patch: InstancePatch, dryRun: Bool) async throws -> Response {
-        guard patch.action == .restart, !dryRun else { return .json(keyAnswer) }
+    private func patchKey(
+        _ patch: InstancePatch,
+        _ mutation: MutationContext,
+        _ request: Request,
+        _ context: APIRequestContext
+    ) throws -> Response {
+        guard patch.action == .restart, !mutation.dryRun else { return .json(keyAnswer(context)) }
+        if let grace = try request.duration("grace"), grace > .zero {
+            let (now, former) = (Date(), identity.apiKey)
+            do throws(APIKeyProblem) {
+                let end = now + min(grace, APILimits.keyGrace) / .seconds(1)
+                try identity.keys.keep(former: former, until: end, now: now)
+            } catch {
+                throw APIError(error)
+            }
+        }
         try identity.rotateKey()
         reconciler.endStreams()
-        return .json(keyAnswer)
+        return .json(keyAnswer(context))
     }
 
     func replace(_ request: Request, _ context: APIRequestContext) async throws -> Response {
@@ -169,12 +183,22 @@ struct InstanceRoutes: Sendable {
         }
     }
 
-    private var keyRow: JSONValue {
-        KeyView.object(key: identity.apiKey, masterID: identity.masterID, alias: identity.masterAlias)
+    /// A key that may not do everything does not get to see the one that may.
+    private func keyText(_ context: APIRequestContext) -> String {
+        context.role == .admin ? identity.apiKey : Secret.mask
     }
 
-    private var keyAnswer: JSONValue {
-        KeyView.answer(key: identity.apiKey, masterID: identity.masterID, alias: identity.masterAlias)
+    private func isMasked(_ request: Request, _ context: APIRequestContext) throws(APIError) -> Bool {
+        let isAskedFor = try request.flag("masked")
+        return isAskedFor || context.role < .admin
+    }
+
+    private func keyRow(_ context: APIRequestContext) -> JSONValue {
+        KeyView.object(key: keyText(context), masterID: identity.masterID, alias: identity.masterAlias)
+    }
+
+    private func keyAnswer(_ context: APIRequestContext) -> JSONValue {
+        KeyView.answer(key: keyText(context), masterID: identity.masterID, alias: identity.masterAlias)
     }
 
     private func answer(

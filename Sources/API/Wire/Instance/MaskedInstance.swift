@@ -11,8 +11,12 @@ enum MaskedInstance {
             return .object(
                 members.map { member in
                     switch (member.name, member.value) {
-                    case ("url", .string):
-                        let url = instance.spec.displayURL(hiding: instance.secretPaths)
+                    case ("url", .string(let text)):
+                        // As it was sent, where the key is all there is to hide.
+                        let hidesMore = !instance.secretPaths.subtracting(["key"]).isEmpty
+                        let url =
+                            hidesMore
+                            ? instance.spec.displayURL(hiding: instance.secretPaths) : TunnelURL.masked(text)
                         return JSONValue.Member("url", .string(url))
                     case ("config", .string(let text)), ("command", .string(let text)):
                         return JSONValue.Member(member.name, .string(secrets.masked(in: TunnelURL.masked(text))))

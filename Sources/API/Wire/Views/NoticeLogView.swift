@@ -19,7 +19,8 @@ extension WireType where Written == [RecordedEvent], Read == [JSONValue] {
     fileprivate static var notices: WireType {
         let kinds = [
             NoticeView.Planned.name, NoticeView.Applied.name, NoticeView.Rejected.name, NoticeView.Overridden.name,
-            NoticeView.Released.name, NoticeView.Requested.name, NoticeView.Drift.name,
+            NoticeView.Released.name, NoticeView.Requested.name, NoticeView.ProblemChange.name,
+            NoticeView.Drift.name,
         ]
         return WireType(
             schema: [

@@ -55,7 +55,7 @@ package struct NoticeView: WireView {
         case .override(_, let override): Overridden.members(override)
         case .release(_, let cause, let author, let note): Released.members((cause, author, note))
         case .request(_, let change, let author, let note): Requested.members((change, author, note))
-        case .problem(_, let kind, let message, let isResolved): Troubled.members((kind, message, isResolved))
+        case .problem(_, let kind, let message, let isResolved): ProblemChange.members((kind, message, isResolved))
         case .drift(_, let phase, let reason, let message, let isResolved):
             Drift.members((phase, reason, message, isResolved))
         }
@@ -168,12 +168,12 @@ extension NoticeView {
         package init() {}
     }
 
-    package struct Troubled: NoticeDetails {
+    package struct ProblemChange: NoticeDetails {
         package typealias Source = (kind: Problem.Kind, message: String, isResolved: Bool)
 
         package static let name = "ProblemEvent"
         package static let summary = "A problem has begun, or has ended"
-        package static let table = WireTable(Troubled())
+        package static let table = WireTable(ProblemChange())
 
         package let kind = Field("kind", .problemKind) { $0.kind.rawValue }
         package let message = Field("message", .text("What is, or was, wrong")) { $0.message }

@@ -145,6 +145,7 @@ extension PlanView {
 
         package let name = Field("name", .text("Its name", example: "web")) { $0.name }
         package let id = Field("id", .id) { $0.id }
+        package let source = Field("source", .source) { $0.source }
         package let since = Field("since", .time("When it was made")) { $0.override.since }
         package let until = Field("until", .nullable(.time("When it ends by itself"))) { $0.override.until }
         package let by = Field("by", .author) { $0.override.by }

@@ -10,6 +10,7 @@ package struct StatusView: WireView {
         let problems: [Problem]
         let instances: [Instance]
         let overridden: Int
+        let hidden: [PlanReport.Overridden]
         let certificates: [Certificate.Source]
         let started: Date
     }
@@ -33,6 +34,10 @@ package struct StatusView: WireView {
     package let overridden = Field("overridden", .count("Declared tunnels that requests have changed")) {
         $0.overridden
     }
+    package let hidden = Field(
+        "hidden",
+        .list(.object(PlanView.Overridden.self), "Declared tunnels that requests have deleted until released")
+    ) { $0.hidden }
     package let files = Field("files", .texts("The manifest's files; none for a daemon without a manifest")) {
         $0.status.files
     }

@@ -8,6 +8,7 @@ import NIOCore
 /// sees the same peer.
 final class DatagramExit {
     private(set) var lastActivity = NIODeadline.now()
+    private let user: String
     private let plan: ForwardingPlan
     private let tunnel: TunnelContext
     private let whenClosed: (DatagramExit) -> Void
@@ -21,7 +22,8 @@ final class DatagramExit {
     private var waiting: WaitingDatagrams
     private var isClosed = false
 
-    init(plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
+    init(user: String, plan: ForwardingPlan, tunnel: TunnelContext, whenClosed: @escaping (DatagramExit) -> Void) {
+        self.user = user
         self.plan = plan
         self.tunnel = tunnel
         self.whenClosed = whenClosed
@@ -52,7 +54,7 @@ final class DatagramExit {
                 self.connected(channel)
             case .failure(let error):
                 self.tunnel.unreachable(error)
-                refuse("target unreachable: \(ErrorText.words(for: error))")
+                refuse("\(LinkExit.unreachable)\(ErrorText.words(for: error))")
                 self.close()
             }
         }
@@ -60,7 +62,7 @@ final class DatagramExit {
 
     /// The user's datagrams come over this link from now on.
     func attach(_ link: Link, framed: Bool) {
-        guard let group, group.add(link.channel) else {
+        guard let group, group.add(link.channel, of: .named(user, .udp)) else {
             link.close()
             return close()
         }

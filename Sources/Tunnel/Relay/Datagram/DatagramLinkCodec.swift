@@ -41,7 +41,7 @@ final class DatagramLinkCodec: ChannelDuplexHandler {
         for buffer in early.buffers { codec.receive(buffer, context) }
         context.fireChannelReadComplete()
         if early.hasEnded { return channel.closeAtOnce() }
-        try channel.syncOptions?.setOption(.autoRead, value: true)
+        try channel.readFreely()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

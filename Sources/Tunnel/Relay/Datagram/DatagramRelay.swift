@@ -25,6 +25,20 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     private var toFlush: [DatagramSession] = []
     private let sweep: IdleSweep
     private let gate = RateGate()
+    /// Of the listener's own socket.
+    private var unsent: UnsentReplies<Reply>
+    private var retry: Scheduled<Void>?
+
+    private struct Reply {
+        let datagram: ByteBuffer
+        let user: SocketAddress
+        let source: NIOPacketInfo
+
+        /// What was read has a buffer for the longest datagram, however short it is.
+        var copied: Reply {
+            Reply(datagram: ByteBuffer(bytes: datagram.readableBytesView), user: user, source: source)
+        }
+    }
 
     /// What a session is found by.
     fileprivate struct Key: Hashable {
@@ -38,6 +52,7 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         self.tunnel = tunnel
         self.entrance = entrance
         self.socket = socket
+        unsent = UnsentReplies(tunnel.datagramRoom)
         sweep = IdleSweep(limit: tunnel.environment.udpIdleTimeout)
     }
 
@@ -107,9 +122,29 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
         _ arrival: NIOPacketInfo?,
         _ context: ChannelHandlerContext
     ) {
-        if let socket, let arrival { return socket.send(datagram, to: user, from: arrival) }
+        if let socket, let arrival {
+            return send(Reply(datagram: datagram, user: user, source: arrival), socket, context)
+        }
         let envelope = AddressedEnvelope(remoteAddress: user, data: datagram)
         context.write(Self.wrapOutboundOut(envelope), promise: nil)
+    }
+
+    private func send(_ reply: Reply, _ socket: WildcardSocket, _ context: ChannelHandlerContext) {
+        unsent.send(reply, bytes: reply.datagram.readableBytes, kept: \.copied) {
+            socket.send($0.datagram, to: $0.user, from: $0.source)
+        }
+        scheduleRetry(socket, context)
+    }
+
+    /// NIO says when its own writes have room again, not those past it.
+    private func scheduleRetry(_ socket: WildcardSocket, _ context: ChannelHandlerContext) {
+        guard retry == nil, !unsent.isEmpty else { return }
+        let pause = TimeAmount(TunnelLimits.unsentReplyPause)
+        retry = context.eventLoop.assumeIsolated().scheduleTask(in: pause) {
+            self.retry = nil
+            self.unsent.retry { socket.send($0.datagram, to: $0.user, from: $0.source) }
+            self.scheduleRetry(socket, context)
+        }
     }
 
     private func closeIdle(since horizon: NIODeadline) -> Bool {
@@ -120,6 +155,8 @@ final class DatagramListenerHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        retry?.cancel()
+        unsent.dropAll()
         for session in sessions.values { session.close() }
         context.fireChannelInactive()
     }
@@ -221,7 +258,7 @@ final class DatagramSession {
 
     private func connected(_ channel: any Channel, _ group: ConnectionGroup) {
         // The user may have timed out, or the run been cut, while the target was being reached.
-        guard !isClosed, group.add(channel) else {
+        guard !isClosed, group.add(channel, of: .named(Endpoint(key.user).description, .udp)) else {
             channel.close(promise: nil)
             return close()
         }

@@ -14,13 +14,13 @@ final class DatagramRoom: Sendable {
 
     var bytes: Int { taken.load(ordering: .relaxed) }
 
-    fileprivate func take(_ bytes: Int) -> Bool {
+    func take(_ bytes: Int) -> Bool {
         guard taken.wrappingAdd(bytes, ordering: .relaxed).newValue > limitBytes else { return true }
         give(bytes)
         return false
     }
 
-    fileprivate func give(_ bytes: Int) {
+    func give(_ bytes: Int) {
         taken.wrappingSubtract(bytes, ordering: .relaxed)
     }
 }

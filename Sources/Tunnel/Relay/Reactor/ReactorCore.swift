@@ -68,6 +68,11 @@ final class ReactorCore {
     /// Whose pair this is, if it is open.
     func owner(of token: RelayToken) -> (any RelayOwner)? { slots[token]?.pointee.owner }
 
+    /// Of the pair's near socket, if it is open; for looking at it only.
+    func nearDescriptor(of token: RelayToken) -> Int32? {
+        slots[token].map { _ in slots.ends(token.index)[0].descriptor }
+    }
+
     private static func milliseconds() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -57,7 +57,7 @@ final class ControlLink {
         }
         self.handler = handler
         try carrier.channel.pipeline.syncOperations.addHandler(handler)
-        try carrier.channel.syncOptions?.setOption(.autoRead, value: true)
+        try carrier.channel.readFreely()
         carrier.channel.boundRetransmission()
         let milliseconds = (NIODeadline.now() - began).nanoseconds / 1_000_000
         tunnel.log.write(.info, .handshakeDone, "Marking tunnel handshake as complete in \(milliseconds)ms")

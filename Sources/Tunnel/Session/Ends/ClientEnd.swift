@@ -73,9 +73,10 @@ final class ClientEnd {
         let known =
             isBehindWeb
             ? Self.readAuthorities(trust, .web, log, on: loop) : loop.makeSucceededVoidFuture()
+        let route = route
         known
             .flatMap { [tunnel, spec] in
-                tunnel.dialer.resolver.resolve(spec.tunnel, ttl: spec.dnsTTL, on: loop)
+                tunnel.dialer.resolver.resolve(route.first, ttl: spec.dnsTTL, on: loop)
             }
             .flatMap { client.agree(with: $0[...], on: loop) }
             .flatMap { [tunnel, spec] outcome in
@@ -86,8 +87,9 @@ final class ClientEnd {
                 return tunnel.rememberSealed(server: spec.tunnel.description).map { outcome }
             }
             .flatMap { outcome in
-                guard outcome.agreement.terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
-                return Self.readAuthorities(trust, .verified, log, on: loop).map { outcome }
+                let terms = outcome.agreement.terms
+                guard terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
+                return Self.readAuthorities(trust, .verified, alpn: Self.alpn(terms), log, on: loop).map { outcome }
             }
             .assumeIsolated()
             .whenComplete { result in
@@ -98,7 +100,7 @@ final class ClientEnd {
                     try self.begin(outcome.agreement, outcome.server, began)
                 } catch {
                     // Its name may have moved.
-                    self.tunnel.dialer.resolver.doubt(self.spec.tunnel)
+                    self.tunnel.dialer.resolver.doubt(self.route.first)
                     self.failed(error as? TunnelError ?? TunnelError(.internalError, ErrorText.words(for: error)))
                 }
             }
@@ -112,14 +114,15 @@ final class ClientEnd {
     private static func readAuthorities(
         _ trust: ClientTrust,
         _ policy: ClientTrust.Policy,
+        alpn: String? = nil,
         _ log: TunnelLog,
         on loop: any EventLoop
     ) -> EventLoopFuture<Void> {
         NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
             do {
-                try trust.refresh(policy)
+                try trust.refresh(policy, alpn: alpn)
             } catch {
-                guard trust.hasContext(policy) else { throw error }
+                guard trust.hasContext(policy, alpn: alpn) else { throw error }
                 log.write(
                     .error,
                     .verification,
@@ -132,12 +135,16 @@ final class ClientEnd {
     private func failed(_ error: TunnelError) {
         guard let session else { return report(.lost(error)) }
         // A server that says no can be reached, and the session is not what it goes on with.
-        guard error.reason == .peerUnreachable || error.reason == .tooManyOpenFiles else { return session.end(error) }
+        guard !Self.refusals.contains(error.reason) else { return session.end(error) }
         guard isDoubted else { return }
         var random = SystemRandomNumberGenerator()
         let delay = besideBackoff.next(using: &random)
         tunnel.home.assumeIsolated().scheduleTask(in: TimeAmount(delay)) { self.connectBeside() }
     }
+
+    private static let refusals: Set<TunnelReason> = [
+        .standby, .authFailed, .peerDowngraded, .tlsDowngraded, .notSupportedYet,
+    ]
 
     /// Whether the attempt under way is still wanted, asked before the server begins a session for it.
     private func commit() -> Bool {
@@ -151,18 +158,21 @@ final class ClientEnd {
         let name = serverName
         return HandshakeClient(
             manner: manner,
+            route: route,
             // What NodePass sends without a name.
-            host: name ?? "none",
+            host: spec.host ?? name ?? "none",
+            path: spec.path ?? "/",
             tunnelKey: spec.effectiveKey,
             clientID: clientID,
             timeout: TimeAmount(tunnel.environment.handshakeTimeout),
             place: place,
             security: isBehindWeb ? Self.security(trust, .web, name) : nil,
+            areHeadsUnbound: isBehindWeb || spec.path != nil || spec.host != nil,
             sealing: Self.security(trust, .anyCertificate, nil),
             secondPlace: { [tunnel] in tunnel.descriptors.place(for: .tunnel) },
             // The first question is answered at once: whether another client has the tunnel.
             wait: isRepeated ? tunnel.environment.handshakeTimeout * TunnelLimits.standbyHoldShare : .zero,
-            ticket: tickets.popLast(),
+            ticket: { bound.value.tickets.popLast() },
             commit: { bound.value.commit() }
         )
     }
@@ -187,9 +197,10 @@ final class ClientEnd {
     private static func security(
         _ trust: ClientTrust,
         _ policy: ClientTrust.Policy,
-        _ name: String?
+        _ name: String?,
+        _ alpn: String? = nil
     ) -> @Sendable () throws -> NIOSSLClientHandler {
-        { try trust.handler(policy, serverName: name) }
+        { try trust.handler(policy, serverName: name, alpn: alpn) }
     }
 
     private func begin(
@@ -208,6 +219,13 @@ final class ClientEnd {
                 .tlsDowngraded,
                 "the server offers tls \(Self.words[terms.tls]), this client accepts no less than "
                     + "\(Self.words[least.code]); raise tls at the server, or lower it here"
+            )
+        }
+        if terms.transport == .http2, terms.flow == .forward, terms.extensions.isEmpty {
+            tunnel.log.write(
+                .warn,
+                "A NodePass server does not end a stream of HTTP/2: where a target closes, its user's connection "
+                    + "stays until the user closes it or timeouts.read (\(GoDuration.text(spec.readTimeout))) is over"
             )
         }
         let pin = agreement.keys.fingerprint.map {
@@ -259,28 +277,43 @@ final class ClientEnd {
             let security = isBehindProxy ? Self.security(trust, .web, serverName) : linkSecurity(terms)
             return WebSocketLinkDialer(
                 stream: streamDialer(server, security, isBehindProxy ? nil : pin),
-                host: serverName ?? spec.tunnel.host,
-                path: "/",
+                host: spec.host ?? serverName ?? spec.tunnel.host,
+                path: spec.path ?? "/",
                 manner: WebSocketHandler.Manner(.client, terms),
                 isBehindProxy: isBehindProxy
             )
-        case .http2, .quic, .unknown:
+        case .http2:
+            return HTTP2LinkDialer(
+                stream: streamDialer(server, linkSecurity(terms), pin),
+                authority: spec.host ?? serverName ?? "none",
+                pingInterval: TimeAmount(tunnel.environment.reportInterval),
+                isLimitedToOne: terms.extensions.isEmpty
+            )
+        case .quic, .unknown:
             throw TunnelError(
                 .notSupportedYet,
-                "the server's links are of type \(terms.transport.codeText); this version speaks 0 (tcp) and 2 (websocket)",
+                "the server's links are of type \(terms.transport.codeText); "
+                    + "this version speaks 0 (tcp), 2 (websocket) and 3 (http2)",
                 isTerminal: false
             )
         }
     }
+
+    private var route: ServerRoute { ServerRoute(server: spec.tunnel, proxy: spec.via) }
 
     private var serverName: String? { ClientTrust.serverName(sni: spec.sni, host: spec.tunnel.host) }
 
     private func linkSecurity(_ terms: HandshakeTerms) -> (@Sendable () throws -> NIOSSLClientHandler)? {
         switch terms.tls {
         case 0: nil
-        case 1: Self.security(trust, .anyCertificate, terms.transport == .websocket ? serverName : nil)
-        default: Self.security(trust, .verified, serverName)
+        case 1:
+            Self.security(trust, .anyCertificate, terms.transport == .websocket ? serverName : nil, Self.alpn(terms))
+        default: Self.security(trust, .verified, serverName, Self.alpn(terms))
         }
+    }
+
+    private static func alpn(_ terms: HandshakeTerms) -> String? {
+        terms.transport == .http2 ? HTTP2Link.alpn : nil
     }
 
     /// `pin` is nil where a proxy shows a certificate of its own.
@@ -290,7 +323,8 @@ final class ClientEnd {
         _ pin: CertificatePin?
     ) -> StreamLinkDialer {
         StreamLinkDialer(
-            server: server,
+            address: server,
+            route: route,
             timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
             keepAlive: { [tunnel] in tunnel.linkKeepAlive },
             readBufferMaxBytes: tunnel.environment.readBufferMaxBytes,

@@ -52,7 +52,7 @@ final class LinkExit {
             tunnel.counters.close(.tcp)
             group.remove(channel)
         }
-        guard group.add(link.channel) else { return link.close() }
+        guard group.add(link.channel, of: .named(user, .tcp)) else { return link.close() }
         tunnel.dialer.connect(plan, place, on: tunnel.home).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let target): self.relay(link, target, user, plan, group)
@@ -112,7 +112,7 @@ final class LinkExit {
         guard tunnel.counters.open(.udp, limit: plan.connectionLimit) else {
             return turnAway(link, .limitReached, "connection limit \(plan.connectionLimit) reached", refuse)
         }
-        let session = DatagramExit(plan: plan, tunnel: tunnel) { [weak self] ended in
+        let session = DatagramExit(user: user, plan: plan, tunnel: tunnel) { [weak self] ended in
             guard let self, datagrams[user] === ended else { return }
             datagrams[user] = nil
             tunnel.counters.close(.udp)

@@ -54,8 +54,8 @@ final class ServerEnd {
         self.credentials = credentials
         policy = spec.handshake
         tunnelKey = spec.effectiveKey
-        judge = HandshakeJudge(policy: policy, tunnelKey: tunnelKey)
-        tlsCode = spec.tls?.code ?? 0
+        judge = HandshakeJudge(policy: policy, tunnelKey: tunnelKey, place: HandshakePlace(spec))
+        tlsCode = spec.linkTLS.code
         transport = spec.transport
         self.acceptor = acceptor
         tunnel.log.write(.info, .attempt, "Pending tunnel handshake...")
@@ -89,7 +89,9 @@ final class ServerEnd {
     }
 
     /// Whether a request for a WebSocket becomes a link now.
-    var takesUpgrades: Bool { current != nil && !isStopped && acceptor.takesUpgrades }
+    func takesLink(_ request: HandshakeRequest) -> Bool {
+        current != nil && !isStopped && acceptor.recognizes(request)
+    }
 
     /// Makes a link, or several, of an accepted connection, which keeps its place until it is
     /// proven and has as long as a handshake to become one.
@@ -112,11 +114,17 @@ final class ServerEnd {
             deadline.cancel()
             place.leave()
         }
-        if acceptor.isSecured { place.grow(by: TunnelLimits.unprovenTLSBytes) }
-        let links = LinkSession(terms: session.terms) { session.hasRoom }
+        place.grow(by: acceptor.openingBytes)
+        var isProven = false
+        let links = LinkSession(terms: session.terms, hasRoom: { session.hasRoom }, isProven: { isProven }) { why in
+            if !isProven { self.rejected(address, why) }
+        }
         acceptor.accept(channel, opening, for: links) { carrier in
-            deadline.cancel()
-            session.accept(carrier) { place.leave() }
+            session.accept(carrier) {
+                isProven = true
+                deadline.cancel()
+                place.leave()
+            }
         }
     }
 

@@ -16,8 +16,10 @@ struct HandshakeClient: Sendable {
     }
 
     let manner: Manner
+    let route: ServerRoute
     /// The value of the Host header.
     let host: String
+    let path: String
     let tunnelKey: String
     let clientID: String
     let timeout: TimeAmount
@@ -25,14 +27,16 @@ struct HandshakeClient: Sendable {
     /// Makes the TLS handler where the server is behind one that speaks it (port 443); nil for
     /// plain HTTP.
     let security: (@Sendable () throws -> NIOSSLClientHandler)?
+    /// Whether a proxy may rewrite the heads of messages.
+    let areHeadsUnbound: Bool
     /// Makes the TLS handler of the sealed handshake, which accepts any certificate.
     let sealing: @Sendable () throws -> NIOSSLClientHandler
     /// The right to a second connection beside one that is not answered.
     var secondPlace: @Sendable () -> DescriptorPlace? = { nil }
     /// How long the server may keep the answer while another client has the tunnel.
     var wait = Duration.zero
-    /// Of a former session with this server.
-    var ticket: String?
+    /// A ticket of a former session with this server, taken once the server can be shown it.
+    var ticket: @Sendable () -> String? = { nil }
     /// Whether the session is still wanted; asked before what makes the server begin it.
     var commit: @Sendable () -> Bool = { true }
 
@@ -82,7 +86,7 @@ struct HandshakeClient: Sendable {
 
     private func plain(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
         let token = HandshakeToken(tunnelKey: tunnelKey)
-        let request = HandshakeRequest.text(host: host, token: token, clientID: clientID)
+        let request = HandshakeRequest.text(host: host, path: path, token: token, clientID: clientID)
         return exchange(with: server, on: loop) {
             HandshakeReplyHandler(request: request, host: host, commit: commit, reply: $0)
         }
@@ -101,8 +105,9 @@ struct HandshakeClient: Sendable {
                 key: tunnelKey,
                 request: SealedRequest(clientID: clientID, wait: wait),
                 host: host,
-                isBehindProxy: security != nil,
-                ticket: ticket,
+                path: path,
+                isBehindProxy: areHeadsUnbound,
+                ticket: ticket(),
                 sealing: sealing,
                 commit: commit,
                 agreement: agreement
@@ -122,12 +127,15 @@ struct HandshakeClient: Sendable {
             $0.channelOption(.allowRemoteHalfClosure, value: true)
         }
         .connect(on: loop)
+        .flatMap { channel in
+            // Several connections may follow one another in this place: it is given back when the
+            // last of them is closed and nobody asks any more.
+            channel.closeFuture.whenComplete { _ in withExtendedLifetime(place) {} }
+            return route.open(channel, within: timeout)
+        }
         .whenComplete { result in
             switch result {
             case .success(let channel):
-                // Several connections may follow one another in this place: it is given back when the
-                // last of them is closed and nobody asks any more.
-                channel.closeFuture.whenComplete { _ in withExtendedLifetime(place) {} }
                 reply.futureResult.assumeIsolated().whenComplete { result in
                     if case .success = result { channel.closeAtOnce() } else { channel.cut() }
                 }

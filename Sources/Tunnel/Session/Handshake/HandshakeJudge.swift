@@ -21,10 +21,12 @@ struct HandshakeJudge {
 
     private let policy: HandshakePolicy
     private let token: HandshakeToken
+    private let place: HandshakePlace
     private var throttle = HandshakeThrottle()
     private var tickets = TicketBook()
 
-    init(policy: HandshakePolicy, tunnelKey: String) {
+    init(policy: HandshakePolicy, tunnelKey: String, place: HandshakePlace = HandshakePlace()) {
+        self.place = place
         self.policy = policy
         token = HandshakeToken(tunnelKey: tunnelKey)
     }
@@ -48,9 +50,9 @@ struct HandshakeJudge {
             // As a v1.14 server answers, which is no guess: the client showed no token.
             guard policy != .compatible else { return .refused(.unauthorized) }
             throttle.failed(address, now: now)
-            return request.placeProblem.map { .refused($0, why: Self.answered($0)) } ?? .admitted
+            return place.problem(with: request).map { .refused($0, why: Self.answered($0)) } ?? .admitted
         }
-        if let problem = request.problem(token: token) {
+        if let problem = request.problem(token: token, at: place) {
             throttle.failed(address, now: now)
             let report: TunnelReason? = problem == .unauthorized ? .authFailed : nil
             return .refused(problem, why: Self.answered(problem), report: report)
@@ -73,7 +75,7 @@ struct HandshakeJudge {
 
     /// Whether the client has the key.
     func hasToken(_ request: HandshakeRequest) -> Bool {
-        request.problem(token: token) == nil
+        request.problem(token: token, at: place) == nil
     }
 
     private func takesPlain(_ knowledge: Knowledge) -> Bool {

@@ -226,15 +226,12 @@ package enum HandshakeRefusal: Sendable, Hashable {
 
 extension HandshakeRequest {
     /// What a server finds wrong with it, in NodePass's order of checks; nil when it may come in.
-    package func problem(token own: HandshakeToken) -> HandshakeRefusal? {
-        if let placeProblem { return placeProblem }
+    package func problem(
+        token own: HandshakeToken,
+        at place: HandshakePlace = HandshakePlace()
+    ) -> HandshakeRefusal? {
+        if let problem = place.problem(with: self) { return problem }
         guard let token, own.matches(token) else { return .unauthorized }
         return nil
-    }
-
-    /// The same without the token.
-    var placeProblem: HandshakeRefusal? {
-        if method != "GET" { return .methodNotAllowed }
-        return path == "/" ? nil : .notFound
     }
 }

@@ -6,6 +6,7 @@ package struct HandshakeRequest: Sendable, Hashable {
     package var method: String
     /// Without its query string.
     package var path: String
+    package var host: String?
     package var token: String?
     package var extensions: Set<SessionExtension>
     /// Names one client for as long as it lives, so that its return is not taken for a second
@@ -58,6 +59,7 @@ package struct HandshakeRequest: Sendable, Hashable {
             HandshakeRequest(
                 method: String(parts[0]),
                 path: String(parts[1].prefix { $0 != "?" }),
+                host: headers["host"],
                 token: authorization.flatMap { $0.hasPrefix("Bearer ") ? String($0.dropFirst(7)) : nil },
                 extensions: Set(names.compactMap { SessionExtension(rawValue: HTTPHead.trim($0)) }),
                 clientID: headers["nodepass-client"].map { String($0.prefix(64)) },
@@ -69,10 +71,15 @@ package struct HandshakeRequest: Sendable, Hashable {
 
     /// The bytes of our own client's request; `host` is the server name, without a port as NodePass
     /// sends it.
-    package static func text(host: String, token: HandshakeToken, clientID: String) -> String {
+    package static func text(
+        host: String,
+        path: String = "/",
+        token: HandshakeToken,
+        clientID: String
+    ) -> String {
         let names = SessionExtension.allCases.map(\.rawValue).joined(separator: ", ")
         return """
-            GET / HTTP/1.1\r
+            GET \(path) HTTP/1.1\r
             Host: \(host)\r
             User-Agent: nodepass\r
             Authorization: Bearer \(token.text)\r

@@ -37,6 +37,7 @@ final class SealedClientHandler: ChannelInboundHandler {
         key: String,
         request: SealedRequest,
         host: String,
+        path: String,
         isBehindProxy: Bool,
         ticket: String? = nil,
         sealing: @escaping @Sendable () throws -> NIOSSLClientHandler,
@@ -51,6 +52,7 @@ final class SealedClientHandler: ChannelInboundHandler {
         self.agreement = agreement
         (offer, text) = SealedOffer.make(
             host: host,
+            path: path,
             isBehindProxy: isBehindProxy,
             nonce: SealedHandshake.makeNonce(),
             ticket: ticket

@@ -21,12 +21,13 @@ package struct SealedOffer: Sendable, Hashable {
     /// What a client of ours sends; `text` is the request.
     static func make(
         host: String,
+        path: String = "/",
         isBehindProxy: Bool,
         nonce: [UInt8],
         ticket: String? = nil
     ) -> (offer: SealedOffer, text: String) {
         var lines = [
-            "GET / HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade",
+            "GET \(path) HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade",
             "Upgrade: \(SealedHandshake.protocolName)", "\(nonceHeader): \(Hex.text(nonce))",
         ]
         if let ticket { lines.append("\(ticketHeader): \(ticket)") }

@@ -3,16 +3,20 @@ import NIOCore
 /// Pool type 2 on the server: each accepted connection becomes a WebSocket, inside TLS or bare.
 struct WebSocketLinkAcceptor: LinkAcceptor {
     let stream: StreamLinkAcceptor
+    let place: HandshakePlace
 
     // Proxies and CDNs connect on behalf of the client.
     var checksAddress: Bool { false }
     var clientSpeaksFirst: Bool { true }
-    /// Inside TLS the request comes later.
-    var takesUpgrades: Bool { !isSecured }
-    var isSecured: Bool { stream.isSecured }
+    var openingBytes: Int { stream.openingBytes }
 
     func recognizes(_ first: UInt8) -> Bool {
-        isSecured && stream.recognizes(first)
+        stream.isSecured && stream.recognizes(first)
+    }
+
+    func recognizes(_ request: HandshakeRequest) -> Bool {
+        // Inside TLS the request comes later.
+        !stream.isSecured && place.takesLink(request)
     }
 
     func accept(
@@ -26,7 +30,11 @@ struct WebSocketLinkAcceptor: LinkAcceptor {
             Self.answer(upgrade, LinkChannel(channel: channel, fingerprint: nil), session, deliver)
         case .bytes:
             stream.accept(channel, opening, for: session) { carrier in
-                let reader = WebSocketRequestHandler { upgrade in
+                let reader = WebSocketRequestHandler(place: place) { upgrade in
+                    guard let upgrade else {
+                        session.reject("no request for a WebSocket")
+                        return carrier.channel.cut()
+                    }
                     Self.answer(upgrade, carrier, session, deliver)
                 }
                 do {
@@ -65,26 +73,27 @@ struct WebSocketLinkAcceptor: LinkAcceptor {
 private final class WebSocketRequestHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
+    private let place: HandshakePlace
     private var head = HTTPHead()
-    private var answer: ((WebSocketUpgrade) -> Void)?
+    private var answer: ((WebSocketUpgrade?) -> Void)?
 
-    init(answer: @escaping (WebSocketUpgrade) -> Void) {
+    /// `answer` gets nil for anything else.
+    init(place: HandshakePlace, answer: @escaping (WebSocketUpgrade?) -> Void) {
+        self.place = place
         self.answer = answer
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let answer else { return }
+        let upgrade: WebSocketUpgrade?
         switch HandshakeRequest.parse(head.append(Self.unwrapInboundIn(data).readableBytesView)) {
         case .incomplete: return
-        case .request(let request):
-            self.answer = nil
-            guard let upgrade = request.webSocket else { return context.channel.cut() }
-            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-            answer(upgrade)
-        case .malformed:
-            self.answer = nil
-            context.channel.cut()
+        case .request(let request): upgrade = place.takesLink(request) ? request.webSocket : nil
+        case .malformed: upgrade = nil
         }
+        self.answer = nil
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        answer(upgrade)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

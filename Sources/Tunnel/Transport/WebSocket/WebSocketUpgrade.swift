@@ -26,7 +26,8 @@ package struct WebSocketUpgrade: Sendable, Hashable {
     /// The client's request; `host` is without a port, as NodePass sends it.
     func request(path: String, host: String) -> String {
         [
-            "GET \(path) HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade", "Upgrade: websocket",
+            "GET \(path) HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade",
+            "Upgrade: websocket",
             "\(Self.keyHeader): \(key)", "Sec-WebSocket-Version: 13", "", "",
         ].joined(separator: "\r\n")
     }
