@@ -43,7 +43,10 @@ struct TCPTests {
         }
     }
 
-    @Test("a download that outruns its reader is delivered whole after the target has closed", arguments: RelayPath.allCases)
+    @Test(
+        "a download that outruns its reader is delivered whole after the target has closed",
+        arguments: RelayPath.allCases
+    )
     func slowReader(path: RelayPath) async throws {
         let server = try await EchoServer.start(.echo)
         try await withEngine(environment: path.environment) { engine in
@@ -136,7 +139,10 @@ struct TCPTests {
         }
     }
 
-    @Test("the connection limit refuses the next one and takes it again when one has gone", arguments: RelayPath.allCases)
+    @Test(
+        "the connection limit refuses the next one and takes it again when one has gone",
+        arguments: RelayPath.allCases
+    )
     func slots(path: RelayPath) async throws {
         let server = try await EchoServer.start()
         try await withEngine(environment: path.environment) { engine in
