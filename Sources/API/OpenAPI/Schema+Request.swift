@@ -30,7 +30,9 @@ extension Schema {
                 request(
                     "A new key",
                     [
-                        "label": label("Its name: letters, digits and -_."),
+                        "label": [
+                            "description": "Its name", "type": "string", "pattern": .string(APIKeyring.labelPattern),
+                        ],
                         "role": words(APIRole.allCases.map(\.rawValue), "What it may do"),
                         "ttl": nullable(duration),
                     ]

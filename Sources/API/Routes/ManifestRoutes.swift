@@ -91,7 +91,7 @@ struct ManifestRoutes: Sendable {
                 ),
                 .init(
                     name: "bundle",
-                    text: "The body is a JSON list of files, each with `name` and `text`, instead of one manifest",
+                    text: "The body may be a JSON list of files, each with `name` and `text`, in place of one manifest",
                     schema: Schema.boolean
                 ),
             ],
@@ -118,6 +118,7 @@ struct ManifestRoutes: Sendable {
                     text: "Files can only be named through the socket",
                     schema: Schema.reference(ErrorView.self)
                 ),
+                .badRequest,
                 .init(status: 409, text: "The daemon has no manifest", schema: Schema.reference(ErrorView.self)),
                 .rejected,
             ],
@@ -147,8 +148,7 @@ struct ManifestRoutes: Sendable {
             return try await offLoop { reader.read(paths: files) }
         }
         let body = try await request.text(limitBytes: YAMLLimits().documentBytes)
-        if try request.flag("bundle") {
-            let texts = try Self.bundle(body)
+        if try request.flag("bundle"), let texts = try Self.bundle(body) {
             let known = await reconciler.declarationsByName
             return try await offLoop { reader.read(texts: texts, comparedWith: known) }
         }
@@ -163,9 +163,9 @@ struct ManifestRoutes: Sendable {
         return await watcher.reading()
     }
 
-    /// The files of a manifest on another machine: `[{"name": …, "text": …}]`.
-    private static func bundle(_ body: String) throws(APIError) -> [(name: String, text: String)] {
-        let items = (try? JSONParser.parse(Array(body.utf8)))?.items ?? []
+    /// The files of a manifest on another machine: `[{"name": …, "text": …}]`; nil for a body that is not a list.
+    private static func bundle(_ body: String) throws(APIError) -> [(name: String, text: String)]? {
+        guard case .array(let items)? = try? JSONParser.parse(Array(body.utf8)) else { return nil }
         let texts = items.compactMap { item -> (name: String, text: String)? in
             guard let name = item["name"]?.stringValue, let text = item["text"]?.stringValue else { return nil }
             return (PlainText.line(name), text)

@@ -78,6 +78,8 @@ package final class TunnelField: Sendable {
     func value(in content: TunnelContent) -> JSONValue {
         if let valueOf { return valueOf(content) }
         let text = textOf(content)
+        // A text stays one, though it looks like a number.
+        if schema["type"] == "string" { return .string(text) }
         return DecimalNumber.parse(text).map { .int(Int64($0)) } ?? .string(text)
     }
 

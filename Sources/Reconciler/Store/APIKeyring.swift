@@ -44,6 +44,8 @@ package final class APIKeyring: Sendable {
     /// More would be a mistake of a script.
     package static let limit = 100
     package static let labelLimit = 64
+    /// What a label is, but for `rotated`, which is taken.
+    package static let labelPattern = "^[A-Za-z0-9_.-]{1,\(labelLimit)}$"
     /// Of the key that a rotation replaces.
     package static let formerLabel = "rotated"
     private static let setting = "api_keys"

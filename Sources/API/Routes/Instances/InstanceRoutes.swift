@@ -83,8 +83,9 @@ struct InstanceRoutes: Sendable {
     func patch(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         try await reconciler.requireRow(context)
         let (patch, note) = try InstanceBody.patch(try await request.json())
+        let grace = try request.duration("grace")
         let mutation = try await mutation(request, context, note: note)
-        guard context.instanceID != KeyView.id else { return try patchKey(patch, mutation, request, context) }
+        guard context.instanceID != KeyView.id else { return try patchKey(patch, mutation, grace, context) }
         // The status before the action, as NodePass's masters answer.
         let before = await reconciler.instance(context.instanceID).map { WireStatus($0.phase) }
         let instance = try await reconciler.patch(context.instanceID, patch, mutation)
@@ -95,11 +96,11 @@ struct InstanceRoutes: Sendable {
     private func patchKey(
         _ patch: InstancePatch,
         _ mutation: MutationContext,
-        _ request: Request,
+        _ grace: Duration?,
         _ context: APIRequestContext
     ) throws -> Response {
         guard patch.action == .restart, !mutation.dryRun else { return .json(keyAnswer(context)) }
-        if let grace = try request.duration("grace"), grace > .zero {
+        if let grace {
             let (now, former) = (Date(), identity.apiKey)
             do throws(APIKeyProblem) {
                 let end = now + min(grace, APILimits.keyGrace) / .seconds(1)

@@ -7,7 +7,7 @@ import Glibc
 /// Nothing here allocates, locks or logs for an event. Every event names its pair by a token, so
 /// that one that was already waiting when its pair ended finds nothing.
 ///
-/// Whoever calls is on the reactor's thread; `Reactor` is the door for everybody else.
+/// Its callers are on the reactor's thread; other threads go through `Reactor`.
 final class ReactorCore {
     private static let eventsPerWait = 256
     static let socketEvents =
@@ -131,7 +131,7 @@ final class ReactorCore {
         advance(token, slot)
     }
 
-    /// Tells both directions what a socket said.
+    /// Notes for both directions what a socket said.
     private func note(_ kinds: UInt32, _ end: UnsafeMutablePointer<PairEnd>, _ other: UnsafeMutablePointer<PairEnd>) {
         let last = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue | EPOLLPRI.rawValue
         if kinds & (EPOLLIN.rawValue | last) != 0 {
