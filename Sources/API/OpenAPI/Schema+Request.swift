@@ -35,7 +35,8 @@ extension Schema {
                         ],
                         "role": words(APIRole.allCases.map(\.rawValue), "What it may do"),
                         "ttl": nullable(duration),
-                    ]
+                    ],
+                    required: ["label", "role"]
                 )
             ),
             .init("InfoUpdate", request("The daemon's alias", ["alias": label("Empty if missing")])),

@@ -122,8 +122,15 @@ enum Schema {
     }
 
     /// A request's object: none of its members has to be there, and unknown ones are ignored.
-    static func request(_ description: String, _ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        ["description": .string(description), "type": "object", "properties": .object(members)]
+    static func request(
+        _ description: String,
+        _ members: KeyValuePairs<String, JSONValue>,
+        required: [String] = []
+    ) -> JSONValue {
+        let parts: [JSONValue.Member] = [
+            .init("description", .string(description)), .init("type", "object"), .init("properties", .object(members)),
+        ]
+        return .object(parts + (required.isEmpty ? [] : [.init("required", names(required))]))
     }
 
     static func names(_ names: [String]) -> JSONValue { .array(names.map(JSONValue.string)) }
