@@ -8,9 +8,9 @@ import Synchronization
 /// to do, event loops for its bytes.
 ///
 /// Map of the module: `TunnelInstance` is one tunnel's life, `Listener` its sockets,
-/// `TunnelContext` what its connections share. A byte goes `Listener` → `TCPAcceptHandler` →
-/// `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing on that way awaits, locks or
-/// hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
+/// `TunnelContext` what its connections share. A byte goes `UserListener` → `RelayedUser` →
+/// `ReactorCore` where the kernel may move it, else `Listener` → `TCPAcceptHandler` →
+/// `TargetDialer` → `TCPRelay`, or through `DatagramRelay`; nothing on that way awaits or hops. `ForwardingPlan` is the part of a spec that can change under a running tunnel.
 package final class TunnelEngine: Sendable {
     /// What every instance is built from.
     struct Parts: Sendable {
