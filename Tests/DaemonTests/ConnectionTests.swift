@@ -28,7 +28,7 @@ struct ConnectionTests {
     }
 
     @Test(
-        "what is no address of a daemon is refused",
+        "what is not an address of a daemon is refused",
         arguments: ["ftp://vps", "vps:0", "vps:x", ":9090", "a@vps", ""]
     )
     func noAddress(_ text: String) {
@@ -102,7 +102,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("a socket that may not be opened is told from a daemon that does not run")
+    @Test("a socket that may not be opened and a daemon that does not run have different errors")
     func socketProblems() throws {
         let directory = try TemporaryDirectory()
         let path = try directory.write("", to: "nodepass.sock")

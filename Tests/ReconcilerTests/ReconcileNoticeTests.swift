@@ -71,7 +71,7 @@ struct ReconcileNoticeTests {
         try await daemon.stop()
     }
 
-    @Test("what changes an instance without an override is told with its author: on API instances, and a restart")
+    @Test("what changes an instance without an override is an event with its author: on API instances, and a restart")
     func requests() async throws {
         let (daemon, notices, id) = try await daemon()
         _ = try await daemon.reconciler.patch(id, InstancePatch(action: .restart), context)

@@ -10,7 +10,7 @@ import Testing
 struct HTTP2LinkHandlerTests {
     private typealias Payload = HTTP2Frame.FramePayload
 
-    /// Counts what it is told.
+    /// Counts what it hears.
     private final class Opened {
         var count = 0
     }

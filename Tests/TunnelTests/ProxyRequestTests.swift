@@ -52,14 +52,14 @@ struct ProxyRequestTests {
         ("socks5://p:1", [[5, 0], [5, 0, 0, 9, 0, 0, 0, 0, 0, 0]], "its answer cannot be read"),
     ]
 
-    @Test("its refusal is told in its words", arguments: refusals, [1, Int.max])
+    @Test("its refusal is reported in its words", arguments: refusals, [1, Int.max])
     func refused(_ refusal: (String, [[UInt8]], String), _ segment: Int) throws {
         let (proxy, answers, why) = refusal
         let last = Self.steps(try Self.request(proxy), answers, segment: segment).last
         #expect(last == .refused(why))
     }
 
-    @Test("a SOCKS5 proxy is told the server's name or address, and logged in to where there is a user")
+    @Test("a SOCKS5 proxy gets the server's name or address, and a login where there is a user")
     func socks() throws {
         let byName = try Self.request("socks5://u:pw@p:1080")
         #expect(byName.greeting == [5, 1, 2])
