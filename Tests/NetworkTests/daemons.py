@@ -13,16 +13,17 @@ from pathlib import Path
 KEY = "a-key-that-is-long-enough-for-a-test"
 
 ECHO = """
-import socketserver, sys
-class Echo(socketserver.BaseRequestHandler):
-    def handle(self):
-        try:
-            while data := self.request.recv(65536): self.request.sendall(data)
-        except OSError: pass
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-    request_queue_size = 512
-Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+import asyncio, sys
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport): self.transport = transport
+    def data_received(self, data): self.transport.write(data)
+    def pause_writing(self): self.transport.pause_reading()
+    def resume_writing(self): self.transport.resume_reading()
+async def main():
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Echo, "127.0.0.1", int(sys.argv[1]), backlog=512)
+    await server.serve_forever()
+asyncio.run(main())
 """
 
 

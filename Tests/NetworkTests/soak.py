@@ -151,7 +151,8 @@ def main():
     parser.add_argument("--connections", type=int, default=9000)
     parser.add_argument("--markdown", help="write the report there")
     arguments = parser.parse_args()
-    needed = arguments.connections * 2 + 4096
+    # Two a connection in each daemon, which keeps an eighth from users, and what pools and starts need.
+    needed = arguments.connections * 5 // 2 + 4096
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         sys.exit(f"soak.py needs {needed} open files, the limit is {hard}: use fewer --connections")

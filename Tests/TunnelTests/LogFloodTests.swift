@@ -20,7 +20,7 @@ struct LogFloodTests {
                 #expect(try await user.receiveAll().readableBytes == 0)
             }
             try await log.line("(\(Self.users) so far)", of: Self.id)
-            let lines = log.current.filter { $0.level == .error }
+            let lines = try await log.lines().filter { $0.level == .error }
             #expect(lines.count == 7)
             let health = try #require(engine.snapshot()[Self.id]?.targets.first)
             #expect(health.target?.port == UInt16(target))
@@ -63,7 +63,7 @@ struct LogFloodTests {
             }
             try await log.line("access denied (\(Self.users) so far)", of: Self.id)
             try await log.line("(\(Self.users) so far)", of: "00000002")
-            #expect(log.current.count { $0.level == .warn } == 14)
+            #expect(try await log.lines().count { $0.level == .warn } == 14)
         }
     }
 
@@ -81,8 +81,8 @@ struct LogFloodTests {
             #expect(status.phase == .backoff)
             let phases = status.transitions.map(\.phase)
             #expect(phases == [.stopped, .starting, .connecting, .backoff])
-            #expect(log.current.count { $0.message.hasPrefix("Client error") } == 3)
-            #expect(log.current.count { $0.message.hasPrefix("Pending") } <= 4)
+            #expect(try await log.lines().count { $0.message.hasPrefix("Client error") } == 3)
+            #expect(try await log.lines().count { $0.message.hasPrefix("Pending") } <= 4)
         }
     }
 
@@ -112,7 +112,7 @@ struct LogFloodTests {
             try await log.line("(\(Self.users) so far)", of: Self.id)
             let status = try #require(engine.snapshot()[Self.id])
             #expect(status.transitions.count { $0.phase == .connecting } <= 2)
-            #expect(log.current.count { $0.message.hasPrefix("Connection from") } == 7)
+            #expect(try await log.lines().count { $0.message.hasPrefix("Connection from") } == 7)
         }
     }
 
@@ -160,7 +160,7 @@ struct LogFloodTests {
             let line = try await log.line("Starting exchange: 127.0.0.1:", of: Self.id)
             #expect(line.level == .info)
             try await log.line("Exchange complete: 127.0.0.1:", of: Self.id)
-            #expect(!log.current.contains { $0.id == "00000002" && $0.message.contains("xchange") })
+            #expect(try await !log.lines().contains { $0.id == "00000002" && $0.message.contains("xchange") })
         }
     }
 }

@@ -25,7 +25,7 @@ extension TwoEnded {
             tls: TLSMode? = nil,
             handshake: Duration = .seconds(5),
             log: LogLevel = .info,
-            _ body: @Sendable (TunnelEngine, KeptLog, Int) async throws -> Void
+            _ body: @Sendable (TunnelEngine, EngineLog, Int) async throws -> Void
         ) async throws {
             var environment = TunnelEnvironment.brisk
             environment.handshakeTimeout = handshake
@@ -121,7 +121,7 @@ extension TwoEnded {
                 let server = try await engine.wait("00000001", for: "the reason") { $0.reason == .authFailed }
                 #expect(server.phase == .connecting)
                 #expect(server.rejected == cases.count)
-                #expect(log.current.contains { $0.message.contains("Unauthorized: a client has another key") })
+                #expect(try await log.lines().contains { $0.message.contains("Unauthorized: a client has another key") })
             }
         }
 
@@ -261,7 +261,7 @@ extension TwoEnded {
                     port: port,
                     from: again.1
                 )
-                #expect(log.current.count { $0.message.hasPrefix("Sending tunnel config") } == 3)
+                #expect(try await log.lines().count { $0.message.hasPrefix("Sending tunnel config") } == 3)
                 try await ghost.controlDown()
                 await ghost.stop()
             }
@@ -279,7 +279,7 @@ extension TwoEnded {
                 try await expect(200, for: mine, port: port, from: "127.0.0.12")
                 #expect(try await refused.hasPrefix("HTTP/1.1 409 "))
                 try await expect(200, for: mine, port: port, from: "127.0.0.14")
-                #expect(!log.current.contains { $0.message.contains("another takes its place") })
+                #expect(try await !log.lines().contains { $0.message.contains("another takes its place") })
             }
         }
 
@@ -305,7 +305,7 @@ extension TwoEnded {
                     #expect(engine.snapshot()[waiting]?.phase == .ready)
                 }
                 #expect(engine.snapshot()[TwoEnds.serverID]?.rejected == 0)
-                #expect(log.current.count { $0.id == standby && $0.message.hasPrefix("Standing by") } == 2)
+                #expect(try await log.lines().count { $0.id == standby && $0.message.hasPrefix("Standing by") } == 2)
             }
         }
 
@@ -413,9 +413,9 @@ extension TwoEnded {
                 try await engine.wait(ends.entryID, for: "the loss") { $0.phase != .ready }
                 await ends.run(on: engine, generation: 1)
                 try await ends.ready(on: engine)
-                #expect(log.current.count > 10)
-                #expect(Set(log.current.map(\.id)) == [TwoEnds.serverID, TwoEnds.clientID])
-                let shown = log.current.map(\.message) + engine.snapshot().values.map { "\($0)" }
+                #expect(try await log.lines().count > 10)
+                #expect(try await Set(log.lines().map(\.id)) == [TwoEnds.serverID, TwoEnds.clientID])
+                let shown = try await log.lines().map(\.message) + engine.snapshot().values.map { "\($0)" }
                 for secret in [key, ReferenceCodec(key: key).token] {
                     #expect(!shown.contains { $0.contains(secret) })
                 }

@@ -51,7 +51,7 @@ extension TwoEnded {
                 await ends.run(on: engine)
                 let status = try await engine.wait(TwoEnds.clientID, for: "it") { $0.reason == .proxyRefused }
                 #expect(status.message.contains("407 Who are you"))
-                #expect(!log.current.contains { $0.message.contains("hidden-word") })
+                #expect(try await !log.lines().contains { $0.message.contains("hidden-word") })
             }
             try await proxy.stop()
         }

@@ -26,7 +26,7 @@ private struct Pairing: CustomTestStringConvertible {
 /// What a test of a pairing works with.
 private struct Meeting {
     let engine: TunnelEngine
-    let log: KeptLog
+    let log: EngineLog
     let peer: ReferencePeer
     /// Where users come in; the peer's entry or ours.
     let port: Int
@@ -227,7 +227,7 @@ extension TwoEnded {
                 peer.rebind()
                 try await peer.controlUp()
                 try await engine.ready("00000001")
-                #expect(!log.current.contains { $0.level == .error })
+                #expect(try await !log.lines().contains { $0.level == .error })
                 await peer.stop()
             }
         }

@@ -71,7 +71,7 @@ extension TwoEnded {
                             try await engine.ready(server)
                             #expect(try await TestClient.echo("hello", port: ends.port) == "hello")
                             for id in [server, client] {
-                                let isSealed = log.current.contains {
+                                let isSealed = try await log.lines().contains {
                                     $0.id == id && $0.message.contains(Self.sealedLine)
                                 }
                                 #expect(isSealed == wish.isSealed, "\(id)")
@@ -240,7 +240,7 @@ extension TwoEnded {
                 #expect(status.reason == .authFailed)
                 let refusal = await #expect(throws: TunnelError.self) { try await SealedCaller().call(port) }
                 #expect(refusal?.message.contains("429") == true)
-                let failures = log.current.map(\.message).filter { $0.contains("sealed handshake failed") }
+                let failures = try await log.lines().map(\.message).filter { $0.contains("sealed handshake failed") }
                 #expect(failures.count < 5)
                 let why = "sealed handshake failed: the client hung up before it proved the key"
                 #expect(failures.contains { $0.contains(why) })

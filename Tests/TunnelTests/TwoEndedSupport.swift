@@ -83,10 +83,34 @@ struct TwoEnds {
     }
 }
 
-/// What an engine's tunnels have logged so far.
-typealias KeptLog = Awaited<[TunnelLogLine]>
+/// What an engine's tunnels have logged.
+struct EngineLog: Sendable {
+    private let lines = Awaited<[TunnelLogLine]>([])
+    private let sink: AsyncStream<TunnelLogLine>.Continuation
 
-extension Awaited<[TunnelLogLine]> {
+    fileprivate init(of engine: TunnelEngine) {
+        sink = engine.parts.logSink
+    }
+
+    /// Every line written before this call; lines reach their reader later than those who caused them hear of it.
+    func lines() async throws -> [TunnelLogLine] {
+        let mark = TunnelLogLine(id: "ffffffff", level: .debug, message: "", time: .distantPast)
+        sink.yield(mark)
+        return try await wait(for: "the mark") { lines in
+            guard let index = lines.firstIndex(of: mark) else { return nil }
+            lines.remove(at: index)
+            return Array(lines[..<index])
+        }
+    }
+
+    @discardableResult
+    func wait<Found: Sendable>(
+        for what: String,
+        _ find: @escaping @Sendable (inout [TunnelLogLine]) -> Found?
+    ) async throws -> Found {
+        try await lines.wait(for: what, find)
+    }
+
     /// Waits until a line of this tunnel holds the text.
     @discardableResult
     func line(_ text: String, of id: InstanceID) async throws -> TunnelLogLine {
@@ -94,20 +118,24 @@ extension Awaited<[TunnelLogLine]> {
             lines.first { $0.id == id && $0.message.contains(text) }
         }
     }
+
+    fileprivate func keep(_ line: TunnelLogLine) {
+        lines.change { $0.append(line) }
+    }
 }
 
 /// Runs an engine and keeps its log for the length of a closure.
 func withKeptLog(
     environment: TunnelEnvironment = .brisk,
     peers: PeerMemory = PeerMemory(),
-    _ body: @Sendable (TunnelEngine, KeptLog) async throws -> Void
+    _ body: @Sendable (TunnelEngine, EngineLog) async throws -> Void
 ) async throws {
-    let log = KeptLog([])
     try await withEngine(environment: environment, peers: peers) { engine in
+        let log = EngineLog(of: engine)
         async let _: Void = {
             for await line in engine.logLines {
                 #expect(ForeignWords.found(in: line.message).isEmpty, "\(line.message)")
-                log.change { $0.append(line) }
+                log.keep(line)
             }
         }()
         try await body(engine, log)
@@ -118,7 +146,7 @@ func withKeptLog(
 func withTwoEnds(
     _ ends: TwoEnds,
     environment: TunnelEnvironment = .brisk,
-    _ body: @Sendable (TunnelEngine, KeptLog) async throws -> Void
+    _ body: @Sendable (TunnelEngine, EngineLog) async throws -> Void
 ) async throws {
     try await withKeptLog(environment: environment) { engine, log in
         await ends.run(on: engine)

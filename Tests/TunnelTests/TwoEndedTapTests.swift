@@ -16,7 +16,7 @@ extension TwoEnded {
         private func withServer(
             tls: TLSMode? = nil,
             patience: Duration = .seconds(1),
-            _ body: @Sendable (TunnelEngine, KeptLog, Int) async throws -> Void
+            _ body: @Sendable (TunnelEngine, EngineLog, Int) async throws -> Void
         ) async throws {
             var environment = TunnelEnvironment.brisk
             environment.handshakeTimeout = patience
@@ -108,10 +108,10 @@ extension TwoEnded {
                 let lengths = heads.map(\.bytes.count)
                 let ofTLS = flips(record, step: 11).filter { $0.position >= (lengths.max() ?? 0) }
                 #expect(ofHeads.count > 200 && ofTLS.count > 50)
-                let begun = { log.current.count { $0.message.hasPrefix("Sending tunnel config") } }
-                let before = begun()
+                let begun = { try await log.lines().count { $0.message.hasPrefix("Sending tunnel config") } }
+                let before = try await begun()
                 try await expectNoticed(ofHeads, server: port)
-                #expect(begun() == before)
+                #expect(try await begun() == before)
                 let terms = try await SealedCaller().call(port).agreement.terms
                 #expect(try await expectNoticed(ofTLS, server: port, harmless: terms) < ofTLS.count / 4)
             }
@@ -127,7 +127,7 @@ extension TwoEnded {
                 let error = await #expect(throws: TunnelError.self) { try await SealedCaller().call(tap.port) }
                 #expect(error?.reason == .authFailed)
                 try await engine.wait("00000001", for: "the guess") { $0.rejected == 1 }
-                #expect(!log.current.contains { $0.message.hasPrefix("Sending tunnel config") })
+                #expect(try await !log.lines().contains { $0.message.hasPrefix("Sending tunnel config") })
                 // The client's share and the server's proof, and nothing after them.
                 let inside = tap.record.filter { !$0.bytes.starts(with: Array("GET ".utf8)) && $0.offset > 0 }
                 #expect(inside.map(\.bytes.count) == [34, 66])
@@ -151,14 +151,14 @@ extension TwoEnded {
                     let head = heads.first { $0.0 == .toClient }?.1 ?? 0
                     return flip.direction == .toClient && flip.position >= head + 66
                 }
-                let begun = { log.current.count { $0.message.hasPrefix("Sending tunnel config") } }
-                let before = begun()
+                let begun = { try await log.lines().count { $0.message.hasPrefix("Sending tunnel config") } }
+                let before = try await begun()
                 try await expectNoticed(
                     messages.filter { !isAnswer($0) },
                     server: port,
                     interception: .behindUpgrade(stolen)
                 )
-                #expect(begun() == before)
+                #expect(try await begun() == before)
                 try await expectNoticed(messages.filter(isAnswer), server: port, interception: .behindUpgrade(stolen))
                 try await SealedCaller().call(port)
             }
@@ -215,7 +215,7 @@ extension TwoEnded {
                 await engine.run(TwoEnds.clientID, spec: made.client, generation: 0, releaseFirst: false)
                 try await made.ready(on: engine)
                 let since = engine.snapshot().mapValues(\.readySince)
-                let begun = log.current.count { $0.message.hasPrefix("Sending tunnel config") }
+                let begun = try await log.lines().count { $0.message.hasPrefix("Sending tunnel config") }
                 var random = SeededRandom(seed: 1)
                 var attempts: [[[UInt8]]] = recorded + recorded.map { $0.shuffled(using: &random) }
                 for _ in 0..<100 {
@@ -245,7 +245,7 @@ extension TwoEnded {
                 }
                 #expect(try await TestClient.echo("still here", port: made.port) == "still here")
                 #expect(engine.snapshot().mapValues(\.readySince) == since)
-                #expect(log.current.count { $0.message.hasPrefix("Sending tunnel config") } == begun)
+                #expect(try await log.lines().count { $0.message.hasPrefix("Sending tunnel config") } == begun)
                 #expect(engine.snapshot()[TwoEnds.serverID]?.rejected ?? 0 >= attempts.count - 100)
             }
             await tap.stop()

@@ -32,7 +32,7 @@ package final class TunnelEngine: Sendable {
     package let changes: AsyncStream<Void>
     /// Lines of all tunnels' logs, for one reader; the oldest are dropped when it does not keep up.
     package let logLines: AsyncStream<TunnelLogLine>
-    private let parts: Parts
+    let parts: Parts
     private let callers: AsyncStream<TunnelInstance>
     private let state = Mutex(State())
 

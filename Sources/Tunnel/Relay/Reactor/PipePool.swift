@@ -5,15 +5,19 @@ import Glibc
 struct KernelPipe {
     let output: Int32
     let input: Int32
+    /// How many bytes it holds.
+    let capacity: Int
 }
 
 /// The pipes of a reactor: as few as are filled at once, kept for the next one who needs one.
 struct PipePool {
-    /// What one holds at most.
+    /// What one holds: as much as a large socket buffer, so that who waits for it is woken less often.
+    static let mostBytes = 1024 * 1024
+    /// A smaller one is not worth its calls.
     ///
-    /// Without `CAP_SYS_RESOURCE` a user's pipes together get 64 MiB
-    /// (`pipe-user-pages-soft`); where the kernel gives less, it is less.
-    static let pipeBytes: Int32 = 256 * 1024
+    /// Without `CAP_SYS_RESOURCE` the system makes no larger ones than `pipe-max-size`, and hardly any room
+    /// once a user's pipes together have 64 MiB (`pipe-user-pages-soft`).
+    static let leastBytes = 64 * 1024
 
     let limit: Int
     private var idle: [KernelPipe] = []
@@ -30,10 +34,25 @@ struct PipePool {
         // In the stack: an array would be allocated.
         return withUnsafeTemporaryAllocation(of: Int32.self, capacity: 2) { ends in
             guard pipe2(ends.baseAddress, Int32(O_NONBLOCK) | Int32(O_CLOEXEC)) == 0 else { return nil }
+            let pipe = KernelPipe(output: ends[0], input: ends[1], capacity: Self.widen(ends[1]))
+            guard pipe.capacity >= Self.leastBytes else {
+                Self.close(pipe)
+                return nil
+            }
             made += 1
-            _ = fcntl(ends[1], Int32(LINUX_F_SETPIPE_SZ), Self.pipeBytes)
-            return KernelPipe(output: ends[0], input: ends[1])
+            return pipe
         }
+    }
+
+    /// Gives a pipe as much room as the system allows; how much it has then.
+    private static func widen(_ pipe: Int32) -> Int {
+        var wanted = mostBytes
+        while wanted >= leastBytes {
+            let given = fcntl(pipe, Int32(LINUX_F_SETPIPE_SZ), Int32(wanted))
+            if given > 0 { return Int(given) }
+            wanted /= 2
+        }
+        return 0
     }
 
     mutating func giveBack(_ pipe: KernelPipe, isEmpty: Bool) {

@@ -61,8 +61,7 @@ struct RelayBytes {
     )
         -> Outcome
     {
-        let room = Int(PipePool.pipeBytes)
-        let count = splice(source.pointee.descriptor, nil, pipe.input, nil, room, Self.spliceFlags)
+        let count = splice(source.pointee.descriptor, nil, pipe.input, nil, pipe.capacity, Self.spliceFlags)
         guard count > 0 else {
             let error = errno
             pipes.giveBack(pipe, isEmpty: true)
@@ -75,7 +74,7 @@ struct RelayBytes {
             return nothingRead(count, source)
         }
         moved += count
-        source.pointee.flow.didRead(count, room: room)
+        source.pointee.flow.didRead(count, room: pipe.capacity)
         source.pointee.held = .pipe(pipe)
         return .fine
     }
