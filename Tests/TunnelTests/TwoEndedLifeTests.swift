@@ -13,7 +13,7 @@ extension TwoEnded {
         // Over HTTP/2 some of so many are turned away: docs/choosing-a-transport.md says so.
         @Test(
             "200 users at once over a pool of 2 to 8 links are all served",
-            arguments: TwoEnded.ways.filter { $0.transport != .http2 }
+            arguments: TwoEnded.ways
         )
         func crowd(_ way: TunnelWay) async throws {
             let target = try await EchoServer.start()

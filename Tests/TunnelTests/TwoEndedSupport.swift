@@ -1,4 +1,5 @@
 import Config
+import FoundationEssentials
 import NIOCore
 import NIOPosix
 import NIOSSL
