@@ -160,6 +160,13 @@ extension TunnelReconciler {
     }
 
     /// Returns when this pass, or else a later one, has ended.
+    /// Has a pass made, and returns when it has ended, or when there will be none any more.
+    package func passOnce() async {
+        let next = schedule.current + 1
+        wake()
+        await end(of: next)
+    }
+
     func end(of pass: Int) async {
         await withCheckedContinuation { waiter in
             if !schedule.wait(for: pass, waiter) { waiter.resume() }
