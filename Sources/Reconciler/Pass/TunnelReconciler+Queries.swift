@@ -159,7 +159,6 @@ extension TunnelReconciler {
         instances().contains { AppliedInstance($0, patience: patience).outcome == .pending }
     }
 
-    /// Returns when this pass, or else a later one, has ended.
     /// Has a pass made, and returns when it has ended, or when there will be none any more.
     package func passOnce() async {
         let next = schedule.current + 1
@@ -167,6 +166,7 @@ extension TunnelReconciler {
         await end(of: next)
     }
 
+    /// Returns when this pass, or else a later one, has ended.
     func end(of pass: Int) async {
         await withCheckedContinuation { waiter in
             if !schedule.wait(for: pass, waiter) { waiter.resume() }

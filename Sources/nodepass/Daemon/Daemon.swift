@@ -255,8 +255,8 @@ struct Daemon {
         }
     }
 
-    /// Tells the service manager that the daemon works, as often as it asks: each time the reconciler has made a
-    /// pass and every event loop has answered.
+    /// Reports to the service manager that the daemon works, as often as that asks for it: each time after a pass
+    /// of the reconciler and an answer of every event loop.
     private func reportLife() async {
         guard let interval = notifier.watchdogInterval else { return }
         for await _ in reconciler.readiness {}
