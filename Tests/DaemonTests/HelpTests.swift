@@ -132,6 +132,42 @@ struct HelpTests {
         #expect(try await RunningProcess.run(["completion", "tcsh"]).code == 64)
     }
 
+    @Test(
+        "each shell loads its completion script; bash and fish complete commands, fish the daemon's tunnels",
+        arguments: [
+            (
+                "bash",
+                "COMP_WORDS=(nodepass stat); COMP_CWORD=1; _nodepass nodepass stat nodepass; echo ${COMPREPLY[@]}",
+                "status"
+            ),
+            ("fish", "complete -C 'nodepass stat'", "status\tShow"), ("fish", "complete -C 'nodepass stop we'", "web"),
+            ("zsh", "autoload -U compinit; compinit -u -D; source $NP_SCRIPT; echo $_comps[nodepass]", "_nodepass"),
+        ]
+    )
+    func shells(_ shell: String, _ question: String, _ answer: String) async throws {
+        let server = try await EchoServer.start()
+        let ports = try FreePorts.take(1)
+        let daemon = try await Daemon.start(manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port)))
+        let directory = try TemporaryDirectory()
+        let script = try await RunningProcess.run(["completion", shell]).output
+        let path = try directory.write(script, to: "_nodepass")
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.path + "/nodepass",
+            withDestinationPath: RunningProcess.binary
+        )
+        let lines = shell == "zsh" ? question : "source \(path); \(question)"
+        let finished = try await RunningProcess.run(
+            [shell, "-c", lines],
+            environment: [
+                "NODEPASS_STATE_DIR": daemon.stateDirectory, "PATH": "\(directory.path):/usr/local/bin:/usr/bin:/bin",
+                "NP_SCRIPT": path, "HOME": directory.path,
+            ],
+            executable: "/usr/bin/env"
+        )
+        #expect(finished.output.contains(answer), "\(finished.output)\(finished.errors)")
+        try await daemon.stop()
+    }
+
     @Test("a remote daemon plans several files and directories that are sent to it")
     func remotePlan() async throws {
         let server = try await EchoServer.start()
