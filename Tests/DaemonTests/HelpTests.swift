@@ -1,4 +1,5 @@
 import ArgumentParser
+import Config
 import Foundation
 import TestSupport
 import Testing
@@ -42,6 +43,49 @@ struct HelpTests {
             #expect(finished.code == 0 || isAnswer, "\(example): \(finished.errors)")
         }
         try await daemon.stop()
+    }
+
+    @Test("the usage text, the README and the documents name every command and every option that there is")
+    func documented() async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let pages = ["README.md"] + ["commands", "operating", "manifest", "api", "security"].map { "docs/\($0).md" }
+        let text = try pages.map { try String(contentsOf: root.appendingPathComponent($0), encoding: .utf8) }
+            .joined(separator: "\n")
+        let dump = try await RunningProcess.run(["--experimental-dump-help"]).output
+        let commands = Self.commandsAndOptions(try JSONParser.parse(Array(dump.utf8))["command"] ?? .null)
+        #expect(commands.count > 30 && commands["get"]?["--selector"] != nil)
+        for (command, options) in commands {
+            let name = command.split(separator: " ").last ?? ""
+            #expect(UsageText.text.contains(try Regex("\\b\(name)\\b")), "\(command)")
+            #expect(text.contains("nodepass \(command)") || text.contains("`\(command)"), "\(command)")
+            for names in options.values {
+                let isNamed = try names.contains { try text.contains(Regex("\($0)(?![\\w-])")) }
+                #expect(isNamed, "\(command) \(names)")
+            }
+        }
+    }
+
+    /// The options of each command, by their longest name, each with all its names.
+    private static func commandsAndOptions(
+        _ command: JSONValue,
+        below parent: String = ""
+    ) -> [String: [String: [String]]] {
+        var all: [String: [String: [String]]] = [:]
+        for sub in command["subcommands"]?.items ?? [] {
+            let word = sub["commandName"]?.stringValue ?? ""
+            guard word != "help" else { continue }
+            let name = parent.isEmpty ? word : parent + " " + word
+            let options = (sub["arguments"]?.items ?? []).filter { $0["kind"] != "positional" }.map { option in
+                (option["names"]?.items ?? []).compactMap { one -> String? in
+                    guard let text = one["name"]?.stringValue else { return nil }
+                    return (one["kind"] == "long" ? "--" : "-") + text
+                }
+            }
+            all[name] = Dictionary(options.map { (($0.max { $0.count < $1.count }) ?? "", $0) }) { $1 }
+            all.merge(commandsAndOptions(sub, below: name)) { $1 }
+        }
+        return all
     }
 
     @Test("validate reads standard input, shows the line with a caret, and leaves keys out of it")
