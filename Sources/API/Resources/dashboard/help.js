@@ -5,7 +5,7 @@ import { dialog } from '../shared/overlay.js';
 import { phases } from './fleet.js';
 
 const keys = [
-  ['/', 'Filter'], ['↑ ↓ Page Home End', 'Move through the list'], ['Enter', 'Open the tunnel'],
+  ['/', 'Filter'], ['↑ ↓', 'Move through the list, with Page up and down, Home and End, too'], ['Enter', 'Open the tunnel'],
   ['Space', 'Select the tunnel, for an action on several'], ['← →', 'Move to the buttons of a row, and back'],
   ['Esc', 'Leave a field, a menu, a dialog or a tunnel'], ['?', 'This help'],
 ];
