@@ -60,19 +60,25 @@ export class Actions {
       focus: declared.length ? terms.first : undefined,
       body: [tunnels.length > 1 && element('p', {}, named(tunnels)), declared.length > 0 && ownership(declared),
         action === 'delete' && lost(tunnels), connectionsNote(tunnels, action), terms.node].filter(Boolean),
-      submit: async () => {
-        await this.perform(tunnels, action, terms);
+      submit: async (steps) => {
+        await this.perform(tunnels, action, terms, steps);
         ondone();
       },
     });
   }
 
-  /** Sends the requests, a few at once, and says what came of them; throws only for a single tunnel. */
-  async perform(tunnels, action, { ttl = '', note = '' }) {
-    const waiting = [...tunnels];
+  /**
+   * Sends the requests, a few at once, and says what came of them; throws only for a single tunnel. Where the dialog is
+   * closed meanwhile, the rest stays as it is.
+   */
+  async perform(tunnels, action, { ttl = '', note = '' }, { progress = () => {}, isOpen = () => true } = {}) {
+    let sent = 0;
     const failures = [];
     const work = async () => {
-      for (let tunnel = waiting.shift(); tunnel; tunnel = waiting.shift()) {
+      while (sent < tunnels.length && isOpen()) {
+        const tunnel = tunnels[sent];
+        sent += 1;
+        if (tunnels.length > 1) progress(`${verbs[action]}: ${sent} of ${tunnels.length}`);
         try {
           await one(tunnel, action, overrides(tunnel, action) ? ttl : '', note);
         } catch (error) {
@@ -83,7 +89,8 @@ export class Actions {
     await Promise.all(Array.from({ length: Math.min(parallel, tunnels.length) }, work));
     this.ondone();
     if (failures.length && tunnels.length === 1) throw failures[0][1];
-    const done = tunnels.length - failures.length;
+    const done = sent - failures.length;
+    if (sent < tunnels.length) tell(`${count(tunnels.length - sent, 'tunnel')} left as they were`, 'bad');
     if (done) tell(outcome(tunnels.length === 1 ? tunnels[0].label : count(done, 'tunnel'), action, ttl));
     if (failures.length) {
       const [[tunnel, error]] = failures;

@@ -23,7 +23,8 @@ export function tellError(error, what) {
 }
 
 /**
- * A modal dialog with a form; `submit` runs on its main button and keeps it open by throwing.
+ * A modal dialog with a form; `submit` runs on its main button and keeps it open by throwing. It may show how far it
+ * is with `progress(text)`, and ends early where `isOpen()` says that the dialog was closed meanwhile.
  * The focus begins at `focus`, else at Cancel where the main button does harm. Without `confirm` there is only Close.
  * Returns the dialog element; it removes itself when closed.
  */
@@ -45,9 +46,10 @@ export function dialog({ title, body, confirm, tone = '', submit, wide = false, 
     main.disabled = true;
     error.hidden = true;
     try {
-      await submit?.();
+      await submit?.({ progress: (text) => setText(main, text), isOpen: () => node.open });
       node.close();
     } catch (failure) {
+      setText(main, confirm);
       setText(error, failure.message);
       error.hidden = false;
       main.disabled = false;
