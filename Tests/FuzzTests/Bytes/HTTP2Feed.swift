@@ -46,7 +46,9 @@ enum HTTP2Feed {
         var recorders: [Recorder] = []
         var outcome = Outcome()
         let terms = HandshakeTerms(flow: .reverse, max: 8, tls: 1, transport: .http2)
-        let session = LinkSession(terms: terms, hasRoom: { true }, isProven: { false }) { outcome.rejections.append($0) }
+        let session = LinkSession(terms: terms, hasRoom: { true }, isProven: { false }) {
+            outcome.rejections.append($0)
+        }
         let acceptor = HTTP2LinkAcceptor(stream: StreamLinkAcceptor(credentials: nil) { _ in })
         guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 1) else { return outcome }
         channel.connect(to: address, promise: nil)
