@@ -11,7 +11,8 @@ enum UsageText {
           nodepass "server://key@host:port/target?<parameters>"
           nodepass "client://key@host:port/target?<parameters>"
           nodepass init | fmt FILE... | explain KEY | validate FILE... | schema
-          nodepass plan [-f FILE...] | apply | export | import nodepass.gob | convert frp frpc.toml
+          nodepass plan [-f FILE...] | apply | export | import nodepass.gob
+          nodepass convert frp | rathole | haproxy | ssh | socat | nodepass | iptables FILE
           nodepass status | get [NAME...] | describe NAME | connections NAME | top | ping HOST:PORT
           nodepass events [NAME...] | logs NAME | watch
           nodepass start | stop | restart | delete NAME [--for 30m] | release NAME | reset NAME
