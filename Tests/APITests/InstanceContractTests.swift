@@ -209,6 +209,9 @@ struct InstanceContractTests {
             #expect(findings.contains { $0.hasPrefix("error transport unknown type '9'") })
             #expect(findings.contains { $0.hasPrefix("warning key is not set") })
             #expect(findings.contains { $0.hasPrefix("warning tls is off") })
+            let files = "server://0.0.0.0:0/127.0.0.1:1?mode=2&tls=2&crt=/nowhere.crt&key=/nowhere.key"
+            let first = try await daemon.send(.post, create, #"{"url":"\#(files)"}"#).findings.first
+            #expect(first?.hasPrefix("error tls certificate /nowhere.crt cannot be read") == true)
             // Its own address is free for its next form.
             let next = #"{"url":"\#(clientURL(4008))&log=debug"}"#
             #expect(try await daemon.send(.put, "/api/v1/instances/\(id)?dryRun=true", next).findings == [])

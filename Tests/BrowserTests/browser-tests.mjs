@@ -284,10 +284,11 @@ test('what was created can be edited, with what it has', async () => {
   await page.press('Edit', '.detail-head');
   await page.until(dialogIsOpen);
   assert.equal(await page.evaluate("document.querySelector('dialog [data-path=\"target\"]').value"), target);
+  await page.until("/stays as it is/.test(document.querySelector('dialog .check.good')?.textContent)");
   await page.fill('dialog [data-path="alias"]', 'By hand, edited');
   await page.press(/^All further keys/, 'dialog');
   await page.fill('dialog [data-path="limits.rate"]', '100Mbps');
-  await page.until("document.querySelector('dialog .check.good')");
+  await page.until("/would accept this$/.test(document.querySelector('dialog .check.good')?.textContent)");
   await page.press('Save', 'dialog footer');
   await page.until("document.querySelector('.detail h1').textContent === 'By hand, edited'");
   await page.until("[...document.querySelectorAll('.list tr')].some((row) => /^limits.rate100Mbps/.test(row.textContent))");

@@ -57,7 +57,9 @@ struct HelpTests {
     func documented() async throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let pages = ["README.md"] + ["commands", "operating", "manifest", "api", "security", "migrating"].map { "docs/\($0).md" }
+        let pages =
+            ["README.md"]
+            + ["commands", "operating", "manifest", "api", "security", "migrating"].map { "docs/\($0).md" }
         let text = try pages.map { try String(contentsOf: root.appendingPathComponent($0), encoding: .utf8) }
             .joined(separator: "\n")
         let dump = try await RunningProcess.run(["--experimental-dump-help"]).output

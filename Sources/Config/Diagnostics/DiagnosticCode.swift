@@ -53,6 +53,7 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
     case addressTaken = "address-taken"
     case notSupported = "not-supported"
     case tlsOff = "tls-off"
+    case certificateInvalid = "certificate-invalid"
 
     /// One sentence for documentation and for tools that list rules.
     package var summary: String {
@@ -110,6 +111,7 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
         case .tooManyDeletes: "The manifest deletes more tunnels at once than `policy.maxDeletes` allows."
         case .addressTaken: "A dry run of a request: another tunnel or program listens on the address now."
         case .notSupported: "A dry run of a request: this version cannot run the tunnel."
+        case .certificateInvalid: "A dry run of a request: the server's certificate files cannot be used now."
         case .tlsOff: "A dry run of a request: a server's links carry plain text."
         }
     }

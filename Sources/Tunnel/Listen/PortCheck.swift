@@ -28,4 +28,15 @@ package enum PortCheck {
 extension TunnelSpec {
     /// Why no daemon of this version could run it, wherever it is; nil where it could.
     package var unsupported: TunnelError? { TunnelLife.problem(of: self) }
+
+    /// What is wrong with a server's certificate files now, which this reads; nil where nothing is, or there are none.
+    package var certificateProblem: TunnelError? {
+        guard role == .server, let tls, [.off, .selfSigned].allSatisfy({ $0 != tls }) else { return nil }
+        do throws(TunnelError) {
+            _ = try ServerCredentials(tls)
+            return nil
+        } catch {
+            return error
+        }
+    }
 }

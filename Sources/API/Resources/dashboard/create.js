@@ -2,7 +2,7 @@
 
 import { request } from '../shared/api.js';
 import { copyButton, element, segments, setText } from '../shared/dom.js';
-import { count, maskedURL } from '../shared/format.js';
+import { count, maskedURL, parsedURL } from '../shared/format.js';
 import { dialog, tell } from '../shared/overlay.js';
 import { further, generatedKey, guided, isSingle, parsedTags, specOf, valuesOf, yamlOf } from './fields.js';
 
@@ -83,6 +83,7 @@ class TunnelForm {
     for (const [path, { input }] of this.fields) input.value = this.values[path] ?? '';
     const isFurther = [...this.fields].some(([path, { node }]) => this.more.contains(node) && this.values[path]);
     this.more.open = isFurther;
+    this.original = JSON.stringify([{ spec: this.spec }, { url: this.values.url }]);
     this.check();
   }
 
@@ -149,6 +150,12 @@ class TunnelForm {
     return this.isURL ? { url: this.values.url ?? '' } : { spec: this.spec };
   }
 
+  /** Of an instance that is there: nothing but labels is to change, so that it is left alone. */
+  get isSame() {
+    if (!this.instance) return false;
+    return JSON.stringify(this.source) === JSON.stringify(JSON.parse(this.original)[this.isURL ? 1 : 0]);
+  }
+
   get meta() {
     const peer = Object.fromEntries(['sid', 'type', 'alias'].map((name) => [name, this.values[`peer.${name}`] ?? '']));
     return { tags: this.labels.tags, ...(!this.isURL && { peer }) };
@@ -181,21 +188,18 @@ class TunnelForm {
   async ask() {
     clearTimeout(this.timer);
     this.abort?.abort();
+    if (this.isSame) {
+      this.conclude('good', 'The tunnel stays as it is, but for its labels');
+      return;
+    }
     this.abort = new AbortController();
     const options = { query: { dryRun: 'true' }, signal: this.abort.signal };
     try {
       const answer = this.instance
         ? await request('PUT', `/instances/${this.instance.id}`, { ...options, json: this.source })
         : await request('POST', '/instances', { ...options, json: this.creation });
-      this.isSame = false;
       this.accepted(answer);
     } catch (error) {
-      this.isSame = Boolean(this.instance) && error.status === 409 && !error.details.length;
-      if (this.isSame) {
-        this.showAtFields([]);
-        this.conclude('good', 'The tunnel stays as it is, but for its labels');
-        return;
-      }
       if (error.name !== 'AbortError') this.refused(error);
       throw error;
     }
@@ -207,7 +211,8 @@ class TunnelForm {
   }
 
   /** Accepted is not yet running: what it would run into is said here, not after. */
-  accepted({ url, diagnostics = [] }) {
+  accepted({ url, config, diagnostics: found = [] }) {
+    const diagnostics = [...found, ...this.dropped(config)];
     const rest = this.showAtFields(diagnostics);
     setText(this.preview, maskedURL(url));
     const errors = diagnostics.filter(({ severity }) => severity === 'error');
@@ -215,6 +220,15 @@ class TunnelForm {
       : diagnostics.length ? `The daemon would accept this, with ${count(diagnostics.length, 'warning')}`
         : 'The daemon would accept this';
     this.conclude(errors.length ? 'bad' : diagnostics.length ? 'warn' : 'good', [text, ...rest.map(worded)].join('. '));
+  }
+
+  /** Parameters of the present URL that the new form does not have, because this version does not know them. */
+  dropped(config) {
+    if (!this.instance || this.isURL) return [];
+    const known = parsedURL(config).parameters;
+    const names = [...parsedURL(this.instance.url).parameters.keys()].filter((name) => !known.has(name));
+    return names.length ? [{ severity: 'warning', path: '', message: `The URL loses what is not known here: ${
+      names.join(', ')}. Edit it as a URL to keep it` }] : [];
   }
 
   refused(error) {

@@ -90,8 +90,9 @@ export function left(time, now = daemonNow()) {
 
 const mask = '••••••';
 
-/** The URL with the part before its `@` masked. */
-export function maskedURL(url) {
+/** The URL with the part before its `@` masked, and a proxy, which may have a password. */
+export function maskedURL(full) {
+  const url = full.replace(/([?&]via=)[^&#]*/, `$1${mask}`);
   const start = url.indexOf('://');
   if (start < 0) return url;
   const end = url.indexOf('/', start + 3);

@@ -190,7 +190,15 @@ struct InstanceRoutes: Sendable {
 
     /// What a dry run adds: what the tunnel would run into.
     private func findings(_ tunnel: CheckedTunnel, replacing id: InstanceID? = nil) async -> [Diagnostic] {
-        await reconciler.findings(for: tunnel, replacing: id, mayBindPrivilegedPorts: geteuid() == 0)
+        let findings = await reconciler.findings(
+            for: tunnel,
+            replacing: id,
+            mayBindPrivilegedPorts: geteuid() == 0
+        )
+        // Files are read here, where a slow disk holds up this request alone.
+        guard let problem = tunnel.spec.certificateProblem else { return findings }
+        let code = DiagnosticCode.certificateInvalid.rawValue
+        return [Diagnostic(.error, at: nil, path: "tls", code: code, problem.message)] + findings
     }
 
     /// A key that may not do everything does not get to see the one that may.
