@@ -48,15 +48,18 @@ struct NotifySocket: Sendable {
         return NotifySocket(messages: messages, continuation: continuation, source: source)
     }
 
-    /// Returns at READY=1; throws when the process ends before it.
-    func waitForReady(or process: RunningProcess) async throws {
+    /// Returns at READY=1, and then at each of `more`; throws when the process ends before it.
+    func waitForReady(or process: RunningProcess, then more: [String] = []) async throws {
         defer { source.cancel() }
         process.whenExited { [continuation] code in continuation.yield(.exit(code)) }
+        var awaited = ["READY=1"] + more
         for await message in messages {
             switch message {
             case .exit(let code): throw NeverReady(exitCode: code)
-            case .notification(let text) where text.contains("READY=1"): return
-            case .notification: continue
+            case .notification(let text):
+                guard text.contains(awaited[0]) else { continue }
+                awaited.removeFirst()
+                if awaited.isEmpty { return }
             }
         }
     }

@@ -159,6 +159,13 @@ extension TunnelReconciler {
         instances().contains { AppliedInstance($0, patience: patience).outcome == .pending }
     }
 
+    /// Has a pass made, and returns when it has ended, or when there will be none any more.
+    package func passOnce() async {
+        let next = schedule.current + 1
+        wake()
+        await end(of: next)
+    }
+
     /// Returns when this pass, or else a later one, has ended.
     func end(of pass: Int) async {
         await withCheckedContinuation { waiter in

@@ -189,6 +189,7 @@ struct Daemon {
             tasks.addTask { await signals.run() }
             tasks.addTask { await forwardLog() }
             tasks.addTask { await announceReadiness() }
+            tasks.addTask { await reportLife() }
             try await group.run()
             tasks.cancelAll()
         }
@@ -251,6 +252,22 @@ struct Daemon {
             // Who waits for readiness may look for the key in the log.
             await output.flush()
             notifier.send(.ready)
+        }
+    }
+
+    /// Reports to the service manager that the daemon works, as often as that asks for it: each time after a pass
+    /// of the reconciler and an answer of every event loop.
+    private func reportLife() async {
+        guard let interval = notifier.watchdogInterval else { return }
+        for await _ in reconciler.readiness {}
+        while (try? await Task.sleep(for: interval)) != nil {
+            await reconciler.passOnce()
+            do {
+                for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() { try await loop.submit {}.get() }
+            } catch {
+                return
+            }
+            notifier.send(.alive)
         }
     }
 

@@ -8,13 +8,21 @@ struct SystemdNotifier: Sendable {
         case ready = "READY=1"
         case reloading = "RELOADING=1"
         case stopping = "STOPPING=1"
+        case alive = "WATCHDOG=1"
     }
 
     /// A path, or a name in the abstract namespace after an `@`; nil without a service manager.
     let address: String?
 
-    init(environment: [String: String]) {
+    /// How often to say that the daemon is alive: half of what the service manager waits before it kills it
+    /// (sd_watchdog_enabled(3)); nil where it does not wait for that.
+    let watchdogInterval: Duration?
+
+    init(environment: [String: String], process: Int32 = getpid()) {
         address = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
+        let isOurs = environment["WATCHDOG_PID"].map { Int32($0) == process } ?? true
+        let limit = environment["WATCHDOG_USEC"].flatMap { Int64($0) } ?? 0
+        watchdogInterval = address != nil && isOurs && limit > 0 ? .microseconds(limit) / 2 : nil
     }
 
     /// Failure is ignored: a daemon runs without a service manager too.
