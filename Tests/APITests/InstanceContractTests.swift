@@ -197,6 +197,29 @@ struct InstanceContractTests {
         }
     }
 
+    @Test("a dry run names what the tunnel would run into, and only a dry run does")
+    func findings() async throws {
+        try await TestDaemon.run { daemon in
+            let id = try await daemon.create(clientURL(4008), alias: "kept")
+            let create = "/api/v1/instances?dryRun=true"
+            let taken = try await daemon.send(.post, create, #"{"url":"\#(clientURL(4008))"}"#)
+            #expect(try taken.findings == ["error tunnel the tunnel 'kept (\(id))' listens on this address"])
+            let server = "server://0.0.0.0:0/127.0.0.1:1?mode=2&type=9"
+            let findings = try await daemon.send(.post, create, #"{"url":"\#(server)"}"#).findings
+            #expect(findings.contains { $0.hasPrefix("error transport unknown type '9'") })
+            #expect(findings.contains { $0.hasPrefix("warning key is not set") })
+            #expect(findings.contains { $0.hasPrefix("warning tls is off") })
+            let files = "server://0.0.0.0:0/127.0.0.1:1?mode=2&tls=2&crt=/nowhere.crt&key=/nowhere.key"
+            let first = try await daemon.send(.post, create, #"{"url":"\#(files)"}"#).findings.first
+            #expect(first?.hasPrefix("error tls certificate /nowhere.crt cannot be read") == true)
+            // Its own address is free for its next form.
+            let next = #"{"url":"\#(clientURL(4008))&log=debug"}"#
+            #expect(try await daemon.send(.put, "/api/v1/instances/\(id)?dryRun=true", next).findings == [])
+            let real = try await daemon.send(.post, "/api/v1/instances", #"{"url":"\#(clientURL(4008))"}"#)
+            #expect(try real.status == 201 && real.json["diagnostics"] == nil)
+        }
+    }
+
     @Test("a change made against a state that is gone answers 412")
     func staleETag() async throws {
         try await TestDaemon.run { daemon in
@@ -222,6 +245,18 @@ struct InstanceContractTests {
             let refused = try await daemon.send(.post, "/api/v1/instances", bad)
             #expect(refused.status == 400)
             #expect(try refused.json["details"]?.items.isEmpty == false)
+        }
+    }
+}
+
+extension Answer {
+    /// `severity path message` of each finding of a dry run.
+    fileprivate var findings: [String] {
+        get throws {
+            guard case .array(let all)? = try json["diagnostics"] else { return ["none"] }
+            return all.map { one in
+                ["severity", "path", "message"].compactMap { one[$0]?.stringValue }.joined(separator: " ")
+            }
         }
     }
 }

@@ -256,9 +256,13 @@ struct NodePassClientHTTPTests {
                 "alias", "arch", "cpu", "crt", "diskr", "diskw", "key", "log", "mem_total", "mem_used", "mid", "name",
                 "netrx", "nettx", "os", "swap_total", "swap_used", "sysup", "tls", "uptime", "ver",
             ]
-            let ours = ["noc", "impl", "build", "fd_limit", "fd_tunnels", "fd_users", "fd_taken", "refused"]
+            let ours = [
+                "noc", "impl", "build", "hostname", "fd_limit", "fd_tunnels", "fd_users", "fd_taken", "refused",
+            ]
             #expect(json.names == names + ours)
-            let texts = ["alias", "arch", "crt", "key", "log", "mid", "name", "os", "tls", "ver", "impl", "build"]
+            let texts = [
+                "alias", "arch", "crt", "key", "log", "mid", "name", "os", "tls", "ver", "impl", "build", "hostname",
+            ]
             for name in json.names {
                 let value = json[name]
                 #expect(texts.contains(name) ? value?.stringValue != nil : (value?.intValue ?? -1) >= 0, "\(name)")

@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer as createProxy, request as ask } from 'node:http';
 import { connect, createServer } from 'node:net';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { Browser } from './chromium.mjs';
 
@@ -127,6 +128,9 @@ test('the tunnels of the manifest appear with phase, place and revision', async 
   const place = await page.evaluate(`${rowOf('Alpha')}.querySelector('.source').textContent`);
   assert.equal(place, 'tunnels.yaml:3 · alpha');
   assert.match(await page.evaluate("document.getElementById('revision-applied').textContent"), /^[0-9a-f]{12}$/);
+  assert.equal(await page.evaluate('document.title'), `All as declared · ${hostname()}`);
+  const way = await page.evaluate(`${rowOf('beta')}.querySelector('.route').textContent`);
+  assert.equal(way, `client → tunnel 127.0.0.1:${betaPort} → ${target}`);
 });
 
 test('the key is kept for the tab and nowhere else', async () => {
@@ -157,6 +161,10 @@ test('a manifest that cannot be read is shown with its line, until it is fixed',
 test('a declaration that was never valid has a row that says why', async () => {
   write({ ...declared, wrong: client(99_999, {}) });
   await page.until(`${phaseOf('wrong')} === 'invalid'`);
+  await tabTo('Plan');
+  await page.until(`document.querySelector('.plan-summary b')?.textContent === '1 declaration invalid, otherwise nothing to do'
+    && Boolean(document.querySelector('.plan-summary [data-icon="triangle"]'))`);
+  await tabTo('Tunnels');
   await page.until(`/is not a port/.test(${rowOf('wrong')}.querySelector('.note').textContent)`);
   await page.until(`${verdict} === '1 failing'`);
   await picture('invalid');
@@ -164,14 +172,17 @@ test('a declaration that was never valid has a row that says why', async () => {
   await page.until(`!${rowOf('wrong')}`);
 });
 
-test('a stop for 30 minutes is an override with author and countdown, and can be released', async () => {
+test('a stop for 30 minutes is an override with author, reason and countdown, and can be released', async () => {
   await page.click(`js:${rowOf('Alpha')}.querySelector('.actions .icon-button')`);
   await page.until(dialogIsOpen);
+  assert.equal(await page.evaluate("document.activeElement.matches('[aria-pressed=\"true\"]') && document.activeElement.textContent"),
+    '2 h');
+  await page.fill('dialog [data-path="note"]', 'INC-42');
   await page.press('30 min', 'dialog');
   await picture('override-dialog');
   await page.press('Stop', 'dialog footer');
   await page.until(`${phaseOf('Alpha')} === 'stopped'`);
-  await page.until(`/stopped by API key .127.0.0.1., .*(30m|29m \\d+s) left/.test(${badgeOf('Alpha')}.textContent)`);
+  await page.until(`/stopped by API key .127.0.0.1. .INC-42., .*(30m|29m \\d+s) left/.test(${badgeOf('Alpha')}.textContent)`);
   await page.until(says('1 tunnel overridden'));
   await page.until(`/The manifest says: running/.test(${badgeOf('Alpha')}.title)`);
   await picture('overridden');
@@ -190,8 +201,53 @@ test('a declared tunnel that was deleted stays visible and comes back by release
   await page.until(`${phaseOf('beta')} === 'connecting'`);
 });
 
+test('several tunnels are stopped and released at once', async () => {
+  const check = (label) => page.click(`js:${rowOf(label)}.querySelector('.select input')`);
+  await check('Alpha');
+  await check('beta');
+  await page.until("document.querySelector('.bulk b').textContent === '2 selected'");
+  await page.press('Stop…', '.bulk');
+  await page.until(dialogIsOpen);
+  await page.until("/^Stop 2 tunnels$/.test(document.querySelector('dialog h2').textContent)");
+  await page.press('Stop', 'dialog footer');
+  await page.until(`${phaseOf('Alpha')} === 'stopped' && ${phaseOf('beta')} === 'stopped'`);
+  await page.until("document.querySelector('.bulk').hidden && !document.querySelector('dialog')");
+  await picture('bulk');
+  await page.click('.head .select input');
+  await page.press('Release…', '.bulk');
+  await page.until(dialogIsOpen);
+  await page.press('Release', 'dialog footer');
+  await page.until(`${phaseOf('Alpha')} === 'ready' && ${phaseOf('beta')} === 'connecting'`);
+  await page.until("!document.querySelector('dialog')");
+});
+
+test('the form says what a tunnel would run into, and has every key of the manifest', async () => {
+  await page.press('New tunnel', '.verdict');
+  await page.until(dialogIsOpen);
+  await page.fill('dialog [data-path="tunnel"]', `127.0.0.1:${alphaPort}`);
+  await page.fill('dialog [data-path="target"]', target);
+  await page.until("/the tunnel 'alpha' listens on this address/.test(document.querySelector('dialog .field.tunnel .error').textContent)");
+  await page.until("/could not run now/.test(document.querySelector('dialog .check.bad').textContent)");
+  await page.press('Server', 'dialog');
+  await page.fill('dialog [data-path="tunnel"]', `0.0.0.0:${handPort}`);
+  await page.until("/is not set/.test(document.querySelector('dialog .field.key .error.warn')?.textContent)");
+  await page.until("/is off/.test(document.querySelector('dialog .field.tls .error.warn')?.textContent)");
+  await picture('create-warned');
+  const names = ({ properties }, prefix = '') => Object.entries(properties).flatMap(([name, one]) => {
+    const group = [one, ...one.anyOf ?? []].find((form) => form.properties);
+    return group ? names(group, `${prefix}${name}.`) : [prefix + name];
+  });
+  const inForm = await page.evaluate("[...document.querySelectorAll('dialog [data-path]')].map((one) => one.dataset.path)");
+  const missing = names(description.components.schemas.TunnelSpec)
+    .filter((name) => ![...inForm, 'role', 'mode', 'state'].includes(name));
+  assert.deepEqual(missing, []);
+  await page.press('Cancel', 'dialog');
+  await page.until("!document.querySelector('dialog')");
+});
+
 test('the form names the field that is wrong, and creates what is right', async () => {
   await page.press('New tunnel', '.verdict');
+  await page.until(dialogIsOpen);
   await page.fill('dialog [data-path="tunnel"]', '127.0.0.1:99999');
   await page.fill('dialog [data-path="target"]', target);
   await page.fill('dialog [data-path="alias"]', 'By hand');
@@ -224,11 +280,26 @@ test('its log is live, and stop, start, restart and reset do what they say', asy
   await page.until(`/^0 B/.test(${received})`);
 });
 
+test('what was created can be edited, with what it has', async () => {
+  await page.press('Edit', '.detail-head');
+  await page.until(dialogIsOpen);
+  assert.equal(await page.evaluate("document.querySelector('dialog [data-path=\"target\"]').value"), target);
+  await page.until("/stays as it is/.test(document.querySelector('dialog .check.good')?.textContent)");
+  await page.fill('dialog [data-path="alias"]', 'By hand, edited');
+  await page.press(/^All further keys/, 'dialog');
+  await page.fill('dialog [data-path="limits.rate"]', '100Mbps');
+  await page.until("/would accept this$/.test(document.querySelector('dialog .check.good')?.textContent)");
+  await page.press('Save', 'dialog footer');
+  await page.until("document.querySelector('.detail h1').textContent === 'By hand, edited'");
+  await page.until("[...document.querySelectorAll('.list tr')].some((row) => /^limits.rate100Mbps/.test(row.textContent))");
+  await page.until("!document.querySelector('dialog')");
+});
+
 test('what was created can be deleted', async () => {
   await page.press('Delete', '.detail-head');
   await page.until(dialogIsOpen);
   await page.press('Delete', 'dialog footer');
-  await page.until(`${rowOf('Alpha')} && !${rowOf('By hand')}`);
+  await page.until(`${rowOf('Alpha')} && !${rowOf('By hand, edited')}`);
   await page.until(`!${dialogIsOpen}`);
 });
 
@@ -248,6 +319,16 @@ test('all of it can be done by keyboard', async () => {
   await page.until("document.querySelector('.detail h1')?.textContent === 'Alpha'");
   await page.key('Escape');
   await page.until(isOn('Alpha'));
+  await page.key(' ');
+  await page.until("document.querySelector('.bulk b').textContent === '1 selected'");
+  await page.key(' ');
+  await page.until("document.querySelector('.bulk').hidden");
+  await page.key('?');
+  await page.until("/Select the tunnel/.test(document.querySelector('dialog')?.textContent)");
+  await picture('help');
+  await page.key('Escape');
+  await page.until(`!${dialogIsOpen} && ${isOn('Alpha')}`);
+  await page.key('ArrowRight');
   await page.key('ArrowRight');
   await page.key('Enter');
   await page.until(dialogIsOpen);
@@ -418,6 +499,23 @@ test('nothing hangs over the side of a phone', async () => {
   await picture('phone-dialog');
   await page.press('Cancel', 'dialog');
   await page.resize(1440, 900);
+});
+
+test('names that others chose cannot leave their place, nor turn the order of what is beside them', async () => {
+  await tabTo('Tunnels');
+  const alias = '\u202egnorw \u001b[31m<b>x</b>\u0007 ' + 'w'.repeat(150);
+  write({ ...declared, hostile: client(gammaPort, { alias, tags: { '\u2067t': '\u202ev' } }) });
+  const row = "[...document.querySelectorAll('.rows .row')].find((one) => one.textContent.includes('gnorw'))";
+  await page.until(`Boolean(${row})`);
+  const shown = await page.evaluate(`${row}.textContent + [...${row}.querySelectorAll('[title], [aria-label]')]
+    .map((one) => one.title + one.getAttribute('aria-label')).join('') + document.querySelector('.selects').textContent`);
+  // eslint-disable-next-line no-control-regex
+  assert.doesNotMatch(shown, /[\u0000-\u0008\u001b\u202a-\u202e\u2066-\u2069]/);
+  assert.equal(await page.evaluate(`${row}.querySelector('b')`), null);
+  assert.equal(await page.overflow(), '');
+  assert.ok(await page.evaluate(`${row}.querySelector('.name').getBoundingClientRect().right
+    <= ${row}.querySelector('.flow').getBoundingClientRect().left`));
+  write(declared);
 });
 
 test('of a thousand tunnels only those in the window are in the page', async () => {

@@ -187,11 +187,13 @@ export class Page {
     }
   }
 
-  /** Clicks the visible button or link with this text, inside an element. */
+  /** Clicks the visible button or link with this text, or one that a pattern finds, inside an element. */
   async press(text, within = 'body') {
     const candidates = JSON.stringify(`${within} :is(button, a, summary)`);
+    const fits = text instanceof RegExp ? `${text}.test(node.textContent.trim())`
+      : `node.textContent.trim() === ${JSON.stringify(text)}`;
     await this.click(`js:[...document.querySelectorAll(${candidates})]
-      .find((node) => node.textContent.trim() === ${JSON.stringify(text)} && node.checkVisibility())`);
+      .find((node) => ${fits} && node.checkVisibility())`);
   }
 
   /** Types into a field in place of what it holds. */

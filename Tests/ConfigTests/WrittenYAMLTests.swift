@@ -84,7 +84,7 @@ struct WrittenYAMLTests {
     @Test(
         "a line that is not YAML is shown as it should be",
         arguments: [
-            ("version: 1\ntunnels:\n\tweb: {}\n", "a tab indents this line, YAML takes blanks; write: web: {}"),
+            ("version: 1\ntunnels:\n\tweb: {}\n", "a tab is used for indentation; use spaces; write: web: {}"),
             ("version: 1\ntunnels\n  web: {}\n", "a colon is missing after 'tunnels'; write: tunnels:"),
             ("version: 1\ntunnels:\n  a:\n    target: h: 80\n", "a blank splits the address; write: target: h:80"),
             ("a:\n  alias: b: c\n", "has to be quoted; write: alias: \"b: c\""),

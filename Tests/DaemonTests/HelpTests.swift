@@ -1,4 +1,5 @@
 import ArgumentParser
+import Config
 import Foundation
 import TestSupport
 import Testing
@@ -50,6 +51,51 @@ struct HelpTests {
             #expect(finished.code == 0 || isAnswer, "\(example): \(finished.errors)")
         }
         try await daemon.stop()
+    }
+
+    @Test("the usage text, the README and the documents name every command and every option that there is")
+    func documented() async throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let pages =
+            ["README.md"]
+            + ["commands", "operating", "manifest", "api", "security", "migrating"].map { "docs/\($0).md" }
+        let text = try pages.map { try String(contentsOf: root.appendingPathComponent($0), encoding: .utf8) }
+            .joined(separator: "\n")
+        let dump = try await RunningProcess.run(["--experimental-dump-help"]).output
+        let commands = Self.commandsAndOptions(try JSONParser.parse(Array(dump.utf8))["command"] ?? .null)
+        #expect(commands.count > 30 && commands["get"]?["--selector"] != nil)
+        for (command, options) in commands {
+            let name = command.split(separator: " ").last ?? ""
+            #expect(UsageText.text.contains(try Regex("\\b\(name)\\b")), "\(command)")
+            #expect(text.contains("nodepass \(command)") || text.contains("`\(command)"), "\(command)")
+            for names in options.values {
+                let isNamed = try names.contains { try text.contains(Regex("\($0)(?![\\w-])")) }
+                #expect(isNamed, "\(command) \(names)")
+            }
+        }
+    }
+
+    /// The options of each command, by their longest name, each with all its names.
+    private static func commandsAndOptions(
+        _ command: JSONValue,
+        below parent: String = ""
+    ) -> [String: [String: [String]]] {
+        var all: [String: [String: [String]]] = [:]
+        for sub in command["subcommands"]?.items ?? [] {
+            let word = sub["commandName"]?.stringValue ?? ""
+            guard word != "help" else { continue }
+            let name = parent.isEmpty ? word : parent + " " + word
+            let options = (sub["arguments"]?.items ?? []).filter { $0["kind"] != "positional" }.map { option in
+                (option["names"]?.items ?? []).compactMap { one -> String? in
+                    guard let text = one["name"]?.stringValue else { return nil }
+                    return (one["kind"] == "long" ? "--" : "-") + text
+                }
+            }
+            all[name] = Dictionary(options.map { (($0.max { $0.count < $1.count }) ?? "", $0) }) { $1 }
+            all.merge(commandsAndOptions(sub, below: name)) { $1 }
+        }
+        return all
     }
 
     @Test("validate reads standard input, shows the line with a caret, and leaves keys out of it")
@@ -138,6 +184,42 @@ struct HelpTests {
             #expect(script.output.contains("nodepass get -o name"), "\(shell)")
         }
         #expect(try await RunningProcess.run(["completion", "tcsh"]).code == 64)
+    }
+
+    @Test(
+        "each shell loads its completion script; bash and fish complete commands, fish the daemon's tunnels",
+        arguments: [
+            (
+                "bash",
+                "COMP_WORDS=(nodepass stat); COMP_CWORD=1; _nodepass nodepass stat nodepass; echo ${COMPREPLY[@]}",
+                "status"
+            ),
+            ("fish", "complete -C 'nodepass stat'", "status\tShow"), ("fish", "complete -C 'nodepass stop we'", "web"),
+            ("zsh", "autoload -U compinit; compinit -u -D; source $NP_SCRIPT; echo $_comps[nodepass]", "_nodepass"),
+        ]
+    )
+    func shells(_ shell: String, _ question: String, _ answer: String) async throws {
+        let server = try await EchoServer.start()
+        let ports = try FreePorts.take(1)
+        let daemon = try await Daemon.start(manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port)))
+        let directory = try TemporaryDirectory()
+        let script = try await RunningProcess.run(["completion", shell]).output
+        let path = try directory.write(script, to: "_nodepass")
+        try FileManager.default.createSymbolicLink(
+            atPath: directory.path + "/nodepass",
+            withDestinationPath: RunningProcess.binary
+        )
+        let lines = shell == "zsh" ? question : "source \(path); \(question)"
+        let finished = try await RunningProcess.run(
+            [shell, "-c", lines],
+            environment: [
+                "NODEPASS_STATE_DIR": daemon.stateDirectory, "PATH": "\(directory.path):/usr/local/bin:/usr/bin:/bin",
+                "NP_SCRIPT": path, "HOME": directory.path,
+            ],
+            executable: "/usr/bin/env"
+        )
+        #expect(finished.output.contains(answer), "\(finished.output)\(finished.errors)")
+        try await daemon.stop()
     }
 
     @Test("a remote daemon plans several files and directories that are sent to it")

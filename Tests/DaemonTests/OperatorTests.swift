@@ -82,6 +82,28 @@ struct OperatorTests {
         try await daemon.stop()
     }
 
+    @Test("apply --wait-ready waits for the other end, and exits 1 when it does not come in time")
+    func waitReady() async throws {
+        let target = try await EchoServer.start()
+        let ports = try FreePorts.take(2)
+        let texts = try Example.reverse(
+            tunnel: ports[0],
+            users: ports[1],
+            target: target.port,
+            serverKey: "mRWxFV1rkfYDZZBqMrUfZ0cj4Uq",
+            clientKey: "mRWxFV1rkfYDZZBqMrUfZ0cj4Uq"
+        )
+        let server = try await Daemon.start(manifest: texts.server)
+        #expect(try await Self.nodepass("apply", "--timeout", "1s", on: server).code == 0)
+        let alone = try await Self.nodepass("apply", "--wait-ready", "--timeout", "1s", on: server)
+        #expect(alone.code == 1 && alone.output.contains("0 of 1 tunnels applied, 1 not: web"), "\(alone.output)")
+        let client = try await Daemon.start(manifest: texts.client)
+        let both = try await Self.nodepass("apply", "--wait-ready", on: server)
+        #expect(both.code == 0 && both.output.contains("web  applied  ready"), "\(both.output)")
+        try await client.stop()
+        try await server.stop()
+    }
+
     @Test("an override is shown everywhere, survives a restart with its end, and is released")
     func overrides() async throws {
         let server = try await EchoServer.start()

@@ -51,6 +51,43 @@ struct SecretTests {
         #expect(shown.count == 1 && shown[0].contains("API Key created: \(created)"))
     }
 
+    @Test("watch --json shows no key of a tunnel or of the API and nothing from a reference, unless one asks for it")
+    func watchedEvents() async throws {
+        let ports = try FreePorts.take(3)
+        let manifest = """
+            version: 1
+            tunnels:
+              declared: {role: server, mode: forward, tunnel: "127.0.0.1:\(ports[0])", target: "127.0.0.1:9", \
+            key: first-secret}
+              referring: {role: client, mode: single, tunnel: "127.0.0.1:\(ports[1])", target: "${env:NP_HIDDEN}"}
+
+            """
+        let hidden = "127.0.0.1:\(ports[2])"
+        let daemon = try await Daemon.start(manifest: manifest, environment: ["NP_HIDDEN": hidden])
+        let key = try #require(try await daemon.apiKey())
+        let options = ["watch", "--json", "--state-dir", daemon.stateDirectory]
+        var masked = try await FollowedProcess.start(options)
+        var clear = try await FollowedProcess.start(options + ["--show-secrets"])
+        #expect(await masked.line(with: /"initial".*"referring"/) != nil)
+        #expect(await clear.line(with: /"initial".*"referring"/) != nil)
+        #expect(clear.seen.contains { $0.contains("first-secret") } && clear.seen.contains { $0.contains(hidden) })
+        try daemon.edit(manifest.replacing("first-secret", with: "second-secret"))
+        #expect(await clear.line(with: /"update".*second-secret/) != nil)
+        try await daemon.request(
+            "POST",
+            "/api/v1/instances",
+            #"{"url":"client://third-secret@[::1]:9/[::1]:9?mode=2"}"#
+        )
+        #expect(await masked.line(with: /"create".*\[::1\]/) != nil)
+        try await daemon.stop()
+        _ = try await masked.end()
+        _ = try await clear.end()
+        #expect(masked.seen.contains { $0.contains("update") && $0.contains("declared") })
+        for secret in ["-secret", key, hidden] {
+            #expect(!masked.seen.contains { $0.contains(secret) }, "\(secret)")
+        }
+    }
+
     @Test("the state directory and all that is in it are their owner's alone")
     func modes() async throws {
         let daemon = try await Daemon.start(manifest: "version: 1\ntunnels: {}\n", arguments: ["--tls", "self-signed"])

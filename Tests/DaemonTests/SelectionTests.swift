@@ -112,6 +112,19 @@ struct SelectionTests {
         #expect(filled.output == "web\t{}|ready\n")
         #expect(try await Self.run("get", "-o", "jsonpath={name}", on: daemon).code == 64)
         #expect(try await Self.run("get", "--problem", "-o", "name", on: daemon).output == "taken\n")
+        #expect(try await Self.run("stop", "web", "--reason", "INC-42", on: daemon).code == 0)
+        let stopped = try await Self.run("get", "--overridden", "--no-headers", on: daemon).output
+        #expect(
+            stopped.contains(/stopped ! .* stopped by [^ ]+ \(local CLI\), until released: INC-42\n$/),
+            "\(stopped)"
+        )
+        // Those of the API follow by name, not by their random ids.
+        for name in ["d", "b", "a", "c"] {
+            let url = "client://127.0.0.1:\(squatter.port)/127.0.0.1:1?mode=1"
+            #expect(try await Self.run("create", url, "--alias", name, on: daemon).code == 0)
+        }
+        let names = Self.lines(try await Self.run("get", "-o", "name", on: daemon))
+        #expect(names == ["taken", "web", "a", "b", "c", "d"])
         try await daemon.stop()
     }
 

@@ -158,6 +158,8 @@ struct PlanReportTests {
         let same = manifest(["web": client(9001), "db": client(9002), "old": client(9003)])
         let report = world.report(same)
         #expect(!report.hasChanges)
+        // Each tunnel is counted once.
+        #expect(report.unchanged == 0)
         #expect(
             report.overridden.map { "\($0.name) \($0.present) | \($0.declared)" } == [
                 "db limits.rate 5Mbps | 0", "old deleted | running", "web stopped | running",

@@ -34,6 +34,24 @@ struct ReconcilePlanTests {
         #expect(host.violations.isEmpty)
     }
 
+    @Test("of tunnels that want one address the first declared has it, and what the API created comes last")
+    func firstDeclared() async throws {
+        func declared(_ id: InstanceID, _ url: String, line: Int) throws -> DesiredInstance {
+            var record = try apiRecord(id, url: url)
+            record.origin = .manifest
+            record.name = id
+            record.source = SourceLocation(file: "m.yaml", line: line, column: 3)
+            return try #require(DesiredInstance(record))
+        }
+        let desired = [
+            try instance("a", clientURL(1)), try declared("b", clientURL(1), line: 9),
+            try declared("c", clientURL(1), line: 3), try declared("d", clientURL(2), line: 12),
+            try declared("e", "client://0.0.0.0:2/10.0.0.7:80?mode=1", line: 11),
+        ]
+        let plan = ReconcilePlan(desired: desired, actual: [:])
+        #expect(plan.stages.map { $0.map(\.id) } == [["c", "e"], ["a", "b", "d"]])
+    }
+
     @Test("tunnels that swap ports are settled in one pass, with one early stop")
     func swap() async throws {
         let host = await host([try instance("a", clientURL(1)), try instance("b", clientURL(2))])

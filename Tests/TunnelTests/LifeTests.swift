@@ -47,6 +47,23 @@ struct LifeTests {
         }
     }
 
+    @Test("an address that another tunnel has is said to be that tunnel's, and is taken over once that is gone")
+    func ownPortInUse() async throws {
+        let server = try await EchoServer.start()
+        try await withEngine { engine in
+            var spec = try TunnelSpec.singleEnd(to: server.port)
+            spec.tunnel.port = UInt16(try FreePorts.one())
+            spec.protocols = [.tcp]
+            _ = await engine.start(spec)
+            _ = await engine.start(spec, as: "00000002")
+            let blocked = engine.snapshot()["00000002"]?.transitions.last
+            #expect(blocked?.reason == .portInUse)
+            #expect(blocked?.message.contains("this daemon's tunnel 00000001") == true)
+            await engine.stop("00000001")
+            #expect(await engine.status(of: "00000002") { $0.phase == .ready } != nil)
+        }
+    }
+
     @Test("a stopped tunnel refuses at once, lets its connections finish, and is stopped when they have")
     func drain() async throws {
         let server = try await EchoServer.start()

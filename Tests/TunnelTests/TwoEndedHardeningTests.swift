@@ -207,7 +207,7 @@ extension TwoEnded {
                 // From the client's address it might be taken for a link if it did not come at once.
                 try await expect(200, for: mine, port: port, from: "127.0.0.12")
                 #expect(ContinuousClock.now - start < .milliseconds(600))
-                try await log.line("the client has come back", of: "00000001")
+                try await log.line("the client connected again", of: "00000001")
             }
         }
 

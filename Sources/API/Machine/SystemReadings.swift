@@ -57,6 +57,10 @@ final class SystemReadings: Sendable {
 
     static var coreCount: Int { System.coreCount }
 
+    /// The machine's name; empty where the kernel does not say.
+    static let hostName =
+        text("/proc/sys/kernel/hostname").split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+
     /// Go's name for the processor, which clients show.
     static var architecture: String {
         #if arch(x86_64)

@@ -7,11 +7,19 @@ extension Schema {
             .init("Instance", closed("A tunnel, or the API key's row", [], [:])),
             .init(
                 "InstanceDetails",
-                closed("An instance, with the keys that only an answer about one instance has", [StatusKeys.name], [:])
+                closed(
+                    "An instance, with the keys that only an answer about one instance has",
+                    [StatusKeys.name, DryRunKeys.name],
+                    [:]
+                )
             ),
             .init(
                 "InstanceAnswer",
-                closed("An instance, flat, and again in `data`", [StatusKeys.name], enveloping("InstanceDetails"))
+                closed(
+                    "An instance, flat, and again in `data`",
+                    [StatusKeys.name, DryRunKeys.name],
+                    enveloping("InstanceDetails")
+                )
             ),
             .init(
                 "InstanceWithHistory",
@@ -28,6 +36,13 @@ extension Schema {
             .init("InstanceKeys", keys),
             .init(StatusKeys.name, tunnelsOnly(StatusKeys.self)),
             .init(HistoryKeys.name, tunnelsOnly(HistoryKeys.self)),
+            .init(
+                DryRunKeys.name,
+                [
+                    "description": .string(DryRunKeys.summary), "type": "object",
+                    "properties": .object(DryRunKeys.properties),
+                ]
+            ),
         ]
     }
 

@@ -49,6 +49,7 @@ struct PageRoutes: Sendable {
             [
                 "actions": PackageResources.actions_js, "create": PackageResources.create_js,
                 "dashboard": PackageResources.dashboard_js, "feed": PackageResources.feed_js,
+                "fields": PackageResources.fields_js, "help": PackageResources.help_js,
                 "fleet": PackageResources.fleet_js, "log": PackageResources.log_js, "plan": PackageResources.plan_js,
                 "row": PackageResources.row_js, "table": PackageResources.table_js,
                 "tunnel": PackageResources.tunnel_js, "verdict": PackageResources.verdict_js,

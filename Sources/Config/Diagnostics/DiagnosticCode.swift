@@ -50,6 +50,10 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
     case privilegedPort = "privileged-port"
     case nothingToCarry = "nothing-to-carry"
     case tooManyDeletes = "too-many-deletes"
+    case addressTaken = "address-taken"
+    case notSupported = "not-supported"
+    case tlsOff = "tls-off"
+    case certificateInvalid = "certificate-invalid"
 
     /// One sentence for documentation and for tools that list rules.
     package var summary: String {
@@ -105,6 +109,10 @@ package enum DiagnosticCode: String, Sendable, CaseIterable {
         case .privilegedPort: "A port below 1024 needs privileges this process does not have."
         case .nothingToCarry: "TCP and UDP are both switched off."
         case .tooManyDeletes: "The manifest deletes more tunnels at once than `policy.maxDeletes` allows."
+        case .addressTaken: "A dry run of a request: another tunnel or program listens on the address now."
+        case .notSupported: "A dry run of a request: this version cannot run the tunnel."
+        case .certificateInvalid: "A dry run of a request: the server's certificate files cannot be used now."
+        case .tlsOff: "A dry run of a request: a server's links carry plain text."
         }
     }
 }

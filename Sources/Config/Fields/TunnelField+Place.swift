@@ -51,7 +51,7 @@ extension TunnelField {
     static let target = TunnelField(
         path: "target",
         summary:
-            "Where connections go, or where users come in on the listening side; a list is used in turn, with failover.",
+            "At the exit, where connections are sent; at the entry, the address users connect to. A list is used in turn, with failover.",
         schema: [
             "anyOf": [
                 ["type": "string", "pattern": ":[0-9]{1,5}$"],

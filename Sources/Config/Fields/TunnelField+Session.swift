@@ -88,7 +88,12 @@ extension TunnelField {
             }
             let expected = "off, self-signed or " + (role == .server ? "{certificate: PATH, key: PATH}" : "verified")
             let value = reader.value(node, "tls", expected: expected) { text throws(ValueProblem) in
-                try tlsWords(role).parse(text, role)
+                do throws(ValueProblem) {
+                    return try tlsWords(role).parse(text, role)
+                } catch {
+                    let files = role == .server ? ", or {certificate: FILE, key: FILE}" : ""
+                    throw ValueProblem(error.message + files)
+                }
             }
             if let value { content.spec.tls = value }
         },

@@ -17,6 +17,7 @@ enum ManifestLint {
         reader.prefix = ""
     }
 
+    static let privilegedPortMessage = "a port below 1024 needs root or CAP_NET_BIND_SERVICE"
     static let loopMessage = "has the tunnel's own port on this machine: the tunnel would connect to itself"
 
     static func place(of path: String, _ tunnel: TunnelDeclaration) -> SourceLocation {
@@ -42,8 +43,7 @@ enum ManifestLint {
         for path in ["tunnel", "target"] {
             let low = sockets.contains { $0.path == path && (1..<1024).contains($0.endpoint.port) }
             guard low else { continue }
-            let message = "a port below 1024 needs root or CAP_NET_BIND_SERVICE"
-            reader.warn(.privilegedPort, place(of: path, tunnel), path, message)
+            reader.warn(.privilegedPort, place(of: path, tunnel), path, privilegedPortMessage)
         }
     }
 

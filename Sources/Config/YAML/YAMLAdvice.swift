@@ -63,7 +63,7 @@ package struct YAMLAdvice {
         let margin = line.prefix { $0 == " " || $0 == "\t" }
         guard margin.contains("\t") else { return nil }
         let blanks = margin.map { $0 == "\t" ? "  " : " " }.joined()
-        return "a tab indents this line, YAML takes blanks; " + write(blanks + line.dropFirst(margin.count))
+        return "a tab is used for indentation; use spaces; " + write(blanks + line.dropFirst(margin.count))
     }
 
     private func unclosedQuote(_ number: Int) -> String {

@@ -18,9 +18,11 @@ extension DesiredState {
     /// A key that an override has changed has no place in a manifest.
     func fields(of instance: Instance) -> [(field: ShownField, source: SourceLocation?)] {
         let declaration = declarations[instance.id]
-        let content = TunnelContent(spec: instance.spec, labels: instance.labels, running: instance.shouldRun)
+        var content = TunnelContent(spec: instance.spec, labels: instance.labels, running: instance.shouldRun)
         let overridden = Set(declaration?.content.changes(to: content).map(\.path) ?? [])
         let places = declaration?.fieldSources ?? [:]
+        // Nobody wrote the alias that is the name.
+        if places["alias"] == nil, content.labels.alias == instance.name { content.labels.alias = "" }
         let shown = content.shownFields(naming: Set(places.keys), secretPaths: instance.secretPaths)
         return shown.map { ($0, overridden.contains($0.path) ? nil : places[$0.path]) }
     }

@@ -97,11 +97,14 @@ package struct PlanReport: Sendable, Hashable {
         var steps = changed.sorted(by: DesiredState.precedes).compactMap { instance in
             Step(instance, before: before[instance.id], acting[instance.id], actual[instance.id])
         }
-        unchanged = after.desired.count - steps.count
+        let touched = Set(steps.map(\.id))
         let leaving = before.values.filter { after.desired[$0.id] == nil }.sorted(by: DesiredState.precedes)
         steps += leaving.map { Step(deleting: $0, actual[$0.id]) }
         self.steps = steps
         overridden = after.overridden
+        // Each tunnel counts once: what an override changes is not as declared.
+        let aside = overridden.filter { after.desired[$0.id] != nil && !touched.contains($0.id) }.count
+        unchanged = after.desired.count - touched.count - aside
     }
 }
 

@@ -50,7 +50,7 @@ extension Problem {
             case .peerDowngraded: "if the other end was replaced on purpose: nodepass forget-peer \(instance.title)"
             default:
                 isServer
-                    ? "is the client running, and does it reach \(place) of this machine?"
+                    ? "is the client running, and does it reach \(place)? `nodepass status` there says more"
                     : "is the server running, and does this machine reach \(place)?"
             }
         var problem = instance.problem(.peerMissing, text, remedy: remedy)

@@ -21,6 +21,7 @@ package final class TunnelEngine: Sendable {
         let unproven: UnprovenRoom
         let datagramRoom: DatagramRoom
         let reactors: ReactorGroup
+        let board: ListenBoard
         let peers: PeerMemory
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -88,6 +89,7 @@ package final class TunnelEngine: Sendable {
             unproven: UnprovenRoom(),
             datagramRoom: DatagramRoom(),
             reactors: ReactorGroup(isWanted: environment.hasReactors, pipes: descriptors.plan.pipes),
+            board: ListenBoard(),
             peers: peers,
             changed: changed,
             logSink: logSink,

@@ -76,7 +76,7 @@ actor TunnelInstance {
         wakeUps = engine.wakeUps
         ends = EndFactory(tunnel: tunnel, board: board, trust: engine.trust)
         life = TunnelLife(spec: spec, generation: generation, environment: tunnel.environment)
-        listeners = ListenerSet(tunnel: tunnel, group: engine.group)
+        listeners = ListenerSet(tunnel: tunnel, group: engine.group, board: engine.board)
     }
 
     // MARK: What the engine calls

@@ -276,7 +276,7 @@ extension TunnelLife {
     }
 
     /// What cannot run at all.
-    private static func problem(of spec: TunnelSpec) -> TunnelError? {
+    static func problem(of spec: TunnelSpec) -> TunnelError? {
         guard spec.role == .server else { return nil }
         switch spec.transport {
         case .tcp, .websocket, .http2: return nil

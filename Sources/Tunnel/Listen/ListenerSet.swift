@@ -5,11 +5,13 @@ import NIOCore
 struct ListenerSet: Sendable {
     private let tunnel: TunnelContext
     private let group: any EventLoopGroup
+    private let board: ListenBoard
     private var listeners: [ListenKey: Listener] = [:]
 
-    init(tunnel: TunnelContext, group: any EventLoopGroup) {
+    init(tunnel: TunnelContext, group: any EventLoopGroup, board: ListenBoard) {
         self.tunnel = tunnel
         self.group = group
+        self.board = board
     }
 
     /// What is bound, as the spec says it.
@@ -41,16 +43,23 @@ struct ListenerSet: Sendable {
             do {
                 let port = key.transport == .udp ? listeners[key.tcpSibling]?.address.port : nil
                 listeners[key] = try await Listener.bind(key, port: port, for: tunnel, on: group)
+                board.note(key.address, by: tunnel.id)
                 bound.append(key)
             } catch {
                 await release(bound)
-                throw error
+                guard error.reason == .portInUse, let owner = board.owner(of: key.address, besides: tunnel.id) else {
+                    throw error
+                }
+                throw .taken(key.address, by: owner)
             }
         }
     }
 
     /// Returns when other sockets can bind the addresses; accepted TCP connections live on.
     mutating func release(_ keys: [ListenKey]) async {
-        for key in keys { await listeners.removeValue(forKey: key)?.close() }
+        for key in keys {
+            await listeners.removeValue(forKey: key)?.close()
+            board.forget(key.address, of: tunnel.id)
+        }
     }
 }

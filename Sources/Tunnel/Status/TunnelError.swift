@@ -33,6 +33,13 @@ package struct TunnelError: Error, Sendable, Hashable {
         return TunnelError(.peerDowngraded, "\(what) \(before); \(advice)")
     }
 
+    /// An address that another tunnel of this daemon has.
+    static func taken(_ address: ListenAddress, by owner: InstanceID) -> TunnelError {
+        let place = "\(address.transport.rawValue) \(address.endpoint)"
+        let advice = "give one of them another address; nodepass get \(owner) shows it"
+        return TunnelError(.portInUse, "\(place) is in use by this daemon's tunnel \(owner); \(advice)")
+    }
+
     /// What went wrong while binding `endpoint`.
     static func binding(_ endpoint: Endpoint, _ transport: TransportProtocol, _ error: any Error) -> TunnelError {
         let place = "\(transport.rawValue) \(endpoint)"

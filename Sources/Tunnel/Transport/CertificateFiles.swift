@@ -88,7 +88,8 @@ struct CertificateFiles: Sendable {
         do {
             return try TextFile.read(path, limitBytes: limitBytes)
         } catch {
-            throw invalid("\(kind) \(path) cannot be read: \(error.problem); check \(parameter) and the permissions")
+            let advice = "check its path (`tls`, or \(parameter) in a URL) and its permissions"
+            throw invalid("\(kind) \(path) cannot be read: \(error.problem); \(advice)")
         }
     }
 

@@ -17,6 +17,9 @@ struct ApplyCommand: AsyncParsableCommand {
     @Flag(help: "Apply it also when it deletes more tunnels than policy.maxDeletes allows.")
     var confirm = false
 
+    @Flag(help: "Wait for the other ends of tunnels, too, and exit 1 when one does not come in time.")
+    var waitReady = false
+
     @Option(name: [.customShort("f"), .customLong("file")], help: .hidden)
     var file: [String] = []
 
@@ -31,33 +34,49 @@ struct ApplyCommand: AsyncParsableCommand {
             )
         }
         let wait = try DurationText.positive(timeout, "--timeout")
-        let path = "/reconcile?wait=\(GoDuration.text(wait))" + (confirm ? "&confirm=true" : "")
-        let outcome = try await connection.client.post(path, patience: wait, as: OutcomeView.self)
+        let outcome = try await outcome(within: wait)
         let tunnels = outcome.tunnels
         // Those that failed stand last, where a reader of many looks.
-        let ordered = tunnels.filter { !Self.isBehind($0) } + tunnels.filter(Self.isBehind)
+        let ordered = tunnels.filter { !isBehind($0) } + tunnels.filter(isBehind)
         if !tunnels.isEmpty { Output.line(TextTable.aligned(ordered.map(cells))) }
         for name in outcome.invalid {
             Output.error(
                 "\(name): the declaration is invalid, so the tunnel was not changed; `nodepass plan` shows why"
             )
         }
-        Output.line("\(Self.summary(tunnels)) (revision \(outcome.revision)).")
-        if outcome.behind > 0 || !outcome.invalid.isEmpty { throw ExitCode(1) }
+        Output.line("\(summary(tunnels)) (revision \(outcome.revision)).")
+        if tunnels.contains(where: isBehind) || !outcome.invalid.isEmpty { throw ExitCode(1) }
     }
 
-    private static func isBehind(_ tunnel: WireObject<OutcomeView.TunnelOutcome>) -> Bool {
-        ["failed", "pending"].contains(tunnel.outcome)
+    /// The daemon answers when it has done its part; for the other ends it is asked again until the time is over.
+    private func outcome(within limit: Duration) async throws -> WireObject<OutcomeView> {
+        let client = try connection.client
+        let end = ContinuousClock.now + limit
+        while true {
+            let rest = max(end - ContinuousClock.now, Self.shortestWait)
+            let path = "/reconcile?wait=\(GoDuration.text(rest))" + (confirm ? "&confirm=true" : "")
+            let outcome = try await client.post(path, patience: rest, as: OutcomeView.self)
+            let isWaiting = waitReady && outcome.tunnels.contains { $0.outcome == Self.waiting }
+            guard isWaiting, ContinuousClock.now < end else { return outcome }
+            try await Task.sleep(for: Self.shortestWait)
+        }
+    }
+
+    private static let shortestWait = Duration.milliseconds(200)
+    private static let waiting = "waiting"
+
+    private func isBehind(_ tunnel: WireObject<OutcomeView.TunnelOutcome>) -> Bool {
+        ["failed", "pending"].contains(tunnel.outcome) || waitReady && tunnel.outcome == Self.waiting
     }
 
     /// `298 of 300 tunnels applied, 2 not: billing-010, search-044`.
-    private static func summary(_ tunnels: [WireObject<OutcomeView.TunnelOutcome>]) -> String {
+    private func summary(_ tunnels: [WireObject<OutcomeView.TunnelOutcome>]) -> String {
         let behind = tunnels.filter(isBehind)
         guard !behind.isEmpty else {
             return tunnels.count == 1 ? "1 tunnel applied" : "\(tunnels.count) tunnels applied"
         }
-        let names = behind.prefix(namesShown).map(name).joined(separator: ", ")
-        let rest = behind.count > namesShown ? " and \(behind.count - namesShown) more" : ""
+        let names = behind.prefix(Self.namesShown).map(Self.name).joined(separator: ", ")
+        let rest = behind.count > Self.namesShown ? " and \(behind.count - Self.namesShown) more" : ""
         let applied = "\(tunnels.count - behind.count) of \(tunnels.count) tunnels applied"
         return PlainText.line("\(applied), \(behind.count) not: \(names)\(rest)")
     }

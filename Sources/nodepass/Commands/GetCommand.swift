@@ -61,13 +61,21 @@ struct GetCommand: AsyncParsableCommand {
             isWide: output == .wide,
             hasHeader: !noHeaders
         )
-        if let sort { chosen = table.columns.sorted(chosen, by: sort) }
+        if let sort { chosen = table.columns.sorted(chosen, by: sort) } else { chosen = Self.inOrder(chosen) }
         try await print(chosen, table, status, client)
         for name in missing {
             Output.error("Error: " + PlainText.line(TunnelSelection.unknown(name, hidden: status.hidden).message))
         }
         if watch { try await follow(Set(chosen.map(\.id)), client) }
         if !missing.isEmpty { throw ExitCode(1) }
+    }
+
+    /// The API lists those that it created by id; people look for what is in the first column.
+    static func inOrder(_ rows: [InstanceRow]) -> [InstanceRow] {
+        let created = rows.filter { $0.origin == Instance.Origin.api.rawValue }.sorted { a, b in
+            (InstanceText.name(a), a.id) < (InstanceText.name(b), b.id)
+        }
+        return rows.filter { $0.origin != Instance.Origin.api.rawValue } + created
     }
 
     /// The history is a convenience: without it there are no rates.

@@ -28,10 +28,14 @@ struct TopCommand: AsyncParsableCommand {
         let pause = try DurationText.positive(interval, "--interval")
         let isTerminal = isatty(STDOUT_FILENO) == 1
         var before = try await figures(client)
+        var measured = ContinuousClock.now
         repeat {
             try await Task.sleep(for: pause)
             let now = try await figures(client)
-            let text = Self.table(now, since: before, over: pause, count: count ?? Self.room(isTerminal))
+            // Reading thousands of tunnels takes time of its own.
+            let time = ContinuousClock.now - measured
+            measured = ContinuousClock.now
+            let text = Self.table(now, since: before, over: time, count: count ?? Self.room(isTerminal))
             guard Output.line(isTerminal ? "\u{1b}[H\u{1b}[2J" + text : text) else { return }
             before = now
         } while isTerminal
@@ -48,11 +52,13 @@ struct TopCommand: AsyncParsableCommand {
         func rate(_ row: InstanceRow, _ bytes: (InstanceRow) -> Int64) -> Int64 {
             former[row.id].map { max(0, Int64(Double(bytes(row) - bytes($0)) / seconds)) } ?? 0
         }
-        let lines = rows.map { row in
-            (row: row, received: rate(row) { $0.tcpIn + $0.udpIn }, sent: rate(row) { $0.tcpOut + $0.udpOut })
+        let lines = rows.enumerated().map { place, row in
+            let received = rate(row) { $0.tcpIn + $0.udpIn }
+            return (row: row, received: received, sent: rate(row) { $0.tcpOut + $0.udpOut }, place: place)
         }
+        // Those that move nothing stay in the order of `get`.
         let busiest = lines.sorted { a, b in
-            (a.received + a.sent, a.row.connections, b.row.id) > (b.received + b.sent, b.row.connections, a.row.id)
+            (a.received + a.sent, a.row.connections, b.place) > (b.received + b.sent, b.row.connections, a.place)
         }
         let cells = busiest.prefix(count).map { line in
             [

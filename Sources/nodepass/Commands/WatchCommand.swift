@@ -22,6 +22,9 @@ struct WatchCommand: AsyncParsableCommand {
     @Flag(help: "Print each event as one line of JSON.")
     var json = false
 
+    @Flag(help: "With --json, show keys and values from references.")
+    var showSecrets = false
+
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -32,10 +35,13 @@ struct WatchCommand: AsyncParsableCommand {
         let path = why ? "/reconcile/events?tail=\(tail ?? 0)" : "/events"
         let sentences = EventSentence(time: LocalTime(isUTC: utc), showsSteps: true)
         var seen: [String: String] = [:]
-        for try await event in try await connection.client.stream(path) {
+        let client = try connection.client
+        let stream = try await client.stream(path)
+        var mask = json && !showSecrets && !why ? try await EventMask(client) : nil
+        for try await event in stream {
             guard let data = try? JSONParser.parse(Array(event.data.utf8)) else { continue }
             if json {
-                guard Output.line(data.compactText) else { return }
+                guard Output.line(try await mask?.masked(data).compactText ?? data.compactText) else { return }
             } else {
                 let lines = why ? sentences.lines(data) : [Self.step(WireObject(data), &seen)].compactMap(\.self)
                 for line in lines { guard Output.line(PlainText.line(line)) else { return } }

@@ -47,7 +47,8 @@ struct EventSentence {
         return ["manifest rejected, nothing changed: \(problems)"] + rejection.diagnostics.map(DiagnosticText.line)
     }
 
-    private func overridden(_ override: WireObject<OverrideView>) -> String {
+    /// `stopped by root (local CLI), until released: INC-42`.
+    func overridden(_ override: WireObject<OverrideView>) -> String {
         var changes: [String] = []
         if override.command != nil { changes.append("its URL") }
         if override.alias != nil { changes.append("its alias") }

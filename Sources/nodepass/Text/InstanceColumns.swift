@@ -59,7 +59,8 @@ struct InstanceColumns {
         case .age: return row.phase == "ready" ? ByteText.age(seconds: row.uptime) : "-"
         case .target: return Self.target(row)
         case .reason:
-            return isWide ? row.message : DisplayWidth.shortened(PlainText.line(row.message), to: Self.reasonColumns)
+            let reason = reason(row)
+            return isWide ? reason : DisplayWidth.shortened(PlainText.line(reason), to: Self.reasonColumns)
         case .pool: return String(row.poolSize)
         case .source: return row.source ?? "api"
         case .url: return TunnelURL.masked(row.url)
@@ -74,6 +75,14 @@ struct InstanceColumns {
         }
         let words = shown.reduce(into: [String]()) { if !$0.contains($1.words) { $0.append($1.words) } }
         return ([InstanceText.phase(row)] + words).joined(separator: ", ") + (row.override == nil ? "" : " !")
+    }
+
+    /// Why it does not serve, else who has overridden it.
+    private func reason(_ row: InstanceRow) -> String {
+        if !row.message.isEmpty { return row.message }
+        if let problem = problems[row.id]?.first { return problem.text }
+        let sentence = EventSentence(time: LocalTime(isUTC: true), showsSteps: false)
+        return row.override.map(sentence.overridden) ?? ""
     }
 
     /// The part of its URL that says where connections go.

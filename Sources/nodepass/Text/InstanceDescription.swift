@@ -47,10 +47,17 @@ enum InstanceDescription {
         let valueWidth = fields.map(\.value.count).max() ?? 0
         return fields.enumerated().map { index, field in
             let blanks = String(repeating: " ", count: valueWidth - field.value.count + 2)
-            let place = field.source.map { blanks + $0 } ?? ""
+            let place = field.source.map { blanks + Self.place($0, besides: row.source) } ?? ""
             let key = field.path + String(repeating: " ", count: width - field.path.count)
             return Line(index == 0 ? "Spec" : "", "\(key)  \(field.value)\(place)")
         }
+    }
+
+    /// `tunnels.yaml:14` where the file is the one that `Origin` names in full.
+    private static func place(_ source: String, besides origin: String?) -> String {
+        guard let colon = source.lastIndex(of: ":"), let slash = source.lastIndex(of: "/") else { return source }
+        let isSame = origin?.hasPrefix(source[...colon]) ?? false
+        return isSame ? String(source[source.index(after: slash)...]) : source
     }
 
     /// What a request changed; then since when, until when, by whom and why.
@@ -105,7 +112,8 @@ enum InstanceDescription {
 
     /// Which way connections go through the tunnel.
     private static func mode(_ row: InstanceRow, isListening: Bool) -> String {
-        switch (row.type, row.mode, row.phase) {
+        let isDeclared = { (word: String) in row.fields.contains { $0.path == "mode" && $0.value == word } }
+        return switch (row.type, row.mode, row.phase) {
         case ("server", 1, _): "reverse: users connect here, the client connects to the target"
         case ("server", 2, _): "forward: users connect to the client, this end connects to the target"
         case ("client", 1, _): "single: users connect here, this end connects to the target"
@@ -113,6 +121,8 @@ enum InstanceDescription {
             "dual, forward: users connect here, the server connects to the target"
         case ("client", 2, "ready"): "dual, reverse: users connect to the server, this end connects to the target"
         case ("client", 2, _): "dual: the server decides the direction"
+        case ("client", _, _) where isDeclared("single"): "single: users connect here, this end connects to the target"
+        case ("client", _, _) where isDeclared("dual"): "dual: the server decides the direction"
         default: "not decided yet"
         }
     }
@@ -170,11 +180,11 @@ enum InstanceDescription {
         lines("History", row.history.map { [time($0.time), $0.phase, $0.reason, $0.message] })
     }
 
-    /// The newest events of both logs.
+    /// The newest events of both logs, without those that the history shows.
     private static func events(_ row: InstanceRow) -> [Line] {
         lines(
             "Events",
-            row.events.map { event in
+            row.events.filter { !["update", "drift"].contains($0.type) }.map { event in
                 let author = event.by.map { "by " + InstanceText.author($0, note: event.note) }
                 let words = [event.phase, event.reason, event.message, event.cause, event.change, author]
                 return [time(event.time), event.type] + words.map { $0 ?? "" }

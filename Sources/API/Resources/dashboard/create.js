@@ -1,9 +1,10 @@
-// The form that makes a tunnel: guided fields or a URL, checked by the daemon while it is filled in.
+// The form that makes or changes a tunnel: guided fields or a URL, checked by the daemon while it is filled in.
 
 import { request } from '../shared/api.js';
 import { copyButton, element, segments, setText } from '../shared/dom.js';
-import { maskedURL } from '../shared/format.js';
+import { count, maskedURL, parsedURL } from '../shared/format.js';
 import { dialog, tell } from '../shared/overlay.js';
+import { further, generatedKey, guided, isSingle, parsedTags, specOf, valuesOf, yamlOf } from './fields.js';
 
 const checkDelay = 350;
 const modes = {
@@ -12,148 +13,78 @@ const modes = {
   server: [['reverse', 'reverse: in here, out at the client'], ['forward', 'forward: in at the client, out here'],
     ['auto', 'auto: the target decides']],
 };
+const invitation = 'The daemon checks this as you type';
 
-/** `[path, label, options]` of the guided fields; `roles` and `when` say where one applies. */
-const definitions = [
-  ['tunnel', 'Tunnel address', { placeholder: '127.0.0.1:8080', hint: (form) => tunnelHint(form) }],
-  ['target', 'Target', { placeholder: '10.0.0.7:80, 10.0.0.8:80', hint: () => 'Several addresses are used in turn, with failover',
-    isList: true }],
-  ['key', 'Key', { type: 'password', hint: () => 'The secret both ends share', when: (form) => !isSingle(form) }],
-  ['tls', 'TLS', { choices: [['off', 'off'], ['self-signed', 'self-signed'], ['files', 'certificate files']],
-    roles: ['server'] }],
-  ['tls.certificate', 'Certificate', { placeholder: '/etc/ssl/edge.pem', roles: ['server'],
-    when: (form) => form.tls === 'files' }],
-  ['tls.key', 'Certificate key', { placeholder: '/etc/ssl/edge.key', roles: ['server'],
-    when: (form) => form.tls === 'files' }],
-  ['transport', 'Transport',
-    { choices: [['tcp', 'tcp'], ['quic', 'quic'], ['websocket', 'websocket'], ['http2', 'http2']], roles: ['server'] }],
-  ['alias', 'Alias', { placeholder: 'Web ingress', isLabel: true }],
-  ['tags', 'Tags', { placeholder: 'env=prod, team=net', isLabel: true }],
-];
-const furtherDefinitions = [
-  ['limits.rate', 'Rate limit', { placeholder: '100Mbps' }],
-  ['limits.connections', 'Connection limit', { placeholder: '65536', isNumber: true }],
-  ['pool.min', 'Links kept ready', { placeholder: '64', isNumber: true, roles: ['client'],
-    when: (form) => !isSingle(form) }],
-  ['pool.max', 'Links allowed', { placeholder: '1024', isNumber: true, roles: ['server'] }],
-  ['sni', 'Server name (SNI)', { placeholder: 'edge.example.com', roles: ['client'], when: (form) => !isSingle(form) }],
-  ['protocols', 'Protocols', { choices: [['', 'TCP and UDP'], ['tcp', 'TCP only'], ['udp', 'UDP only']],
-    isList: true }],
-  ['handshake', 'Handshake', { choices: [['', 'auto: sealed where both ends can'], ['sealed', 'sealed only'],
-    ['compatible', 'as NodePass v1.14']], when: (form) => !isSingle(form) }],
-  ['proxyProtocol', 'PROXY protocol', { choices: [['', 'off'], ['v1', 'v1'], ['v2', 'v2']] }],
-  ['drain', 'Drain time', { placeholder: '30s' }],
-  ['log', 'Log level',
-    { choices: [['', 'info'], ['debug', 'debug'], ['warn', 'warn'], ['error', 'error'], ['none', 'none']] }],
-];
-/** The first choice of these is the default, which needs no saying. */
-const defaults = { tls: 'off', transport: 'tcp', mode: 'auto' };
-
-const isSingle = (form) => form.role === 'client' && form.mode === 'single';
-
-function tunnelHint({ role, mode }) {
-  if (role === 'server') return 'Where the client connects';
-  return mode === 'single' ? 'Where users connect' : 'The server to connect to';
-}
-
-/** `env=prod, team=net` as an object. */
-export function parsedTags(text) {
-  const pairs = text.split(',').map((part) => part.trim()).filter(Boolean);
-  return Object.fromEntries(pairs.map((pair) => {
-    const at = pair.indexOf('=');
-    return at < 0 ? [pair, ''] : [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-  }));
-}
-
-/** The manifest's keys from the form's values: `limits.rate` becomes `{limits: {rate}}`. */
-export function specOf(form, fields) {
-  const spec = { role: form.role };
-  if (form.mode !== defaults.mode) spec.mode = form.mode;
-  for (const [path, , options] of fields) {
-    const value = form[path];
-    if (!value || options.isLabel || value === defaults[path] || path.startsWith('tls.')) continue;
-    if (path === 'tls' && value === 'files') spec.tls = { certificate: form['tls.certificate'] ?? '',
-      key: form['tls.key'] ?? '' };
-    else place(spec, path.split('.'), typed(value, options));
-  }
-  return spec;
-}
-
-function typed(value, { isList, isNumber }) {
-  if (isList) {
-    const parts = value.split(/[,\s]+/).filter(Boolean);
-    return parts.length === 1 ? parts[0] : parts;
-  }
-  return isNumber && /^\d+$/.test(value) ? Number(value) : value;
-}
-
-function place(object, [first, ...rest], value) {
-  if (!rest.length) object[first] = value;
-  else place(object[first] ??= {}, rest, value);
-}
-
-/** A declaration to put into a manifest; the key stays out of git. */
-export function yamlOf(spec, { alias, tags }) {
-  const name = (alias || 'tunnel').toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 63)
-    || 'tunnel';
-  const scalar = (value) => (typeof value === 'number' || /^[a-z0-9][\w./-]*(:\d+)?$/i.test(value)
-    && !/^(true|false|null|on|off|yes|no|[\d.]+)$/i.test(value) ? String(value) : JSON.stringify(value));
-  const line = (value) => {
-    if (Array.isArray(value)) return `[${value.map(line).join(', ')}]`;
-    if (typeof value === 'object') return `{${Object.entries(value).map(([key, one]) => `${key}: ${line(one)}`)
-      .join(', ')}}`;
-    return scalar(value);
-  };
-  const declared = { ...spec, ...(spec.key && { key: null }), ...(alias && { alias }),
-    ...(Object.keys(tags).length && { tags }) };
-  const secret = `\${env:${name.toUpperCase().replaceAll('-', '_')}_KEY}`;
-  const lines = Object.entries(declared).map(([key, value]) => `    ${key}: ${value === null ? secret : line(value)}`);
-  return [`  ${name}:`, ...lines, ''].join('\n');
-}
-
-class CreateForm {
-  constructor() {
+class TunnelForm {
+  /** `instance` is the one to change; without it a tunnel is made. `more` are the fields behind "All further keys". */
+  constructor(instance, more) {
+    this.instance = instance;
+    this.definitions = [...guided, ...more];
     this.isURL = false;
-    this.values = { role: 'client', mode: 'single', tls: 'off', transport: 'tcp' };
+    this.values = instance ? valuesOf(instance) : { role: 'client', mode: 'single', tls: 'off', transport: 'tcp' };
     this.fields = new Map();
     this.url = this.field('url', 'URL', { placeholder: 'client://127.0.0.1:8080/10.0.0.7:80?mode=1',
       hint: () => 'In NodePass’s form: server://key@host:port/host:port?parameters' });
-    this.role = segments('Role', [['client', 'Client'], ['server', 'Server']], 'client', (role) => this.setRole(role));
+    this.role = segments('Role', [['client', 'Client'], ['server', 'Server']], this.values.role,
+      (role) => this.setRole(role));
     this.mode = element('select', { 'aria-label': 'Mode', onchange: () => this.set('mode', this.mode.value) });
-    const guided = definitions.map((definition) => this.field(...definition));
-    const further = furtherDefinitions.map((definition) => this.field(...definition));
+    this.more = element('details', { className: 'further' },
+      element('summary', {}, `All further keys (${more.length})`),
+      element('div', { className: 'form-grid' }, ...more.map((one) => this.field(...one))));
     this.guided = element('div', { className: 'form-grid' },
       element('div', { className: 'field' }, element('span', {}, 'Role'), this.role),
-      element('label', { className: 'field' }, element('span', {}, 'Mode'), this.mode), ...guided,
-      element('details', { className: 'further' }, element('summary', {}, 'Limits and further options'),
-        element('div', { className: 'form-grid' }, ...further)));
-    this.urlLabels = [this.field('url-alias', 'Alias', { placeholder: 'Web ingress' }),
+      element('label', { className: 'field' }, element('span', {}, 'Mode'), this.mode),
+      ...guided.map((one) => this.field(...one)), this.more);
+    const labels = [this.field('url-alias', 'Alias', { placeholder: 'Web ingress' }),
       this.field('url-tags', 'Tags', { placeholder: 'env=prod, team=net' })];
-    this.byURL = element('div', { className: 'form-grid', hidden: true }, this.url, ...this.urlLabels);
-    this.verdict = element('p', { className: 'check muted', role: 'status' }, 'The daemon checks this as you type');
+    this.byURL = element('div', { className: 'form-grid', hidden: true }, this.url, ...labels);
+    this.verdict = element('p', { className: 'check muted', role: 'status' }, invitation);
     this.preview = element('code', { className: 'preview' });
     this.copy = element('span', {}, copyButton('Copy as YAML', () => yamlOf(this.spec, this.labels)));
     this.node = element('div', { className: 'create' },
       segments('How to describe it', [['fields', 'Fields'], ['url', 'URL']], 'fields',
         (value) => this.setKind(value === 'url')),
       this.guided, this.byURL, element('div', { className: 'preview-line' }, this.verdict, this.preview, this.copy));
-    this.setRole('client');
+    if (instance) this.fill();
+    else this.setRole('client');
   }
 
   field(path, label, options) {
     const attributes = { 'data-path': path, autocomplete: options.type === 'password' ? 'new-password' : 'off',
       spellcheck: false };
     const input = options.choices
-      ? element('select', { 'data-path': path, onchange: () => this.set(path, input.value) },
-        ...options.choices.map(([value, text]) => element('option', { value }, text)))
+      ? element('select', { 'data-path': path, onchange: () => this.set(path, input.value) })
       : element('input', { ...attributes, type: options.type ?? 'text', placeholder: options.placeholder ?? '',
         oninput: () => this.set(path, input.value) });
     const hint = element('span', { className: 'hint' });
     const error = element('span', { className: 'error', id: `error-${path}`, hidden: true });
-    const node = element('label', { className: `field ${path.replace('.', '-')}` }, element('span', {}, label), input,
+    const node = element('label', { className: `field ${path.replace('.', '-')}` }, element('span', {}, label),
+      options.canGenerate ? element('span', { className: 'with-button' }, input, this.generateButton(path)) : input,
       hint, error);
     this.fields.set(path, { node, input, hint, error, options });
     return node;
+  }
+
+  /** The new key is shown: it has to be given to the other end. */
+  generateButton(path) {
+    return element('button', { type: 'button', className: 'button small', onclick: () => {
+      const { input } = this.fields.get(path);
+      Object.assign(input, { type: 'text', value: generatedKey() });
+      this.set(path, input.value);
+    } }, 'Generate');
+  }
+
+  /** Shows the values of the instance that is to be changed. */
+  fill() {
+    const { alias, tags } = this.values;
+    Object.assign(this.values, { url: this.instance.url, 'url-alias': alias, 'url-tags': tags });
+    this.showModes();
+    this.arrange();
+    for (const [path, { input }] of this.fields) input.value = this.values[path] ?? '';
+    const isFurther = [...this.fields].some(([path, { node }]) => this.more.contains(node) && this.values[path]);
+    this.more.open = isFurther;
+    this.original = JSON.stringify([{ spec: this.spec }, { url: this.values.url }]);
+    this.check();
   }
 
   setKind(isURL) {
@@ -165,11 +96,15 @@ class CreateForm {
   }
 
   setRole(role) {
-    this.values.role = role;
-    this.values.mode = modes[role][0][0];
-    this.mode.replaceChildren(...modes[role].map(([value, text]) => element('option', { value }, text)));
+    Object.assign(this.values, { role, mode: modes[role][0][0], tls: 'off' });
+    this.showModes();
     this.arrange();
     this.check();
+  }
+
+  showModes() {
+    this.mode.replaceChildren(...modes[this.values.role].map(([value, text]) => element('option', { value }, text)));
+    this.mode.value = this.values.mode;
   }
 
   set(path, value) {
@@ -180,12 +115,21 @@ class CreateForm {
 
   /** Shows the fields that count for what is chosen. */
   arrange() {
-    for (const { node, hint, options } of this.fields.values()) {
+    for (const [path, { node, input, hint, options }] of this.fields) {
       node.hidden = !this.applies(options);
       const text = options.hint?.(this.values) ?? '';
       setText(hint, text);
       hint.hidden = !text;
+      if (options.choices) this.showChoices(path, input, options.choices(this.values));
     }
+  }
+
+  showChoices(path, select, choices) {
+    const signature = JSON.stringify(choices);
+    if (select.dataset.choices === signature) return;
+    select.dataset.choices = signature;
+    select.replaceChildren(...choices.map(([value, text]) => element('option', { value }, text)));
+    select.value = this.values[path] ?? choices[0][0];
   }
 
   applies({ roles, when }) {
@@ -193,8 +137,7 @@ class CreateForm {
   }
 
   get spec() {
-    return specOf(this.values, [...definitions, ...furtherDefinitions]
-      .filter(([, , options]) => this.applies(options)));
+    return specOf(this.values, this.definitions.filter(([, , options]) => this.applies(options)));
   }
 
   get labels() {
@@ -202,10 +145,20 @@ class CreateForm {
     return { alias: this.values[`${prefix}alias`] ?? '', tags: parsedTags(this.values[`${prefix}tags`] ?? '') };
   }
 
-  get body() {
-    const { alias, tags } = this.labels;
-    return { ...(this.isURL ? { url: this.values.url ?? '' } : { spec: this.spec }), ...(alias && { alias }),
-      meta: { tags } };
+  /** What the daemon is to run. */
+  get source() {
+    return this.isURL ? { url: this.values.url ?? '' } : { spec: this.spec };
+  }
+
+  /** Of an instance that is there: nothing but labels is to change, so that it is left alone. */
+  get isSame() {
+    if (!this.instance) return false;
+    return JSON.stringify(this.source) === JSON.stringify(JSON.parse(this.original)[this.isURL ? 1 : 0]);
+  }
+
+  get meta() {
+    const peer = Object.fromEntries(['sid', 'type', 'alias'].map((name) => [name, this.values[`peer.${name}`] ?? '']));
+    return { tags: this.labels.tags, ...(!this.isURL && { peer }) };
   }
 
   get isComplete() {
@@ -220,75 +173,129 @@ class CreateForm {
     clearTimeout(this.timer);
     this.abort?.abort();
     if (!this.verdict) return;
-    this.showErrors([]);
+    this.showAtFields([]);
     setText(this.preview, '');
-    setText(this.verdict, 'The daemon checks this as you type');
-    this.verdict.className = 'check muted';
+    this.conclude('muted', invitation);
     if (this.isComplete) this.timer = setTimeout(() => this.ask().catch(() => {}), checkDelay);
+  }
+
+  conclude(tone, text) {
+    setText(this.verdict, text);
+    this.verdict.className = `check ${tone}`;
   }
 
   /** Asks the daemon without making anything; throws what it refused, after showing it at the fields. */
   async ask() {
     clearTimeout(this.timer);
     this.abort?.abort();
+    if (this.isSame) {
+      this.conclude('good', 'The tunnel stays as it is, but for its labels');
+      return;
+    }
     this.abort = new AbortController();
+    const options = { query: { dryRun: 'true' }, signal: this.abort.signal };
     try {
-      const instance = await request('POST', '/instances', { json: this.body, query: { dryRun: 'true' },
-        signal: this.abort.signal });
-      this.showErrors([]);
-      setText(this.preview, maskedURL(instance.url));
-      setText(this.verdict, 'The daemon would accept this');
-      this.verdict.className = 'check good';
+      const answer = this.instance
+        ? await request('PUT', `/instances/${this.instance.id}`, { ...options, json: this.source })
+        : await request('POST', '/instances', { ...options, json: this.creation });
+      this.accepted(answer);
     } catch (error) {
       if (error.name !== 'AbortError') this.refused(error);
       throw error;
     }
   }
 
+  get creation() {
+    const { alias } = this.labels;
+    return { ...this.source, ...(alias && { alias }), meta: this.meta };
+  }
+
+  /** Accepted is not yet running: what it would run into is said here, not after. */
+  accepted({ url, config, diagnostics: found = [] }) {
+    const diagnostics = [...found, ...this.dropped(config)];
+    const rest = this.showAtFields(diagnostics);
+    setText(this.preview, maskedURL(url));
+    const errors = diagnostics.filter(({ severity }) => severity === 'error');
+    const text = errors.length ? 'The daemon would accept this, but it could not run now'
+      : diagnostics.length ? `The daemon would accept this, with ${count(diagnostics.length, 'warning')}`
+        : 'The daemon would accept this';
+    this.conclude(errors.length ? 'bad' : diagnostics.length ? 'warn' : 'good', [text, ...rest.map(worded)].join('. '));
+  }
+
+  /** Parameters of the present URL that the new form does not have, because this version does not know them. */
+  dropped(config) {
+    if (!this.instance || this.isURL) return [];
+    const known = parsedURL(config).parameters;
+    const names = [...parsedURL(this.instance.url).parameters.keys()].filter((name) => !known.has(name));
+    return names.length ? [{ severity: 'warning', path: '', message: `The URL loses what is not known here: ${
+      names.join(', ')}. Edit it as a URL to keep it` }] : [];
+  }
+
   refused(error) {
-    const rest = this.showErrors(error.details ?? []);
-    setText(this.verdict, [error.message, ...rest.map((one) => `${one.path}: ${one.message}`)].join('. '));
-    this.verdict.className = 'check bad';
+    const rest = this.showAtFields(error.details ?? []);
+    this.conclude('bad', [error.message, ...rest.map(worded)].join('. '));
   }
 
   /** Puts each diagnostic beside its field and returns those without one. */
-  showErrors(details) {
-    const rest = [];
+  showAtFields(diagnostics) {
     for (const { input, error } of this.fields.values()) {
       error.hidden = true;
+      error.className = 'error';
       input.removeAttribute('aria-invalid');
       input.removeAttribute('aria-describedby');
     }
-    for (const one of details) {
-      const path = one.path.replace(/^spec\./, '');
-      const field = this.isURL ? this.fields.get('url') : this.fields.get(path)
-        ?? this.fields.get(path.split('.')[0]);
-      if (!field || field.node.hidden) {
-        rest.push(one);
-        continue;
-      }
-      const text = this.isURL && one.path !== 'url' ? `${one.path.replace(/^url\./, '')}: ${one.message}` : one.message;
-      field.error.textContent = field.error.hidden ? text : `${field.error.textContent}; ${text}`;
-      field.error.hidden = false;
-      field.input.setAttribute('aria-invalid', 'true');
-      field.input.setAttribute('aria-describedby', field.error.id);
-    }
-    return rest;
+    return diagnostics.filter((one) => !this.showAtField(one));
+  }
+
+  /** False where it has no field, or none that one sees. */
+  showAtField(one) {
+    const path = one.path.replace(/^spec\./, '');
+    const field = this.isURL ? this.fields.get('url') : this.fields.get(path) ?? this.fields.get(path.split('.')[0]);
+    if (!field || field.node.hidden) return false;
+    if (this.more.contains(field.node)) this.more.open = true;
+    const text = this.isURL && one.path !== 'url' ? `${one.path.replace(/^url\./, '')}: ${one.message}` : one.message;
+    setText(field.error, field.error.hidden ? text : `${field.error.textContent}; ${text}`);
+    field.error.hidden = false;
+    if (one.severity === 'warning') field.error.classList.add('warn');
+    else field.input.setAttribute('aria-invalid', 'true');
+    field.input.setAttribute('aria-describedby', field.error.id);
+    return true;
   }
 
   async create() {
     await this.ask();
-    const instance = await request('POST', '/instances', { json: this.body });
+    const instance = await request('POST', '/instances', { json: this.creation });
     tell(`${instance.alias || instance.id} is created`);
+    return instance;
+  }
+
+  /** First what runs, then its labels. */
+  async change() {
+    await this.ask();
+    const { id } = this.instance;
+    if (!this.isSame) await request('PUT', `/instances/${id}`, { json: this.source });
+    const instance = await request('PATCH', `/instances/${id}`, { json: { alias: this.labels.alias, meta: this.meta } });
+    tell(`${instance.alias || id} is changed`);
     return instance;
   }
 }
 
+const worded = ({ path, message }) => (path ? `${path}: ${message}` : message);
+
 /** Opens the form; `oncreated(instance)` follows success, `onclose()` any end. */
-export function openCreate(oncreated, onclose) {
-  const form = new CreateForm();
-  const node = dialog({ title: 'New tunnel', body: form.node, confirm: 'Create', wide: true, onclose,
-    submit: async () => oncreated(await form.create()) });
-  form.fields.get('tunnel').input.focus();
-  return node;
+export async function openCreate(oncreated, onclose) {
+  const form = new TunnelForm(null, await further());
+  return dialog({ title: 'New tunnel', body: form.node, confirm: 'Create', wide: true, onclose,
+    focus: form.fields.get('tunnel').input, submit: async () => oncreated(await form.create()) });
+}
+
+/** The same form with what an instance of the API is now. */
+export async function openEdit(id, onchanged) {
+  const [instance, more] = await Promise.all([request('GET', `/instances/${id}`), further()]);
+  const form = new TunnelForm(instance, more);
+  const note = instance.status === 'stopped' && element('p', { className: 'muted' },
+    'The tunnel is stopped. A change of more than labels starts it.');
+  return dialog({ title: `Edit ${instance.alias || id}`, body: [form.node, note].filter(Boolean), confirm: 'Save',
+    wide: true, focus: form.fields.get(isSingle(form.values) ? 'target' : 'tunnel').input,
+    submit: async () => onchanged(await form.change()) });
 }

@@ -8,10 +8,11 @@
 import { currentKey, forgetKey, rememberKey, request, send, session } from '../shared/api.js';
 import { Actions } from './actions.js';
 import { openCreate } from './create.js';
-import { element, icon, setClass, setIcon, setText } from '../shared/dom.js';
+import { element, icon, setClass, setIcon, setText, shown } from '../shared/dom.js';
 import { Feed, FeedView, LatestEvents } from './feed.js';
 import { Fleet, absentTunnel, invalidTunnel } from './fleet.js';
 import { ago, count, duration, moment, rate } from '../shared/format.js';
+import { openHelp } from './help.js';
 import { dialog, tellError } from '../shared/overlay.js';
 import { PlanView, diagnosticList } from './plan.js';
 import { EventStream } from '../shared/stream.js';
@@ -46,7 +47,7 @@ class Dashboard {
       onnew: () => this.create(),
     });
     this.table.node.hidden = true;
-    this.table.node.append(new LatestEvents(this.feed).node);
+    this.table.node.prepend(new LatestEvents(this.feed).node);
     page('view').append(this.table.node);
     this.instances = new EventStream('/events?reports=changed', {
       onevent: (event) => this.instanceEvent(event),
@@ -70,6 +71,8 @@ class Dashboard {
     page('skip').addEventListener('click', (event) => { event.preventDefault(); page('view').focus(); });
     page('theme').append(icon('theme'));
     page('key').append(icon('key'));
+    page('help').append(icon('help'));
+    page('help').addEventListener('click', openHelp);
     page('key').addEventListener('click', () => this.signOut(''));
     page('new').prepend(icon('plus'));
     page('new').addEventListener('click', () => this.create());
@@ -96,7 +99,7 @@ class Dashboard {
     problem.hidden = true;
     try {
       this.info = await request('GET', '/info', { key });
-      rememberKey(key);
+      rememberKey(key, page('login-remember').checked);
       input.value = '';
       this.enter();
     } catch (error) {
@@ -297,9 +300,9 @@ class Dashboard {
     location.hash = address(selection);
   }
 
-  /** Its alias, or where it was reached. */
+  /** Its alias, or its machine's name; behind a tunnel of ssh every address is the same. */
   get name() {
-    return this.info?.alias || location.host;
+    return shown(this.info?.alias || this.info?.hostname || location.host);
   }
 
   showDaemon() {
@@ -415,19 +418,26 @@ class Dashboard {
     location.hash = address(this.table.selection);
   }
 
-  create() {
-    if (document.querySelector('dialog')) return;
-    openCreate((instance) => {
-      this.fleet.put(instance, null);
-      this.open(instance.id);
-    });
+  async create() {
+    if (document.querySelector('dialog') || this.isOpening) return;
+    this.isOpening = true;
+    try {
+      await openCreate((instance) => {
+        this.fleet.put(instance, null);
+        this.open(instance.id);
+      });
+    } catch (error) {
+      tellError(error, 'New tunnel');
+    } finally {
+      this.isOpening = false;
+    }
   }
 
   /** The live state as a manifest; asked first, because it holds keys in clear. */
   export() {
     dialog({
       title: 'Export', confirm: 'Download',
-      body: [element('p', {}, 'The live state of all tunnels as a manifest. A daemon started with it changes nothing.'),
+      body: [element('p', {}, 'All tunnels as a manifest: what is declared, with overrides as comments. Applying it changes nothing.'),
         element('p', { className: 'warn' }, 'The file holds tunnel keys in plain text.')],
       submit: async () => {
         const response = await send('GET', '/export');
@@ -439,10 +449,11 @@ class Dashboard {
   }
 
   key(event) {
-    const isTyping = event.target.closest?.('input, textarea, select, dialog');
+    const isTyping = event.target.closest?.('input:not([type="checkbox"]), textarea, select, dialog');
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog, .menu')) return;
     if (event.key === 'Escape' && isTyping?.matches?.('input')) isTyping.blur();
     else if (event.key === 'Escape' && this.viewName === 'tunnel') this.leave();
+    else if (event.key === '?' && !isTyping) openHelp();
     else if (event.key === '/' && !isTyping) {
       const filter = document.querySelector('#view [aria-keyshortcuts="/"]');
       if (filter?.offsetParent) {

@@ -1,13 +1,13 @@
 // What happened, newest first: instance events and the reconciler's, as one list.
 
 import { element, segments, setText } from '../shared/dom.js';
-import { maskedURL, moment, plainText, shortPlace } from '../shared/format.js';
+import { maskedURL, moment, plainText, shortPlace, stamp, timeZone } from '../shared/format.js';
 import { stepName } from './plan.js';
 import { authorText, overrideText } from './row.js';
 
 const entryLimit = 1_000;
 const drawnLimit = 400;
-const latestLimit = 6;
+const latestLimit = 3;
 const latestDelay = 150;
 const kinds = [['', 'All'], ['reconcile', 'Reconciler'], ['instance', 'Tunnels'], ['problem', 'Problems'],
   ['log', 'Log lines']];
@@ -137,6 +137,14 @@ export function differences(former, instance) {
   return parts.join(', ');
 }
 
+/** A tunnel's own events in words, as its page lists them. */
+export function lastEventText({ type, phase, reason, cause, change, by, note }) {
+  const author = by ? ` by ${authorText({ by, note })}` : '';
+  if (type === 'override' || type === 'request') return `${requested[change] ?? type}${author}`;
+  if (type === 'release') return `override ${causes[cause] ?? cause}${cause === 'request' ? author : ''}`;
+  return [phase, reason].filter(Boolean).join(', ');
+}
+
 export class FeedView {
   constructor(feed) {
     this.feed = feed;
@@ -152,7 +160,7 @@ export class FeedView {
     this.node = element('section', { className: 'events', 'aria-label': 'Events' },
       element('div', { className: 'view-head' }, element('div', {}, element('h1', {}, 'Events'),
         element('p', { className: 'muted' },
-          'Newest first. For the time before this page was opened, only events of the reconciler.')),
+          `Newest first, times of ${timeZone}. For the time before you opened this page, only the reconciler’s events are listed.`)),
         element('div', { className: 'buttons' }, this.pauseButton)),
       element('div', { className: 'toolbar' }, element('div', { className: 'search' }, this.filter,
         element('kbd', { 'aria-hidden': 'true' }, '/')),
@@ -207,7 +215,7 @@ export class FeedView {
   }
 }
 
-/** The newest few, below the list of tunnels. */
+/** The newest few, above the list of tunnels, however long that is. */
 export class LatestEvents {
   constructor(feed) {
     this.feed = feed;
@@ -236,7 +244,7 @@ export class LatestEvents {
 function entryNode(entry) {
   const tone = entry.tone ?? tones[entry.type] ?? 'muted';
   return element('li', {}, element('time', { dateTime: entry.time, title: entry.time, className: 'muted' },
-    moment(entry.time)),
+    stamp(entry.time)),
     element('span', { className: `type ${tone}` }, entry.type),
     entry.id ? element('a', { className: 'who cut', href: `#/tunnels/${entry.id}` }, entry.name)
       : element('span', { className: 'who cut' }, entry.name || (subjects[entry.type] ?? '')),

@@ -1,6 +1,6 @@
 // What the page knows of the daemon's tunnels; views listen for `change`.
 
-import { daemonNow, flow, maskedURL, setDaemonTime } from '../shared/format.js';
+import { daemonNow, flow, flowWords, maskedURL, setDaemonTime } from '../shared/format.js';
 import { Series, stepSeconds } from '../shared/series.js';
 
 export const keyRow = '********';
@@ -29,6 +29,14 @@ export const groups = {
   stopped: (tunnel) => tunnel.phase === 'stopped',
   ready: (tunnel) => tunnel.phase === 'ready',
 };
+
+/** How many of these tunnels are in each group. */
+export function groupCounts(tunnels) {
+  const counts = Object.fromEntries(Object.keys(groups).map((name) => [name, 0]));
+  const tests = Object.entries(groups);
+  for (const tunnel of tunnels) for (const [name, holds] of tests) if (holds(tunnel)) counts[name] += 1;
+  return counts;
+}
 
 /** Problems of a tunnel that neither its phase nor its declaration shows. */
 export const troubleKinds = ['target-down', 'peer-missing', 'certificate'];
@@ -140,8 +148,8 @@ export function absentTunnel({ id, name, source, fields }, override) {
   const field = (path) => fields?.find((one) => one.path === path)?.value ?? '';
   const tunnel = standIn({ id, name, source, type: field('role'), alias: field('alias'), phase: 'absent', override });
   tunnel.flow = { kind: [field('role'), field('mode')].filter(Boolean).join(' · '), mode: field('mode'),
-    tunnel: field('tunnel'), targets: field('target').split(',').filter(Boolean),
-    arrow: field('mode') === 'reverse' ? '←' : '→' };
+    tunnel: field('tunnel'), targets: field('target').split(',').filter(Boolean), words: '' };
+  tunnel.flow.words = flowWords(field('role'), field('mode'), field('tunnel'), tunnel.flow.targets);
   return tunnel;
 }
 
@@ -150,7 +158,7 @@ export function invalidTunnel(name, problem) {
   const source = problem?.location?.replace(/:\d+$/, '') ?? null;
   const tunnel = standIn({ id: `invalid ${name}`, name, source, phase: 'invalid',
     message: problem?.message ?? 'The declaration is invalid' });
-  tunnel.flow = { kind: '', mode: '', tunnel: '', targets: [], arrow: '' };
+  tunnel.flow = { kind: '', mode: '', tunnel: '', targets: [], words: '' };
   return tunnel;
 }
 
@@ -222,9 +230,13 @@ export class Fleet extends EventTarget {
 
   /** What else than its phase keeps the users of each tunnel from being served. */
   annotateTroubles(problems) {
-    const shown = problems.filter(({ kind }) => troubleKinds.includes(kind));
+    const byID = new Map();
+    for (const problem of problems.filter(({ kind }) => troubleKinds.includes(kind))) {
+      byID.set(problem.id, [...byID.get(problem.id) ?? [], problem]);
+    }
     for (const tunnel of this.tunnels.values()) {
-      const troubles = shown.filter(({ id }) => id === tunnel.id);
+      const troubles = byID.get(tunnel.id) ?? [];
+      if (!troubles.length && !tunnel.troubles.length) continue;
       if (JSON.stringify(troubles) === JSON.stringify(tunnel.troubles)) continue;
       tunnel.troubles = troubles;
       this.touch(tunnel.id);
@@ -256,16 +268,15 @@ export class Fleet extends EventTarget {
 
   /** Sums over all tunnels, and how many each group has. */
   totals() {
-    const totals = { isLoaded: this.loaded, tunnels: 0, connections: 0, in: 0, out: 0, api: 0,
-      groups: Object.fromEntries(Object.keys(groups).map((name) => [name, 0])) };
-    for (const tunnel of this.all) {
+    const { all } = this;
+    const totals = { isLoaded: this.loaded, tunnels: 0, connections: 0, in: 0, out: 0, api: 0, groups: groupCounts(all) };
+    for (const tunnel of all) {
       totals.tunnels += 1;
       totals.connections += tunnel.instance.connections ?? 0;
       const [received, sent] = tunnel.rates;
       totals.in += received;
       totals.out += sent;
       if (!tunnel.isDeclared) totals.api += 1;
-      for (const [name, holds] of Object.entries(groups)) if (holds(tunnel)) totals.groups[name] += 1;
     }
     return totals;
   }

@@ -121,9 +121,12 @@ export class PlanView {
   show(plan) {
     const { steps, overridden, conflicts, diagnostics } = plan;
     const unchanged = !plan.changes && plan.summary.unchanged ? `${plan.summary.unchanged} unchanged · ` : '';
+    const invalid = invalidCount(diagnostics);
+    const isClean = !invalid && !conflicts.length;
     this.result.replaceChildren(...[
-      element('div', { className: 'plan-summary' }, icon(plan.changes ? 'half' : 'check'),
-        element('b', {}, plan.changes ? summaryText(plan.summary) : 'Nothing to do'),
+      element('div', { className: 'plan-summary' }, icon(!isClean ? 'triangle' : plan.changes ? 'half' : 'check'),
+        element('b', {}, [invalid && `${count(invalid, 'declaration')} invalid`, conclusion(plan, invalid)]
+          .filter(Boolean).join(', ')),
         element('span', { className: 'muted' }, unchanged, 'revision ', element('code', {}, plan.revision))),
       diagnostics.length && element('section', { className: 'card' },
         element('header', {}, element('h2', {}, 'Diagnostics')),
@@ -132,6 +135,8 @@ export class PlanView {
         element('div', {}, element('h2', {}, 'Conflicting addresses'), ...merged(conflicts).map((one) =>
           element('p', {}, element('code', {}, one.address),
             ` (${one.transport}) is wanted by ${one.tunnels.join(', ')}`)))),
+      overridden.length > 1 && element('div', { className: 'buttons' }, element('button', { type: 'button',
+        className: 'button', onclick: () => this.releaseAll(overridden) }, `Release all ${overridden.length} overrides…`)),
       (steps.length || overridden.length) && element('ol', { className: 'card steps' }, ...steps.map(stepNode),
         ...overridden.map((one) => this.overriddenNode(one))),
     ].filter(Boolean));
@@ -151,6 +156,11 @@ export class PlanView {
   async release(one) {
     await this.actions.release({ id: one.id, label: one.name });
     this.load();
+  }
+
+  releaseAll(overridden) {
+    const tunnels = overridden.map(({ id, name }) => ({ id, label: name, instance: {}, isDeclared: true }));
+    this.actions.change(tunnels, 'release', () => this.load());
   }
 
   async reconcile() {
@@ -183,6 +193,17 @@ export class PlanView {
       rows.length + invalid.length === 0 && element('p', { className: 'empty' }, 'There are no tunnels')));
     this.load();
   }
+}
+
+/** Tunnels with an error; a manifest that is rejected as a whole has no plan. */
+function invalidCount(diagnostics) {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error');
+  return new Set(errors.map(({ path }) => path.split('.')[1] ?? '')).size;
+}
+
+function conclusion({ changes, summary }, invalid) {
+  if (changes) return invalid ? `otherwise ${summaryText(summary)}` : summaryText(summary);
+  return invalid ? 'otherwise nothing to do' : 'Nothing to do';
 }
 
 /** One line for an address whose transports the same tunnels want. */

@@ -1,6 +1,6 @@
 // One tunnel in the list: a row on wide screens, a card on narrow ones. Built once, then only written where it differs.
 
-import { element, icon, setClass, setIcon, setText, setTitle } from '../shared/dom.js';
+import { element, icon, setClass, setIcon, setText, setTitle, shown } from '../shared/dom.js';
 import { daemonNow, left, maskedURL, moment, plainText, rate, shortPlace } from '../shared/format.js';
 import { phases } from './fleet.js';
 import { Sparkline } from '../shared/plot.js';
@@ -41,8 +41,11 @@ export function drainingText(draining, now = daemonNow()) {
 }
 
 export class Row {
-  /** `actions` has `start`, `stop`, `release` and `menu`, each given the tunnel (and the button). */
-  constructor(actions) {
+  /**
+   * `actions` has `start`, `stop`, `release` and `menu`, each given the tunnel (and the button); `onselect` takes a
+   * tunnel and whether it is selected.
+   */
+  constructor(actions, onselect) {
     this.actions = actions;
     this.phase = element('span', { className: 'phase' });
     this.phaseWord = element('span');
@@ -64,10 +67,11 @@ export class Row {
     this.release = button('Release', () => actions.release(this.tunnel));
     this.toggle = element('button', { type: 'button', className: 'icon-button', tabIndex: -1,
       onclick: () => this.turn() });
+    this.check = element('input', { type: 'checkbox', tabIndex: -1, onchange: () => onselect(this.tunnel, this.check.checked) });
     this.menu = element('button', { type: 'button', className: 'icon-button', tabIndex: -1, 'aria-haspopup': 'menu',
       onclick: () => actions.menu(this.tunnel, this.menu) }, icon('more'));
     this.node = element('div', { className: 'row', role: 'row', tabIndex: -1 },
-      cell('state', this.phase, this.reason),
+      cell('select', this.check), cell('state', this.phase, this.reason),
       cell('tunnel', this.name, this.source),
       cell('flow', this.route, element('span', { className: 'line' }, this.badge, this.note)),
       cell('traffic', this.spark.node, element('span', { className: 'rates' }, this.in, this.out)),
@@ -76,7 +80,7 @@ export class Row {
   }
 
   get controls() {
-    return [this.release, this.toggle, this.menu].filter((control) => !control.hidden);
+    return [this.check, this.release, this.toggle, this.menu].filter((control) => !control.hidden);
   }
 
   show(tunnel, now) {
@@ -93,10 +97,10 @@ export class Row {
     if (href === null) this.name.removeAttribute('href');
     else if (this.name.getAttribute('href') !== href) this.name.setAttribute('href', href);
     this.showOrigin(tunnel, now);
-    const { tunnel: from, targets, arrow, kind } = tunnel.flow;
-    setText(this.route, `${from} ${arrow} ${targets.join(', ')}`);
+    const { words, kind } = tunnel.flow;
+    setText(this.route, words);
     setTitle(this.route, maskedURL(instance.url));
-    this.route.hidden = !from;
+    this.route.hidden = !words;
     this.showNote(tunnel, kind, tone, now);
     this.showTraffic(tunnel);
     this.showControls(tunnel);
@@ -142,15 +146,18 @@ export class Row {
   showControls(tunnel) {
     const runs = tunnel.instance.status === 'running' || tunnel.instance.status === 'error';
     this.release.hidden = !tunnel.override;
+    this.check.disabled = tunnel.phase === 'invalid';
     this.toggle.hidden = tunnel.isMissing;
     this.menu.hidden = tunnel.isMissing;
     setIcon(this.toggle, runs ? 'stop' : 'play');
-    const label = `${runs ? 'Stop' : 'Start'} ${tunnel.label}`;
+    const name = shown(tunnel.label);
+    const label = `${runs ? 'Stop' : 'Start'} ${name}`;
     if (this.toggle.title !== label) {
       this.toggle.title = label;
       this.toggle.setAttribute('aria-label', label);
-      this.menu.setAttribute('aria-label', `More actions for ${tunnel.label}`);
-      this.release.setAttribute('aria-label', `Release the override of ${tunnel.label}`);
+      this.menu.setAttribute('aria-label', `More actions for ${name}`);
+      this.release.setAttribute('aria-label', `Release the override of ${name}`);
+      this.check.setAttribute('aria-label', `Select ${name}`);
     }
   }
 
@@ -160,12 +167,18 @@ export class Row {
     else this.actions.start(this.tunnel);
   }
 
+  setSelected(isSelected) {
+    if (this.check.checked !== isSelected) this.check.checked = isSelected;
+    this.node.classList.toggle('selected', isSelected);
+    this.node.setAttribute('aria-selected', String(isSelected));
+  }
+
   /** Only the active row's controls take part in the tab order. */
   setActive(isActive) {
     const index = isActive ? 0 : -1;
     if (this.node.tabIndex === index) return;
     this.node.tabIndex = index;
-    for (const control of [this.release, this.toggle, this.menu]) control.tabIndex = index;
+    for (const control of [this.check, this.release, this.toggle, this.menu]) control.tabIndex = index;
   }
 }
 

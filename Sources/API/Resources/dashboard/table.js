@@ -1,10 +1,11 @@
 // The list of tunnels: filtered, sorted, and only as much of it in the page as the window shows.
 
 import { element, setText } from '../shared/dom.js';
-import { groups, phases } from './fleet.js';
+import { groupCounts, groups, phases } from './fleet.js';
 import { daemonNow } from '../shared/format.js';
 import { Row } from './row.js';
 import { slotOf } from '../shared/series.js';
+import { tell } from '../shared/overlay.js';
 
 /** Rows above and below the window, so that scrolling shows no gap. */
 const overscan = 6;
@@ -30,6 +31,10 @@ const columns = [['phase', 'State'], ['name', 'Tunnel'], ['flow', 'Flow'], ['tra
 const orderLabels = { name: 'Name', phase: 'State, worst first', flow: 'Address', traffic: 'Traffic',
   connections: 'Connections', pool: 'Pool', ping: 'Ping', source: 'Place in the manifest' };
 
+/** What can be done to several tunnels at once. */
+const bulkActions = [['stop', 'Stop…'], ['start', 'Start…'], ['restart', 'Restart…'], ['release', 'Release…'],
+  ['delete', 'Delete…']];
+
 /** What is shown and how it is sorted; lives in the address, so that a view can be shared. */
 export class Selection {
   constructor(parameters = new URLSearchParams()) {
@@ -51,15 +56,19 @@ export class Selection {
     return Boolean(this.text || this.group || this.origin || this.tag);
   }
 
-  /** The tunnels it lets through, in order. */
-  apply(tunnels) {
+  /** The tunnels it lets through whatever their state is: those that the chips count. */
+  narrowed(tunnels) {
+    if (!this.text && !this.origin && !this.tag) return tunnels;
     const words = this.text.toLowerCase().split(/\s+/).filter(Boolean);
-    const inGroup = groups[this.group] ?? (() => true);
-    const chosen = tunnels.filter((tunnel) =>
-      inGroup(tunnel)
-      && (!this.origin || tunnel.instance.origin === this.origin)
+    return tunnels.filter((tunnel) =>
+      (!this.origin || tunnel.instance.origin === this.origin)
       && (!this.tag || tunnel.tags.includes(this.tag))
       && words.every((word) => tunnel.searchText.includes(word)));
+  }
+
+  /** Of those the ones of its group, in order. */
+  ordered(narrowed) {
+    const chosen = narrowed.filter(groups[this.group] ?? (() => true));
     const order = orders[this.order];
     const direction = this.isReversed ? -1 : 1;
     return chosen.sort((left, right) => direction * order(left, right) || byName(left, right));
@@ -77,6 +86,8 @@ export class TunnelTable {
     this.selection = new Selection();
     this.rows = new Map();
     this.list = [];
+    /** Ids of the tunnels that are selected for an action on all of them. */
+    this.selected = new Set();
     this.active = null;
     this.build();
     fleet.addEventListener('change', () => this.refresh());
@@ -106,7 +117,10 @@ export class TunnelTable {
       ...Object.entries(orderLabels).map(([value, text]) => option(value, text)));
     this.headings = columns.map(([name, text]) => element('div', { className: `cell ${name}`, role: 'columnheader' },
       element('button', { type: 'button', onclick: () => this.sort(name) }, text)));
-    this.head = element('div', { className: 'row head', role: 'row', 'aria-rowindex': '1' }, ...this.headings,
+    this.checkAll = element('input', { type: 'checkbox', 'aria-label': 'Select all that are shown',
+      onchange: () => this.selectAll(this.checkAll.checked) });
+    this.head = element('div', { className: 'row head', role: 'row', 'aria-rowindex': '1' },
+      element('div', { className: 'cell select', role: 'columnheader' }, this.checkAll), ...this.headings,
       element('div', { className: 'cell actions', role: 'columnheader' },
         element('span', { className: 'hidden-text' }, 'Actions')));
     this.body = element('div', { className: 'rows', role: 'rowgroup', onkeydown: (event) => this.move(event),
@@ -114,12 +128,18 @@ export class TunnelTable {
     this.grid = element('div', { className: 'grid', role: 'grid', 'aria-label': 'Tunnels' },
       element('div', { role: 'rowgroup', className: 'heads' }, this.head), this.body);
     this.empty = element('div', { className: 'empty', hidden: true });
-    this.shown = element('p', { className: 'shown muted' });
+    this.shown = element('p', { className: 'shown muted', role: 'status' });
+    this.selectedText = element('b', {});
+    this.bulk = element('div', { className: 'bulk', role: 'toolbar', 'aria-label': 'Actions for selected tunnels',
+      hidden: true }, this.selectedText, ...bulkActions.map(([action, text]) =>
+      element('button', { type: 'button', className: `button small ${action === 'delete' ? 'danger' : ''}`,
+        onclick: () => this.act(action) }, text)),
+    element('button', { type: 'button', className: 'button small', onclick: () => this.selectAll(false) }, 'Clear'));
     this.node = element('section', { className: 'tunnels', 'aria-label': 'Tunnels' },
       element('div', { className: 'toolbar' },
         element('div', { className: 'search' }, this.filter, element('kbd', { 'aria-hidden': 'true' }, '/')), chips,
         element('div', { className: 'selects' }, this.origin, this.tag, this.order)),
-      element('div', { className: 'card' }, this.grid, this.empty), this.shown);
+      this.bulk, this.shown, element('div', { className: 'card' }, this.grid, this.empty));
   }
 
   chip(name, text) {
@@ -150,9 +170,46 @@ export class TunnelTable {
     this.select({ order: name, isReversed: isSame ? !this.selection.isReversed : false });
   }
 
-  showToolbar(totals) {
+  // MARK: Selected tunnels
+
+  selectOne({ id }, isSelected) {
+    if (isSelected) this.selected.add(id);
+    else this.selected.delete(id);
+    this.showSelected();
+  }
+
+  /** All that the filter lets through, whether they are in the window or not. */
+  selectAll(isSelected) {
+    if (!isSelected) this.selected.clear();
+    else for (const tunnel of this.list) if (tunnel.phase !== 'invalid') this.selected.add(tunnel.id);
+    this.showSelected();
+  }
+
+  /** Only what one sees is acted on: a filter takes from the selection what it hides. */
+  showSelected() {
+    if (this.selected.size) {
+      const present = new Set(this.list.map(({ id }) => id));
+      for (const id of this.selected) if (!present.has(id)) this.selected.delete(id);
+    }
+    for (const [id, row] of this.rows) row.setSelected(this.selected.has(id));
+    const amount = this.selected.size;
+    this.bulk.hidden = !amount;
+    setText(this.selectedText, `${amount.toLocaleString('en')} selected`);
+    this.checkAll.checked = amount > 0 && amount === this.list.length;
+    this.checkAll.indeterminate = amount > 0 && amount < this.list.length;
+  }
+
+  act(action) {
+    const tunnels = this.list.filter(({ id }) => this.selected.has(id));
+    const chosen = action === 'release' ? tunnels.filter((tunnel) => tunnel.isOverridden)
+      : tunnels.filter((tunnel) => !tunnel.isMissing);
+    if (chosen.length) this.actions.change(chosen, action, () => this.selectAll(false));
+    else tell(action === 'release' ? 'None of them is overridden' : 'None of them has an instance', 'bad');
+  }
+
+  showToolbar(counts) {
     for (const [name, { node, number }] of this.chips) {
-      const amount = name ? totals.groups[name] : totals.tunnels;
+      const amount = counts[name];
       setText(number, String(amount));
       node.setAttribute('aria-pressed', String(this.selection.group === name));
       node.hidden = Boolean(name) && amount === 0 && this.selection.group !== name;
@@ -182,13 +239,15 @@ export class TunnelTable {
   /** Filters and sorts anew, then draws what is visible. */
   refresh() {
     if (this.node.hidden) return;
-    this.list = this.selection.apply(this.fleet.all);
-    this.showToolbar(this.fleet.totals());
+    const narrowed = this.selection.narrowed(this.fleet.all);
+    this.list = this.selection.ordered(narrowed);
+    this.showToolbar({ ...groupCounts(narrowed), '': narrowed.length });
     this.grid.setAttribute('aria-rowcount', String(this.list.length + 1));
     this.showEmpty();
     this.shown.hidden = !this.selection.isNarrowed || !this.list.length;
     setText(this.shown, this.selection.isNarrowed && this.list.length
       ? `${this.list.length} of ${this.fleet.all.length} tunnels` : '');
+    this.showSelected();
     this.draw();
   }
 
@@ -245,6 +304,7 @@ export class TunnelTable {
       const row = this.rows.get(tunnel.id) ?? this.add(tunnel.id);
       row.show(tunnel, now);
       row.setActive(tunnel.id === this.active);
+      row.setSelected(this.selected.has(tunnel.id));
       this.position(row, index);
       if (row.node === cursor) cursor = cursor.nextSibling;
       else this.body.insertBefore(row.node, cursor);
@@ -253,7 +313,7 @@ export class TunnelTable {
   }
 
   add(id) {
-    const row = new Row(this.actions);
+    const row = new Row(this.actions, (tunnel, isSelected) => this.selectOne(tunnel, isSelected));
     row.node.dataset.id = id;
     this.rows.set(id, row);
     return row;
@@ -300,7 +360,7 @@ export class TunnelTable {
   // MARK: Keyboard and mouse
 
   click(event) {
-    if (event.target.closest('button, a') || getSelection().toString()) return;
+    if (event.target.closest('button, a, .select') || getSelection().toString()) return;
     const row = event.target.closest('.row');
     if (row) this.onopen(row.dataset.id);
   }
@@ -325,9 +385,15 @@ export class TunnelTable {
       End: this.list.length - 1 };
     if (event.key in steps) this.focus(Math.min(this.list.length - 1, Math.max(0, steps[event.key])));
     else if (event.key === 'Enter') this.onopen(this.active);
+    else if (event.key === ' ') this.toggle(this.active);
     else if (event.key === 'ArrowRight') this.moveWithin(event, row);
     else return;
     event.preventDefault();
+  }
+
+  toggle(id) {
+    const tunnel = this.fleet.find(id);
+    if (tunnel && tunnel.phase !== 'invalid') this.selectOne(tunnel, !this.selected.has(id));
   }
 
   /** Left and right walk through a row's controls; left of the first is the row. */

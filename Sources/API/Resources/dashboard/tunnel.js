@@ -2,7 +2,8 @@
 
 import { request } from '../shared/api.js';
 import { copyButton, element, icon, setText } from '../shared/dom.js';
-import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment, shortPlace } from '../shared/format.js';
+import { lastEventText } from './feed.js';
+import { ago, bytes, count, daemonNow, duration, left, maskedURL, moment, shortPlace, stamp } from '../shared/format.js';
 import { phases } from './fleet.js';
 import { LogView } from './log.js';
 import { TrafficPlot } from '../shared/plot.js';
@@ -36,9 +37,10 @@ export class TunnelView {
     this.plot = new TrafficPlot(id);
     this.log = new LogView(id);
     this.node = element('section', { className: 'detail', 'aria-label': 'Tunnel' }, this.head, this.note,
-      element('div', { className: 'columns' }, element('div', { className: 'main' }, this.plot.node, this.log.node),
-        element('div', { className: 'side' }, this.facts.node, this.targets.node, this.certificate.node, this.fields.node,
-          this.steps.node, this.events.node)));
+      element('div', { className: 'columns' },
+        element('div', { className: 'main' }, this.plot.node, this.log.node, this.events.node, this.steps.node),
+        element('div', { className: 'side' }, this.facts.node, this.targets.node, this.certificate.node,
+          this.fields.node)));
     this.onchange = (event) => { if (event.detail.has(id)) this.changed(); };
     fleet.addEventListener('change', this.onchange);
     this.load();
@@ -131,6 +133,7 @@ export class TunnelView {
         tunnel.isOverridden && button('Release override', () => this.actions.release(tunnel), 'primary'),
         !isAbsent && (tunnel.instance.status === 'stopped' ? button('Start', () => this.actions.start(tunnel))
           : button('Stop', () => this.actions.stop(tunnel))),
+        !isAbsent && !tunnel.isDeclared && button('Edit', () => this.actions.edit(tunnel)),
         !isAbsent && button('Restart', () => this.actions.run(tunnel, 'restart')),
         !isAbsent && button('Reset counters', () => this.actions.run(tunnel, 'reset')),
         !isAbsent && button('Delete', () => this.actions.remove(tunnel, this.onclose), 'danger'))].filter(Boolean));
@@ -180,14 +183,15 @@ export class TunnelView {
     const rows = [
       ['Name', instance.name ?? 'none'], ['Id', element('code', {}, instance.id)],
       ['Declared at', tunnel.isDeclared ? element('code', {}, instance.source ?? 'manifest') : 'created through the API'],
-      ['Kind', tunnel.flow.kind], ['URL', element('span', { className: 'url-line' }, url, this.urlButtons(instance))],
+      ['Kind', tunnel.flow.kind], ['Way', tunnel.flow.words], ['URL', element('span', { className: 'url-line' }, url, this.urlButtons(instance))],
       ['Listening on', list(instance.listening)],
       ...(instance.connected_peer ? [['Peer', peerText(instance.connected_peer)]] : []),
       ...(/[?&]handshake=compatible(&|$)/.test(instance.url) ? [['Handshake',
         'as NodePass v1.14: anyone who sees one can repeat it and try keys offline']] : []),
       ['Up for', this.uptime],
       ['Connections', `${instance.tcps} TCP, ${instance.udps} UDP`],
-      ['Pool', String(instance.pool)], ['Ping', instance.ping ? `${instance.ping} ms` : '–'],
+      ...(tunnel.flow.mode === 'single' ? [] : [['Pool', `${instance.pool} idle`],
+        ['Ping', instance.ping ? `${instance.ping} ms` : '–']]),
       ['Traffic in',
         `${bytes(instance.tcprx + instance.udprx)} (TCP ${bytes(instance.tcprx)}, UDP ${bytes(instance.udprx)})`],
       ['Traffic out',
@@ -294,12 +298,10 @@ export class TunnelView {
   showEvents() {
     const events = [...this.detail.events ?? []].reverse();
     this.events.node.hidden = !events.length;
-    this.events.show(element('ol', { className: 'timeline' }, ...events.map(({ type, phase, reason, message, cause, by,
-      time }) =>
-      element('li', {}, element('b', {}, type),
-        element('span', {}, [phase, reason, cause, by].filter(Boolean).join(', ')),
-        element('time', { dateTime: time, className: 'muted', title: time }, moment(time)),
-        message && element('p', {}, message)))));
+    this.events.show(element('ol', { className: 'timeline' }, ...events.map((event) =>
+      element('li', {}, element('b', {}, event.type), element('span', {}, lastEventText(event)),
+        element('time', { dateTime: event.time, className: 'muted', title: event.time }, stamp(event.time)),
+        event.message && element('p', {}, event.message)))));
   }
 }
 

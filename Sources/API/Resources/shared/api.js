@@ -1,4 +1,4 @@
-// Requests to the daemon. The key lives as long as the tab.
+// Requests to the daemon. The key lives as long as the tab, or on this device where one asks for that.
 
 /** What a reverse proxy has put before the daemon's paths; empty without one. */
 export const root = new URL('..', import.meta.url).pathname.replace(/\/$/, '');
@@ -15,7 +15,7 @@ let remembered = stored();
 
 /** Storage may be forbidden; the key then lasts as long as the page. */
 function stored() {
-  try { return sessionStorage.getItem(storageKey); } catch { return null; }
+  try { return sessionStorage.getItem(storageKey) ?? localStorage.getItem(storageKey); } catch { return null; }
 }
 
 /** `null` before somebody signed in; empty for a daemon reached through its socket, which asks for none. */
@@ -23,14 +23,17 @@ export function currentKey() {
   return remembered;
 }
 
-export function rememberKey(key) {
+/** `onDevice`: the key outlives the tab, until one signs out. */
+export function rememberKey(key, onDevice = false) {
   remembered = key;
-  try { sessionStorage.setItem(storageKey, key); } catch { /* kept by the page alone */ }
+  try { (onDevice ? localStorage : sessionStorage).setItem(storageKey, key); } catch { /* kept by the page alone */ }
 }
 
 export function forgetKey() {
   remembered = null;
-  try { sessionStorage.removeItem(storageKey); } catch { /* it was never there */ }
+  try {
+    for (const storage of [sessionStorage, localStorage]) storage.removeItem(storageKey);
+  } catch { /* it was never there */ }
 }
 
 export function keyHeaders(key = currentKey()) {

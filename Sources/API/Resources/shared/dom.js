@@ -1,16 +1,24 @@
 // Builds the page. Data only ever enters as text, never as markup.
 
+/** Characters that control a terminal or turn the order of what is beside them; a line feed and a tab stay. */
+const hostile = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** A text that others chose, as the page shows it: one sees that something was in it, and it does nothing. */
+export function shown(text) {
+  return typeof text === 'string' ? text.replace(hostile, '\ufffd') : text;
+}
+
 /** An element with properties (`on…` are listeners, `data-…` and `aria-…` attributes) and children. */
 export function element(name, properties, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties ?? {})) assign(node, key, value);
-  node.append(...children.flat(2).filter((child) => child != null && child !== false));
+  node.append(...children.flat(2).filter((child) => child != null && child !== false).map(shown));
   return node;
 }
 
 function assign(node, key, value) {
   if (value == null || value === false) return;
-  if (key === 'text') node.textContent = value;
+  if (key === 'title' || key === 'aria-label') node.setAttribute(key, shown(value));
   else if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
   else if (key in node && !key.includes('-')) node[key] = value;
   else node.setAttribute(key, value === true ? '' : value);
@@ -31,11 +39,13 @@ export function vector(name, attributes, ...children) {
 
 /** Writes text only where it differs, so that an unchanged row costs nothing. */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const clean = shown(text);
+  if (node.textContent !== clean) node.textContent = clean;
 }
 
 export function setTitle(node, text) {
-  if (node.title !== text) node.title = text;
+  const clean = shown(text);
+  if (node.title !== clean) node.title = clean;
 }
 
 export function setClass(node, name) {
@@ -82,6 +92,10 @@ const drawings = {
   key: () => [
     vector('circle', { ...stroke, cx: 5.2, cy: 10.8, r: 2.7 }),
     vector('path', { ...stroke, d: 'M7.2 8.8 13 3m-2.3 2.3 1.8 1.8M9 7l1.2 1.2' }),
+  ],
+  help: () => [
+    vector('circle', { ...stroke, cx: 8, cy: 8, r: 6 }),
+    vector('path', { ...stroke, d: 'M6.2 6.4a1.9 1.9 0 1 1 2.6 1.8c-.5.2-.8.6-.8 1.2M8 11.4v.1' }),
   ],
   back: () => [vector('path', { ...stroke, d: 'M9.5 3.5 5 8l4.5 4.5' })],
   copy: () => [

@@ -70,6 +70,15 @@ export function moment(time) {
   return isToday ? clock(date) : `${day(date)} ${minute(date)}`;
 }
 
+/** Date and time, for lists that go back for days. */
+export function stamp(time) {
+  const date = new Date(time);
+  return `${day(date)} ${clock(date)}`;
+}
+
+/** Where those times are. */
+export const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time';
+
 export function ago(time, now = daemonNow()) {
   const seconds = (now - new Date(time)) / 1000;
   return seconds < 5 ? 'just now' : `${duration(seconds)} ago`;
@@ -81,8 +90,9 @@ export function left(time, now = daemonNow()) {
 
 const mask = '••••••';
 
-/** The URL with the part before its `@` masked. */
-export function maskedURL(url) {
+/** The URL with the part before its `@` masked, and a proxy, which may have a password. */
+export function maskedURL(full) {
+  const url = full.replace(/([?&]via=)[^&#]*/, `$1${mask}`);
   const start = url.indexOf('://');
   if (start < 0) return url;
   const end = url.indexOf('/', start + 3);
@@ -93,9 +103,9 @@ export function maskedURL(url) {
 /** Role, addresses and parameters of a tunnel URL; never throws, since unknown things are kept in URLs. */
 export function parsedURL(url) {
   const match = /^(\w+):\/\/(?:([^/]*)@)?([^/?]*)\/?([^?]*)\??(.*)$/.exec(url);
-  if (!match) return { role: '', hasKey: false, tunnel: url, targets: [], parameters: new URLSearchParams() };
-  const [, role, key, tunnel, targets, query] = match;
-  return { role, hasKey: Boolean(key), tunnel, targets: targets.split(',').filter(Boolean),
+  if (!match) return { role: '', key: '', tunnel: url, targets: [], parameters: new URLSearchParams() };
+  const [, role, key = '', tunnel, targets, query] = match;
+  return { role, key, tunnel, targets: targets.split(',').filter(Boolean),
     parameters: new URLSearchParams(query) };
 }
 
@@ -103,14 +113,27 @@ const modeNames = { server: { 1: 'reverse', 2: 'forward' }, client: { 1: 'single
 const transportNames = { 1: 'quic', 2: 'websocket', 3: 'http2' };
 const tlsNames = { 1: 'TLS self-signed', 2: 'TLS' };
 
-/** How an instance carries traffic: `server · reverse · TLS`, and which way the arrow points. */
+/** How an instance carries traffic: `server · reverse · TLS`, and its way in words. */
 export function flow(instance) {
   const { role, tunnel, targets, parameters } = parsedURL(instance.url);
   const mode = modeNames[instance.type]?.[instance.mode || parameters.get('mode')] ?? 'auto';
   const kind = [role, mode, transportNames[parameters.get('type')], tlsNames[parameters.get('tls')]];
   if (parameters.get('notcp') === '1') kind.push('UDP only');
   if (parameters.get('noudp') === '1') kind.push('TCP only');
-  return { kind: kind.filter(Boolean).join(' · '), mode, tunnel, targets, arrow: mode === 'reverse' ? '←' : '→' };
+  return { kind: kind.filter(Boolean).join(' · '), mode, tunnel, targets, words: flowWords(role, mode, tunnel, targets) };
+}
+
+/** `users :8080 → tunnel :10101 → client`: who comes in where, and where it leads to. */
+export function flowWords(role, mode, tunnel, targets) {
+  if (!tunnel) return '';
+  const here = (address) => address.replace(/^(0\.0\.0\.0|\[::\]):/, ':');
+  const there = targets.join(', ');
+  if (role === 'client') {
+    if (mode === 'single') return `users ${here(tunnel)} → ${there}`;
+    return mode === 'dual' ? `server ${tunnel} ↔ here ${there}` : `${tunnel} ↔ ${there}`;
+  }
+  if (mode === 'reverse') return `users ${here(targets[0] ?? '')} → tunnel ${here(tunnel)} → client`;
+  return mode === 'forward' ? `client → tunnel ${here(tunnel)} → ${there}` : `tunnel ${here(tunnel)} ↔ ${there}`;
 }
 
 /** `web.yaml:12` of `/etc/nodepass/web.yaml:12`: the line is what must not be cut off. */

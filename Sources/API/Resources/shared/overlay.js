@@ -1,6 +1,6 @@
 // What lies over the page: dialogs, menus, short messages.
 
-import { element, icon } from './dom.js';
+import { element, icon, setText } from './dom.js';
 
 let messages;
 
@@ -23,15 +23,18 @@ export function tellError(error, what) {
 }
 
 /**
- * A modal dialog with a form; `submit` runs on its main button and keeps it open by throwing.
+ * A modal dialog with a form; `submit` runs on its main button and keeps it open by throwing. It may show how far it
+ * is with `progress(text)`, and ends early where `isOpen()` says that the dialog was closed meanwhile.
+ * The focus begins at `focus`, else at Cancel where the main button does harm. Without `confirm` there is only Close.
  * Returns the dialog element; it removes itself when closed.
  */
-export function dialog({ title, body, confirm, tone = '', submit, wide = false, onclose }) {
+export function dialog({ title, body, confirm, tone = '', submit, wide = false, focus, onclose }) {
   const error = element('p', { className: 'bad', role: 'alert', hidden: true });
-  const main = element('button', { className: `button primary ${tone}` }, confirm);
+  const main = element('button', { className: `button primary ${tone}`, hidden: !confirm }, confirm ?? '');
+  const cancel = element('button', { type: 'button', className: 'button', onclick: () => node.close() },
+    confirm ? 'Cancel' : 'Close');
   const form = element('form', { onsubmit: run }, element('div', { className: 'dialog-body' }, ...[body].flat(), error),
-    element('footer', {}, element('button', { type: 'button', className: 'button', onclick: () => node.close() },
-      'Cancel'), main));
+    element('footer', {}, cancel, main));
   const node = element('dialog', { className: wide ? 'wide' : '', 'aria-label': title,
     onclose: () => { node.remove(); onclose?.(); } },
     element('header', {}, element('h2', {}, title),
@@ -43,10 +46,11 @@ export function dialog({ title, body, confirm, tone = '', submit, wide = false, 
     main.disabled = true;
     error.hidden = true;
     try {
-      await submit();
+      await submit?.({ progress: (text) => setText(main, text), isOpen: () => node.open });
       node.close();
     } catch (failure) {
-      error.textContent = failure.message;
+      setText(main, confirm);
+      setText(error, failure.message);
       error.hidden = false;
       main.disabled = false;
     }
@@ -54,6 +58,7 @@ export function dialog({ title, body, confirm, tone = '', submit, wide = false, 
   node.addEventListener('mousedown', (event) => { if (event.target === node) node.close(); });
   document.body.append(node);
   node.showModal();
+  (focus ?? (tone === 'danger' || !confirm ? cancel : main)).focus();
   return node;
 }
 

@@ -1,5 +1,6 @@
 import Config
 import FoundationEssentials
+import Glibc
 import HTTPTypes
 import Hummingbird
 import Reconciler
@@ -57,17 +58,19 @@ struct InstanceRoutes: Sendable {
     func create(_ request: Request, _ context: APIRequestContext) async throws -> Response {
         guard !request.uri.path.hasSuffix("/") else { throw APIError.idRequired }
         let body = try InstanceBody.creation(try await request.json())
+        let (tunnel, isDryRun) = (try tunnel(body.source), try request.isDryRun)
         let instance = try await reconciler.create(
             CreateRequest(
-                tunnel: try tunnel(body.source),
+                tunnel: tunnel,
                 labels: body.labels,
                 autostart: body.autostart,
                 by: await context.author(),
                 note: body.note,
-                dryRun: try request.isDryRun
+                dryRun: isDryRun
             )
         )
-        return answer(instance, status: .created, wire: .stopped)
+        let findings = isDryRun ? await self.findings(tunnel) : nil
+        return answer(instance, findings: findings, status: .created, wire: .stopped)
     }
 
     func read(_ request: Request, _ context: APIRequestContext) async throws -> Response {
@@ -120,7 +123,8 @@ struct InstanceRoutes: Sendable {
         let (source, note) = try InstanceBody.replacement(try await request.json())
         let tunnel = try tunnel(source)
         let mutation = try await mutation(request, context, note: note)
-        return answer(try await reconciler.replace(context.instanceID, by: tunnel, mutation))
+        let instance = try await reconciler.replace(context.instanceID, by: tunnel, mutation)
+        return answer(instance, findings: mutation.dryRun ? await findings(tunnel, replacing: instance.id) : nil)
     }
 
     func delete(_ request: Request, _ context: APIRequestContext) async throws -> Response {
@@ -184,6 +188,19 @@ struct InstanceRoutes: Sendable {
         }
     }
 
+    /// What a dry run adds: what the tunnel would run into.
+    private func findings(_ tunnel: CheckedTunnel, replacing id: InstanceID? = nil) async -> [Diagnostic] {
+        let findings = await reconciler.findings(
+            for: tunnel,
+            replacing: id,
+            mayBindPrivilegedPorts: geteuid() == 0
+        )
+        // Files are read here, where a slow disk holds up this request alone.
+        guard let problem = tunnel.spec.certificateProblem else { return findings }
+        let code = DiagnosticCode.certificateInvalid.rawValue
+        return [Diagnostic(.error, at: nil, path: "tls", code: code, problem.message)] + findings
+    }
+
     /// A key that may not do everything does not get to see the one that may.
     private func keyText(_ context: APIRequestContext) -> String {
         context.role == .admin ? identity.apiKey : Secret.mask
@@ -205,10 +222,12 @@ struct InstanceRoutes: Sendable {
     private func answer(
         _ instance: Instance,
         _ details: InstanceDetails? = nil,
+        findings: [Diagnostic]? = nil,
         status: HTTPResponse.Status = .ok,
         wire: WireStatus? = nil
     ) -> Response {
-        var response = Response.json(InstanceView.answer(instance, details, status: wire, now: Date()), status: status)
+        let object = InstanceView.answer(instance, details, findings: findings, status: wire, now: Date())
+        var response = Response.json(object, status: status)
         response.headers[.eTag] = "\"\(instance.etag)\""
         return response
     }

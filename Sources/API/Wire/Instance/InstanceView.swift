@@ -19,16 +19,18 @@ package enum InstanceView {
     /// The answer about one instance: its keys and the details, then `success` and `data` for
     /// clients of the v1.2 document.
     ///
-    /// `details` is what only a GET adds: its keys and its last events.
+    /// `details` is what only a GET adds: its keys and its last events; `findings` what only a dry run adds.
     package static func answer(
         _ instance: Instance,
         _ details: InstanceDetails? = nil,
+        findings: [Diagnostic]? = nil,
         status: WireStatus? = nil,
         now: Date
     ) -> JSONValue {
         var members = members(InstanceSnapshot(instance), status: status, now: now)
         StatusKeys.append(instance.status, to: &members)
         if let details { HistoryKeys.append(details, to: &members) }
+        if let findings { DryRunKeys.append(findings, to: &members) }
         return enveloped(members)
     }
 

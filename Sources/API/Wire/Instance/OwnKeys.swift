@@ -98,7 +98,9 @@ extension OwnKeys {
         package let notBefore = Field("notBefore", .time("Valid from")) { $0.certificate.notBefore }
         package let notAfter = Field("notAfter", .time("Valid until")) { $0.certificate.notAfter }
         package let fingerprint = Field("fingerprint", .text("SHA-256")) { $0.certificate.fingerprint }
-        package let expiresInDays = Field("expiresInDays", .integer("Negative once it has expired")) { $0.wholeDays }
+        package let expiresInDays = Field("expiresInDays", .integer("Rounded down, so negative once it has expired")) {
+            $0.wholeDays
+        }
         package let warning = Field("warning", .nullable(.text("What to do soon"))) { source in
             source.certificate.expiryWarning(now: source.now)
         }

@@ -45,6 +45,7 @@ package struct InfoView: WireView {
     package let noc = Field("noc", .count("Processor cores")) { _ in SystemReadings.coreCount }
     package let impl = Field("impl", .text("This program")) { _ in Version.implementation }
     package let build = Field("build", .text("Its version")) { _ in Version.build }
+    package let host = Field("hostname", .text("The machine's name", example: "vps1")) { _ in SystemReadings.hostName }
     package let descriptorLimit = Field("fd_limit", .count("File descriptors that the process may open")) {
         $0.plan.limit
     }

@@ -317,7 +317,7 @@ final class ServerEnd {
         guard let current, current.number == number else { return }
         let message =
             switch why {
-            case .clientCameBack: "the client has come back"
+            case .clientCameBack: "the client connected again; its former session ended"
             case .clientGone: "the client is gone; another takes its place"
             }
         current.session.end(TunnelError(.peerUnreachable, message))
@@ -401,7 +401,7 @@ final class ServerEnd {
                 case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
                 judge.hasToken(request)
             else { return }
-            current?.session.end(TunnelError(.peerUnreachable, "the client has come back"))
+            current?.session.end(TunnelError(.peerUnreachable, "the client connected again; its former session ended"))
         }
     }
 }
