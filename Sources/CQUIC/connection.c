@@ -93,14 +93,6 @@ static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t size, uint64_
     return 0;
 }
 
-static int on_stop_sending(ngtcp2_conn *conn, int64_t id, uint64_t code, void *user, void *stream) {
-    (void)conn, (void)code;
-    cq_conn *c = user;
-    if (stream) cq_stream_drop(stream);
-    if (c->owner) c->events.stream_stopped(c->owner, id);
-    return 0;
-}
-
 static int on_stream_window(ngtcp2_conn *conn, int64_t id, uint64_t limit, void *user, void *stream) {
     (void)conn, (void)id, (void)limit, (void)user;
     cq_stream *opened = stream;
@@ -143,7 +135,6 @@ void cq_callbacks(ngtcp2_callbacks *callbacks, int is_server) {
     callbacks->acked_stream_data_offset = on_acked;
     callbacks->stream_close = on_stream_close;
     callbacks->stream_reset = on_stream_reset;
-    callbacks->stream_stop_sending = on_stop_sending;
     callbacks->extend_max_stream_data = on_stream_window;
     callbacks->recv_datagram = on_datagram;
 }

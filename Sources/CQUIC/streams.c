@@ -195,7 +195,10 @@ static ngtcp2_ssize next_packet(cq_conn *c, ngtcp2_path_storage *path, uint8_t *
             cq_stream_unready(stream);
             continue;
         case NGTCP2_ERR_STREAM_SHUT_WR:
-        case NGTCP2_ERR_STREAM_NOT_FOUND: cq_stream_drop(stream); continue;
+        case NGTCP2_ERR_STREAM_NOT_FOUND:
+            cq_stream_drop(stream);
+            if (c->owner) c->events.stream_stopped(c->owner, stream->id);
+            continue;
         default:
             if (length > 0) rotate(c);
             return length;

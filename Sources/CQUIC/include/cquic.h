@@ -34,7 +34,7 @@ typedef struct {
     void (*stream_data)(void *owner, int64_t id, const uint8_t *data, size_t length, int is_last);
     // The peer has given its direction up.
     void (*stream_reset)(void *owner, int64_t id);
-    // The peer takes nothing more.
+    // The peer takes nothing more, as has turned out when something was to be sent.
     void (*stream_stopped)(void *owner, int64_t id);
     // So many more bytes have left, or will never.
     void (*stream_sent)(void *owner, int64_t id, size_t bytes);
