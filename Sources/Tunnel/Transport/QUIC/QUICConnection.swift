@@ -45,16 +45,17 @@
         private var wake: Scheduled<Void>?
         private var wakeTime = NIODeadline.distantFuture
         var isDirty = false
-        /// Packets may come from another address than the first ones.
-        var allowsMigration = true
+        /// The peer is one of ours, not NodePass's.
+        let isOfOwnPeer: Bool
         /// It is of no use without streams: a client's that has had one, or a server's that gets no new ones.
         private var endsWithStreams = false
         /// A server's peer has proven that it has the tunnel key, or does not have to.
         private(set) var isProven = false
 
-        init(remoteAddress: SocketAddress, isServer: Bool, endpoint: QUICEndpoint) {
+        init(remoteAddress: SocketAddress, isServer: Bool, isOfOwnPeer: Bool, endpoint: QUICEndpoint) {
             self.remoteAddress = remoteAddress
             self.isServer = isServer
+            self.isOfOwnPeer = isOfOwnPeer
             self.endpoint = endpoint
         }
 

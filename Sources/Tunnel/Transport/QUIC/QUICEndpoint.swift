@@ -163,7 +163,12 @@
             let needsToken = unproven >= TunnelLimits.quicUnprovenBeforeRetry
             if needsToken, !hasToken(packet, path, door) { return sendRetry(packet, path) }
             var options = visit.settings
-            let connection = QUICConnection(remoteAddress: path.remote, isServer: true, endpoint: self)
+            let connection = QUICConnection(
+                remoteAddress: path.remote,
+                isServer: true,
+                isOfOwnPeer: visit.isOwn,
+                endpoint: self
+            )
             guard connection.accept(&options, visit.credentials, path, packet, needsToken: needsToken) else { return }
             hold(connection)
             visit.begin(connection)
@@ -287,6 +292,8 @@
 
     struct QUICVisit {
         let settings: cq_settings
+        /// Whether the session's client is one of ours.
+        let isOwn: Bool
         let credentials: QUICCredentials
         let begin: (QUICConnection) -> Void
     }

@@ -50,7 +50,7 @@
                 secret: secret,
                 visit: { visit(of: tunnel, from: $0, secret) },
                 accepts: { connection, address in
-                    connection.allowsMigration || Endpoint(address).host == Endpoint(connection.remoteAddress).host
+                    connection.isOfOwnPeer || Endpoint(address).host == Endpoint(connection.remoteAddress).host
                 },
                 place: { tunnel.descriptors.place(for: .link) }
             )
@@ -74,9 +74,9 @@
             let isOwn = !terms.extensions.isEmpty
             return QUICVisit(
                 settings: cq_settings(isServer: true, isOwn: isOwn, tunnel.environment, secret: secret),
+                isOwn: isOwn,
                 credentials: credentials
             ) { connection in
-                connection.allowsMigration = isOwn
                 begin(connection, of: tunnel, end, loaded.certificate.fingerprint)
             }
         }

@@ -88,7 +88,12 @@
             _ channel: any Channel,
             _ promise: EventLoopPromise<NIOLoopBound<Ready>>
         ) {
-            let connection = QUICConnection(remoteAddress: terms.server, isServer: false, endpoint: endpoint)
+            let connection = QUICConnection(
+                remoteAddress: terms.server,
+                isServer: false,
+                isOfOwnPeer: terms.isOwn,
+                endpoint: endpoint
+            )
             let timeout = terms.timeout
             let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
                 promise.fail(ChannelError.connectTimeout(timeout))

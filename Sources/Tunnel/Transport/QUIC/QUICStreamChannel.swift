@@ -251,7 +251,8 @@
                 promise?.succeed()
             case .all:
                 endOutput()
-                if let stream, !hasInputEnded { cq_stream_stop(stream) }
+                // NodePass only ever ends its direction, and waits for the other end to do so.
+                if let stream, !hasInputEnded, connection?.isOfOwnPeer == true { cq_stream_stop(stream) }
                 connection?.changed()
                 finish(failing: error, promise)
             }
@@ -281,8 +282,9 @@
             limit?.cancel()
             limit = nil
             received.removeAll()
-            // A peer that takes nothing must not have what waits for it kept for long.
-            if written > sent, stream != nil { setLimit { self.giveUp() } }
+            // A peer that takes nothing must not have what waits for it kept for long, nor one that does not end its
+            // direction its stream.
+            if stream != nil, written > sent || !hasInputEnded { setLimit { self.giveUp() } }
             while let (_, promise) = unflushed.popFirst() { promise?.fail(error) }
             while let (_, promise) = promises.popFirst() { promise.fail(error) }
             promise?.succeed()
