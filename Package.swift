@@ -42,7 +42,8 @@ let package = Package(
     name: "nodepass",
     products: [.executable(name: "nodepass", targets: ["nodepass"])],
     traits: [
-        .trait(name: "QUIC", description: "Links over QUIC, with libngtcp2 and GnuTLS"), .default(enabledTraits: ["QUIC"]),
+        .trait(name: "QUIC", description: "Links over QUIC, with libngtcp2 and GnuTLS"),
+        .default(enabledTraits: ["QUIC"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -181,6 +182,7 @@ let package = Package(
         .testTarget(
             name: "TunnelTests",
             dependencies: [
+                .target(name: "CQUIC", condition: .when(traits: ["QUIC"])),
                 "Config",
                 "TestSupport",
                 "Tunnel",

@@ -102,13 +102,6 @@ static int on_stream_window(ngtcp2_conn *conn, int64_t id, uint64_t limit, void 
     return 0;
 }
 
-static int on_datagram(ngtcp2_conn *conn, uint32_t flags, const uint8_t *data, size_t length, void *user) {
-    (void)conn, (void)flags;
-    cq_conn *c = user;
-    if (c->owner) c->events.datagram(c->owner, data, length);
-    return 0;
-}
-
 void cq_callbacks(ngtcp2_callbacks *callbacks, int is_server) {
     memset(callbacks, 0, sizeof *callbacks);
     if (is_server) {
@@ -136,7 +129,6 @@ void cq_callbacks(ngtcp2_callbacks *callbacks, int is_server) {
     callbacks->stream_close = on_stream_close;
     callbacks->stream_reset = on_stream_reset;
     callbacks->extend_max_stream_data = on_stream_window;
-    callbacks->recv_datagram = on_datagram;
 }
 
 void cq_fill(const cq_settings *from, ngtcp2_settings *settings, ngtcp2_transport_params *params, int is_server,

@@ -43,7 +43,6 @@ typedef struct {
     // Packets for the connection carry this id from now on, or no more.
     void (*id_added)(void *owner, const uint8_t *id, size_t length);
     void (*id_removed)(void *owner, const uint8_t *id, size_t length);
-    void (*datagram)(void *owner, const uint8_t *data, size_t length);
 } cq_events;
 
 // Times are in nanoseconds.

@@ -42,10 +42,10 @@ struct EndFactory: Sendable {
 
     private static func quicAcceptor(_ stream: StreamLinkAcceptor) -> any LinkAcceptor {
         #if QUIC
-            // A server with QUIC always has a certificate.
-            if let credentials = stream.credentials {
-                return QUICLinkAcceptor(credentials: credentials, onReload: stream.onReload)
-            }
+        // A server with QUIC always has a certificate.
+        if let credentials = stream.credentials {
+            return QUICLinkAcceptor(credentials: credentials, onReload: stream.onReload)
+        }
         #endif
         return stream
     }

@@ -228,9 +228,9 @@ struct Listener: Sendable {
         for tunnel: TunnelContext
     ) -> EventLoopFuture<any Channel> {
         #if QUIC
-            QUICLinkAcceptor.bind(address, for: tunnel, on: tunnel.home)
+        QUICLinkAcceptor.bind(address, for: tunnel, on: tunnel.home)
         #else
-            tunnel.home.makeFailedFuture(TunnelError(.notSupportedYet, QUICLink.missing))
+        tunnel.home.makeFailedFuture(TunnelError(.notSupportedYet, QUICLink.missing))
         #endif
     }
 

@@ -14,8 +14,8 @@ package final class ServerCredentials: Sendable {
         package let context: NIOSSLContext
         package let certificate: CertificateSummary
         #if QUIC
-            /// For links over QUIC; nil where GnuTLS does not take the certificate, and for other uses.
-            let quic: QUICCredentials?
+        /// For links over QUIC; nil where GnuTLS does not take the certificate, and for other uses.
+        let quic: QUICCredentials?
         #endif
 
         init(
@@ -33,9 +33,9 @@ package final class ServerCredentials: Sendable {
             context = try NIOSSLContext(configuration: configuration)
             self.certificate = certificate
             #if QUIC
-                quic =
-                    use == .links
-                    ? QUICCredentials(chain: try chain.map { try $0.toDERBytes() }, key: try key.derBytes) : nil
+            quic =
+                use == .links
+                ? QUICCredentials(chain: try chain.map { try $0.toDERBytes() }, key: try key.derBytes) : nil
             #endif
         }
     }

@@ -89,7 +89,14 @@ final class ClientEnd {
             .flatMap { outcome in
                 let terms = outcome.agreement.terms
                 guard terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
-                return Self.readAuthorities(trust, .verified, alpn: Self.alpn(terms), isForQUIC: terms.transport == .quic, log, on: loop).map { outcome }
+                return Self.readAuthorities(
+                    trust,
+                    .verified,
+                    alpn: Self.alpn(terms),
+                    isForQUIC: terms.transport == .quic,
+                    log,
+                    on: loop
+                ).map { outcome }
             }
             .assumeIsolated()
             .whenComplete { result in
@@ -314,26 +321,26 @@ final class ClientEnd {
             )
         }
         #if QUIC
-            let isVerified = terms.tls == 2
-            let name = serverName ?? Endpoint(server).host
-            return QUICLinkDialer(
-                QUICLinkDialer.Terms(
-                    server: server,
-                    timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
-                    isOwn: !terms.extensions.isEmpty,
-                    trust: QUICTrust(
-                        credentials: try trust.quicCredentials(isVerified ? .verified : .anyCertificate),
-                        name: isVerified ? name : nil,
-                        sendsName: isVerified
-                    ),
-                    pin: pin,
-                    name: name
+        let isVerified = terms.tls == 2
+        let name = serverName ?? Endpoint(server).host
+        return QUICLinkDialer(
+            QUICLinkDialer.Terms(
+                server: server,
+                timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
+                isOwn: !terms.extensions.isEmpty,
+                trust: QUICTrust(
+                    credentials: try trust.quicCredentials(isVerified ? .verified : .anyCertificate),
+                    name: isVerified ? name : nil,
+                    sendsName: isVerified
                 ),
-                tunnel.environment,
-                descriptors: tunnel.descriptors
-            )
+                pin: pin,
+                name: name
+            ),
+            tunnel.environment,
+            descriptors: tunnel.descriptors
+        )
         #else
-            throw TunnelError(.notSupportedYet, QUICLink.missing, isTerminal: false)
+        throw TunnelError(.notSupportedYet, QUICLink.missing, isTerminal: false)
         #endif
     }
 

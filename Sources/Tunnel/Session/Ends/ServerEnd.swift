@@ -102,7 +102,9 @@ final class ServerEnd {
     /// proven and has as long as a handshake to become one.
     func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
         let address = LinkChannel(channel: channel, fingerprint: nil).peerName
-        guard let entry = admit(from: address, place, cut: { channel.cut() }) else { return channel.close(promise: nil) }
+        guard let entry = admit(from: address, place, cut: { channel.cut() }) else {
+            return channel.close(promise: nil)
+        }
         try? channel.syncOptions?.setOption(
             .recvAllocator,
             value: .relay(maximum: tunnel.environment.readBufferMaxBytes)

@@ -10,9 +10,9 @@ enum QUICLink {
     /// Whether this program has it: the package trait `QUIC` leaves it out.
     static var isBuilt: Bool {
         #if QUIC
-            true
+        true
         #else
-            false
+        false
         #endif
     }
 
