@@ -98,7 +98,7 @@ struct RootCommand: AsyncParsableCommand {
             ResetCommand.self,
             CreateCommand.self, DeleteCommand.self, ReleaseCommand.self, ForgetPeerCommand.self, ExportCommand.self,
             PingCommand.self, LogsCommand.self, WatchCommand.self, EventsCommand.self, KeyCommand.self,
-            ImportCommand.self,
+            ImportCommand.self, ConvertCommand.self,
             SchemaCommand.self, ExplainCommand.self, InitCommand.self, FormatCommand.self, TopCommand.self,
             CompletionCommand.self, ManCommand.self,
         ]

@@ -22,6 +22,14 @@ struct HelpTests {
         let server = try await EchoServer.start()
         let port = try FreePorts.one()
         let daemon = try await Daemon.start(manifest: DeclaredTunnelTests.manifest(("web", port, server.port)))
+        let inputs = [
+            "frpc.toml": "serverAddr = \"127.0.0.1\"\n",
+            "frps.toml": "bindPort = 7000\n",
+            "server.toml": "[server]\nbind_addr = \"0.0.0.0:2333\"\n",
+            "haproxy.cfg": "defaults\n    mode tcp\n",
+            "rules.txt": "*nat\nCOMMIT\n",
+        ]
+        for (name, text) in inputs { try daemon.directory.write(text, to: name) }
         // In the order of the help, so that `delete` finds what `create` has made.
         for command in Self.commands {
             let help = try await RunningProcess.run(command.split(separator: " ").map(String.init) + ["--help"])

@@ -11,9 +11,9 @@ program=$1
 seconds=$2
 shift 2
 work=$(dirname "$(dirname "$program")")
-[ $# -gt 0 ] || set -- manifest url json handshake-request handshake-reply signals link datagrams gob sealed \
-    sealed-proof
+[ $# -gt 0 ] || set -- "$here"/Corpora/*
 for target in "$@"; do
+    target=${target##*/}
     found="$work/corpora/$target"
     mkdir -p "$found" "$work/failed"
     if [ -n "${MERGE-}" ]; then

@@ -121,7 +121,8 @@ extension TwoEnded {
                 let server = try await engine.wait("00000001", for: "the reason") { $0.reason == .authFailed }
                 #expect(server.phase == .connecting)
                 #expect(server.rejected == cases.count)
-                #expect(try await log.lines().contains { $0.message.contains("Unauthorized: a client has another key") })
+                let refusal = "Unauthorized: a client has another key"
+                #expect(try await log.lines().contains { $0.message.contains(refusal) })
             }
         }
 

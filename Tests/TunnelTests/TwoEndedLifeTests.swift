@@ -10,7 +10,6 @@ extension TwoEnded {
     struct LifeTests {
         // MARK: The pool
 
-        // Over HTTP/2 some of so many are turned away: docs/choosing-a-transport.md says so.
         @Test(
             "200 users at once over a pool of 2 to 8 links are all served",
             arguments: TwoEnded.ways

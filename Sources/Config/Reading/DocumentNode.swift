@@ -52,6 +52,11 @@ package struct DocumentNode: Sendable {
 package struct DocumentScalar: Sendable, Hashable {
     package let text: String
     package let isPlain: Bool
+
+    package init(text: String, isPlain: Bool) {
+        self.text = text
+        self.isPlain = isPlain
+    }
 }
 
 package struct DocumentEntry: Sendable {
@@ -60,4 +65,11 @@ package struct DocumentEntry: Sendable {
     package let value: DocumentNode
     /// The same mapping has this key before, which is an error; the value is checked all the same.
     package var isRepeated = false
+
+    package init(key: String, keyLocation: SourceLocation, value: DocumentNode, isRepeated: Bool = false) {
+        self.key = key
+        self.keyLocation = keyLocation
+        self.value = value
+        self.isRepeated = isRepeated
+    }
 }

@@ -177,7 +177,12 @@ final class Session {
     }
 
     /// Whether another link would be given an id.
-    var hasRoom: Bool { phase != .ended && table.pool.idle < terms.max }
+    ///
+    /// Of those that are idle at an exit its peer may have taken some for users, and be dialling others,
+    /// before its signals say so.
+    var hasRoom: Bool {
+        phase != .ended && table.pool.idle < (isEntry ? terms.max : 2 * terms.max + TunnelLimits.parallelLinkDials)
+    }
 
     private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
         guard hasRoom else { return carrier.channel.closeAtOnce() }

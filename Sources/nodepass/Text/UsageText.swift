@@ -13,7 +13,7 @@ enum UsageText {
           nodepass validate FILE... | plan [-f FILE...] | apply | export | schema
           nodepass status | get [NAME...] | describe NAME | connections NAME | logs NAME | watch | ping HOST:PORT
           nodepass start | stop | restart | delete NAME [--for 30m] | release NAME | reset NAME | create URL
-          nodepass key show | key rotate | import nodepass.gob
+          nodepass key show | key rotate | import nodepass.gob | convert frp frpc.toml
 
         Options may follow a URL: --log and --state-dir, for master:// also -f, --tls, --no-prune,
         --strict and --reset-state.

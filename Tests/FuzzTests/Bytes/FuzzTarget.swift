@@ -18,6 +18,7 @@ enum FuzzTarget: String, CaseIterable {
     case sealed
     case sealedProof = "sealed-proof"
     case websocket
+    case http2
 
     /// Feeds the bytes; returns what is wrong, or nil.
     func problem(with bytes: [UInt8]) -> String? {
@@ -34,6 +35,7 @@ enum FuzzTarget: String, CaseIterable {
         case .sealed: Self.sealed(bytes)
         case .sealedProof: Self.sealedProof(bytes)
         case .websocket: Self.websocket(bytes)
+        case .http2: HTTP2Feed.problem(with: bytes, segments: Self.segments(of: bytes))
         }
     }
 
