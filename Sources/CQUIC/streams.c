@@ -4,6 +4,8 @@
 
 // Packets of one call of the pump, when the library does not limit it further: others have their turn after it.
 enum { longest_burst = 64, vectors = 16 };
+// A message has to fit into one datagram of 65,507 bytes before the kernel cuts it.
+enum { longest_message = 65000 };
 
 cq_stream *cq_stream_new(cq_conn *c, int64_t id) {
     cq_stream *made = calloc(1, sizeof *made);
@@ -248,7 +250,7 @@ cq_result cq_pump(cq_conn *c, cq_socket *socket, uint64_t now) {
     size_t held = 0, segment = 0, count = 0, all = 0;
     int is_sent = 1;
     ngtcp2_ssize length = 0;
-    while (is_sent && all < quantum && sizeof socket->buffer - held >= capacity) {
+    while (is_sent && all < quantum && held + capacity <= longest_message) {
         length = next_packet(c, &path, socket->buffer + held, capacity, now);
         if (length <= 0) break;
         all += (size_t)length;

@@ -87,6 +87,34 @@ struct QUICTests {
         try await server.stop()
     }
 
+    @Test("a stream that the other end has closed ends here too, while this end still sends")
+    func closedByPeer() async throws {
+        let server = try await QUICServer.start { channel in
+            try channel.pipeline.syncOperations.addHandler(ClosingHandler())
+        }
+        let client = try await QUICClient(on: server.loop, port: server.port)
+        let (keeper, link) = (try await client.link(), try await client.link())
+        try await link.write("close")
+        #expect(try await link.readToEnd().readableBytes == 0)
+        while link.channel.isActive { try? await link.write("more") }
+        try await link.channel.closeFuture.get(within: .seconds(10), "the end")
+        await keeper.close()
+        try await server.stop()
+    }
+
+    @Test("a stream that has ended both ways is closed by itself")
+    func endedBothWays() async throws {
+        let server = try await QUICServer.start(Self.echo)
+        let client = try await QUICClient(on: server.loop, port: server.port)
+        let (keeper, link) = (try await client.link(), try await client.link())
+        try await link.write("all")
+        try await link.endOutput()
+        #expect(String(buffer: try await link.readToEnd()) == "all")
+        try await link.channel.closeFuture.get(within: .seconds(10), "the end")
+        await keeper.close()
+        try await server.stop()
+    }
+
     @Test("a stream refuses the options that it does not have, and bytes come behind a read, never within it")
     func streamChannel() async throws {
         let server = try await QUICServer.start(Self.echo)
@@ -232,6 +260,15 @@ struct QUICTests {
         #expect(try await link.readToEnd().readableBytes == 0)
         await link.close()
         try await server.stop()
+    }
+}
+
+/// Closes what sends anything.
+private final class ClosingHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        context.close(promise: nil)
     }
 }
 

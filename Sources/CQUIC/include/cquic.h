@@ -25,7 +25,7 @@ typedef struct {
     socklen_t remote_length;
 } cq_path;
 
-// What a connection tells its owner, from within `cq_receive`, `cq_expire` and `cq_pump`. None of these may call back
+// What a connection reports to its owner, from within `cq_receive`, `cq_expire` and `cq_pump`. None of these may call back
 // into the connection.
 typedef struct {
     void (*handshake_done)(void *owner);

@@ -170,8 +170,9 @@ package enum TunnelLimits {
     static let http2ControlFrames = 1000
     static let http2Resets = 60_000
     static let http2RateWindow = Duration.seconds(30)
-    /// What the peer may send on one stream of QUIC, and on all of a connection together, before it is taken. The latter
-    /// is granted again as bytes come: what a stream does not take is in its own window.
+    /// What the peer may send on one stream of QUIC, and on all of a connection together, before it is taken.
+    ///
+    /// The latter is granted again as bytes come: what a stream does not take is in its own window.
     static let quicStreamWindowBytes = 4 * 1024 * 1024
     static let quicConnectionWindowBytes = 16 * 1024 * 1024
     /// Links in one connection; a client of ours makes another for more.

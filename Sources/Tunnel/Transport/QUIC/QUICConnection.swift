@@ -11,7 +11,7 @@ import NIOCore
 final class QUICConnection {
     /// What becomes of a connection, reported on its loop.
     struct Events {
-        /// A client: the handshake is done. May be called within `process`.
+        /// A client: the handshake is done.
         var ready: () -> Void = {}
         /// A server: the peer has opened a stream, which is active and has no handlers yet.
         var opened: (QUICStreamChannel) -> Void = { _ in }
@@ -32,15 +32,15 @@ final class QUICConnection {
     let isServer: Bool
     var events = Events()
     /// The ids that packets for it carry, of a server's.
-    private(set) var ids: Set<QUICID> = []
+    var ids: Set<QUICID> = []
     private var handle: OpaquePointer?
     private(set) var endpoint: QUICEndpoint?
     private var state = State.open
-    private var streams: [Int64: QUICStreamChannel] = [:]
-    private var touched: [QUICStreamChannel] = []
-    private var isHandshakeDone = false
+    var streams: [Int64: QUICStreamChannel] = [:]
+    var touched: [QUICStreamChannel] = []
+    var isHandshakeDone = false
     private var isReadyReported = false
-    private var uncredited = 0
+    var uncredited = 0
     private var answered = 0
     private var wake: Scheduled<Void>?
     private var wakeTime = NIODeadline.distantFuture
@@ -59,7 +59,7 @@ final class QUICConnection {
         self.endpoint = endpoint
     }
 
-    private var owner: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
+    var owner: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
     func connect(_ options: inout cq_settings, _ trust: QUICTrust, _ path: QUICPath) -> Bool {
         var callbacks = Self.callbacks
@@ -282,7 +282,7 @@ final class QUICConnection {
 
     // MARK: The end
 
-    /// Closes it, and every stream with it; the peer is told why.
+    /// Closes it, and every stream with it; the peer learns why.
     func close(_ why: String) {
         guard isOpen, let handle else { return }
         close(isOwnWish: true) { cq_close(handle, why, $0.baseAddress, $0.count, Self.now) }
@@ -354,62 +354,6 @@ final class QUICConnection {
         self.endpoint = endpoint
         endsWithStreams = true
         changed()
-    }
-
-    // MARK: From within the library
-
-    private func touch(_ id: Int64) -> QUICStreamChannel? {
-        guard let channel = streams[id] else { return nil }
-        if !channel.isTouched {
-            channel.isTouched = true
-            touched.append(channel)
-        }
-        return channel
-    }
-
-    private static func connection(_ owner: UnsafeMutableRawPointer?) -> QUICConnection? {
-        owner.map { Unmanaged<QUICConnection>.fromOpaque($0).takeUnretainedValue() }
-    }
-
-    private func peerOpened(_ id: Int64, _ stream: OpaquePointer) {
-        guard let parent = endpoint?.channel else { return }
-        streams[id] = QUICStreamChannel(self, id: id, stream: stream, parent: parent, isOfPeer: true)
-    }
-
-    private func add(_ id: QUICID) {
-        ids.insert(id)
-        endpoint?.add(id, self)
-    }
-
-    private func remove(_ id: QUICID) {
-        ids.remove(id)
-        endpoint?.remove(id)
-    }
-
-    private static var callbacks: cq_events {
-        cq_events(
-            handshake_done: { QUICConnection.connection($0)?.isHandshakeDone = true },
-            stream_opened: { owner, id, stream in
-                guard let stream else { return }
-                QUICConnection.connection(owner)?.peerOpened(id, stream)
-            },
-            stream_data: { owner, id, data, length, isLast in
-                guard let connection = QUICConnection.connection(owner) else { return }
-                connection.uncredited += length
-                let bytes = UnsafeRawBufferPointer(start: data, count: length)
-                connection.touch(id)?.received(bytes, isLast: isLast != 0)
-            },
-            stream_reset: { owner, id in QUICConnection.connection(owner)?.touch(id)?.wasReset() },
-            stream_stopped: { owner, id in QUICConnection.connection(owner)?.touch(id)?.wasStopped() },
-            stream_sent: { owner, id, bytes in QUICConnection.connection(owner)?.touch(id)?.left(bytes) },
-            stream_closed: { owner, id in QUICConnection.connection(owner)?.touch(id)?.streamClosed() },
-            id_added: { owner, id, length in
-                QUICConnection.connection(owner)?.add(QUICID(UnsafeBufferPointer(start: id, count: length)))
-            },
-            id_removed: { owner, id, length in
-                QUICConnection.connection(owner)?.remove(QUICID(UnsafeBufferPointer(start: id, count: length)))
-            }
-        )
     }
 }
 #endif

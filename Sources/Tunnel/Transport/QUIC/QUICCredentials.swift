@@ -9,7 +9,7 @@ import NIOCore
 final class QUICCredentials: @unchecked Sendable {
     let pointer: OpaquePointer
 
-    /// A server's: the chain, leaf first, and the key, DER. Nil where GnuTLS does not take them.
+    /// A server's: the chain, leaf first, and the key, DER; nil where GnuTLS does not take them.
     init?(chain: [[UInt8]], key: [UInt8]) {
         let lengths = chain.map(\.count)
         let copies = chain.map { bytes in
@@ -23,7 +23,9 @@ final class QUICCredentials: @unchecked Sendable {
         self.pointer = pointer
     }
 
-    /// A client's: `authorities` is a PEM file, nil where any certificate will do. Nil where it holds none.
+    /// A client's: `authorities` is a PEM file, nil where any certificate will do.
+    ///
+    /// Nil where the file holds none.
     init?(authorities: String?) {
         guard let pointer = cq_client_credentials(authorities) else { return nil }
         self.pointer = pointer
@@ -39,7 +41,7 @@ struct QUICTrust: Sendable {
     let credentials: QUICCredentials
     /// What a verified certificate has to be for; nil for any certificate.
     var name: String?
-    /// Whether the server is told the name.
+    /// Whether the name is sent to the server (SNI).
     var sendsName = false
 }
 

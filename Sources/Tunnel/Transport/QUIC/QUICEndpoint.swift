@@ -48,7 +48,7 @@ final class QUICEndpoint: ChannelDuplexHandler {
     // MARK: Connections
 
     var connectionCount: Int { connections.count }
-    /// How often a client was told to come back with a token.
+    /// How often a client was asked to come back with a token.
     private(set) var retriesSent = 0
 
     /// Drops all connections without a word, as the end of the process does.
@@ -190,8 +190,9 @@ final class QUICEndpoint: ChannelDuplexHandler {
         }
     }
 
-    /// Has the client say again what it wants, from the address that it claims to be at. It is shorter than what it
-    /// answers.
+    /// Has the client say again what it wants, from the address that it claims to be at.
+    ///
+    /// The answer is shorter than what it answers.
     func sendRetry(_ packet: UnsafeBufferPointer<UInt8>, _ path: QUICPath) {
         guard case .server(let door) = role else { return }
         retriesSent += 1

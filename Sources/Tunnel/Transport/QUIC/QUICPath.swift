@@ -86,8 +86,9 @@ final class QUICSocket {
         try self.init(descriptor: descriptor, address)
     }
 
-    /// One that takes over a connection of `socket`, which goes on until it is closed: the kernel prefers a connected
-    /// socket. Throws `IOError`.
+    /// One that takes over a connection of `socket`, which goes on until it is closed.
+    ///
+    /// The kernel prefers a connected socket. Throws `IOError`.
     convenience init(takingOver path: QUICPath, from socket: QUICSocket) throws {
         let descriptor = try Self.makeSocket(path.local)
         do {

@@ -24,8 +24,8 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
     /// Nil once the library has freed it.
     private var stream: OpaquePointer?
     private var isClosed = false
-    private var autoRead = true
-    private var waterMark = ChannelOptions.Types.WriteBufferWaterMark.relay
+    var autoRead = true
+    var waterMark = ChannelOptions.Types.WriteBufferWaterMark.relay
 
     // Reading
     private var received = CircularBuffer<ByteBuffer>()
@@ -138,6 +138,8 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         deliver()
         guard !isClosed else { return }
         if isReset { return fail(QUICProblem("the peer gave the stream up")) }
+        // Over in the library while this end would send: the peer has given up both directions.
+        if stream == nil, !isOutputClosed { isStopped = true }
         guard isStopped else { return }
         if isInputEndDelivered { return close0(error: ChannelError.eof, mode: .all, promise: nil) }
         // What the peer has sent may still be on its way.
@@ -147,7 +149,7 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
     /// The connection is no more; `problem` is nil where this end has closed it.
     func connectionEnded(_ problem: QUICProblem?) {
         stream = nil
-        guard !isClosed else { return connection = nil }
+        guard !isClosed else { return detach() }
         deliver()
         if let problem { fail(problem) } else { close0(error: ChannelError.eof, mode: .all, promise: nil) }
         connection = nil
@@ -187,6 +189,7 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         guard wantsRead, isActive, hasInputEnded, received.isEmpty, !isInputEndDelivered else { return }
         isInputEndDelivered = true
         pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        closeIfOver()
     }
 
     /// The peer may send as much again.
@@ -229,7 +232,7 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         updateWritability()
     }
 
-    private func updateWritability() {
+    func updateWritability() {
         let waiting = written - sent
         if waiting > waterMark.high, isWritable {
             writable.store(false, ordering: .relaxed)
@@ -249,6 +252,7 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         case .output:
             endOutput()
             promise?.succeed()
+            closeIfOver()
         case .all:
             endOutput()
             // NodePass only ever ends its direction, and waits for the other end to do so.
@@ -256,6 +260,12 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
             connection?.changed()
             finish(failing: error, promise)
         }
+    }
+
+    /// As a socket does, once both its directions have ended.
+    private func closeIfOver() {
+        guard isOutputClosed, isInputEndDelivered, !isClosed else { return }
+        close0(error: ChannelError.eof, mode: .all, promise: nil)
     }
 
     private func endOutput() {
@@ -308,81 +318,5 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         limit = nil
         connection = nil
     }
-
-    // MARK: Options
-
-    private func set<Option: ChannelOption>(_ option: Option, _ value: Option.Value) throws {
-        switch (option, value) {
-        case (is ChannelOptions.Types.AutoReadOption, let value as Bool):
-            let begins = value && !autoRead
-            autoRead = value
-            if begins, isActive { pipeline.read() }
-        case (
-            is ChannelOptions.Types.WriteBufferWaterMarkOption, let value as ChannelOptions.Types.WriteBufferWaterMark
-        ):
-            waterMark = value
-            updateWritability()
-        // Halves are allowed always, and its buffers are its own.
-        case (is ChannelOptions.Types.AllowRemoteHalfClosureOption, _),
-            (is ChannelOptions.Types.RecvAllocatorOption, _):
-            break
-        default: throw ChannelError.operationUnsupported
-        }
-    }
-
-    private func get<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
-        let value: Any? =
-            switch option {
-            case is ChannelOptions.Types.AutoReadOption: autoRead
-            case is ChannelOptions.Types.WriteBufferWaterMarkOption: waterMark
-            case is ChannelOptions.Types.AllowRemoteHalfClosureOption: true
-            default: nil
-            }
-        guard let value = value as? Option.Value else { throw ChannelError.operationUnsupported }
-        return value
-    }
-
-    func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> EventLoopFuture<Void> {
-        eventLoop.submit { try self.set(option, value) }
-    }
-
-    func getOption<Option: ChannelOption>(_ option: Option) -> EventLoopFuture<Option.Value> {
-        eventLoop.submit { try self.get(option) }
-    }
-
-    var syncOptions: (any NIOSynchronousChannelOptions)? { SynchronousOptions(channel: self) }
-
-    private struct SynchronousOptions: NIOSynchronousChannelOptions {
-        let channel: QUICStreamChannel
-
-        func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
-            try channel.set(option, value)
-        }
-
-        func getOption<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
-            try channel.get(option)
-        }
-    }
-
-    // MARK: What a stream does not have
-
-    func localAddress0() throws -> SocketAddress { try given(localAddress) }
-    func remoteAddress0() throws -> SocketAddress { try given(remoteAddress) }
-
-    private func given(_ address: SocketAddress?) throws -> SocketAddress {
-        guard let address else { throw ChannelError.operationUnsupported }
-        return address
-    }
-
-    func register0(promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
-    func bind0(to: SocketAddress, promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
-    func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) {
-        promise?.fail(ChannelError.operationUnsupported)
-    }
-    func triggerUserOutboundEvent0(_ event: Any, promise: EventLoopPromise<Void>?) {
-        promise?.fail(ChannelError.operationUnsupported)
-    }
-    func channelRead0(_ data: NIOAny) {}
-    func errorCaught0(error: any Error) {}
 }
 #endif
