@@ -283,9 +283,9 @@ void cq_problem(cq_conn *c, char *text, size_t capacity) {
     snprintf(text, capacity, "%s", c->error == 0 ? "closed" : ngtcp2_strerror(c->error));
 }
 
-int cq_addresses(cq_conn *c, struct sockaddr_storage *local, struct sockaddr_storage *remote) {
+int cq_addresses(cq_conn *c, void *local, void *remote) {
     const ngtcp2_path *path = ngtcp2_conn_get_path(c->conn);
-    if (path->remote.addrlen > sizeof *remote || path->local.addrlen > sizeof *local) return 0;
+    if (path->remote.addrlen > sizeof(struct sockaddr_storage) || path->local.addrlen > sizeof(struct sockaddr_storage)) return 0;
     memcpy(local, path->local.addr, path->local.addrlen);
     memcpy(remote, path->remote.addr, path->remote.addrlen);
     return 1;

@@ -13,6 +13,7 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <string.h>
 
 // 0.12 is Debian 12's and Ubuntu 24.04's, 1.x what came after.

@@ -188,6 +188,8 @@ static ngtcp2_ssize next_packet(cq_conn *c, ngtcp2_path_storage *path, uint8_t *
                                                         stream ? stream->id : -1, pieces, count, now);
         if (stream && (length == NGTCP2_ERR_WRITE_MORE || length >= 0) && taken >= 0)
             took(stream, (size_t)taken, (flags & NGTCP2_WRITE_STREAM_FLAG_FIN) != 0);
+        // Without a stream these would be no answer.
+        if (!stream) return length;
         switch (length) {
         case NGTCP2_ERR_WRITE_MORE: continue;
         case NGTCP2_ERR_STREAM_DATA_BLOCKED:

@@ -193,6 +193,24 @@ struct QUICTests {
         try await server.stop()
     }
 
+    @Test("a UDP port that is taken keeps a server from starting, as a TCP port does, until it is free")
+    func portTaken() async throws {
+        var spec = try TunnelSpec.server(.one, target: try FreePorts.one(), key: "secret", tls: nil)
+        spec.transport = .quic
+        let port = Int(spec.tunnel.port)
+        let made = spec
+        let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: port)
+            .get()
+        try await withEngine { engine in
+            await engine.run(TwoEnds.serverID, spec: made, generation: 0, releaseFirst: false)
+            let status = try await engine.wait(TwoEnds.serverID, for: "PortInUse") { $0.reason == .portInUse }
+            #expect(status.message.contains("udp"))
+            try await holder.close()
+            try await engine.wait(TwoEnds.serverID, for: "the port") { $0.phase == .connecting }
+        }
+    }
+
     @Test("garbage makes no connection and gets no answer longer than itself", arguments: 1...4 as ClosedRange<UInt64>)
     func garbage(_ seed: UInt64) async throws {
         let server = try await QUICServer.start(proves: false, Self.echo)

@@ -3,7 +3,6 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 typedef struct cq_conn cq_conn;
 typedef struct cq_stream cq_stream;
@@ -17,12 +16,13 @@ enum {
     CQ_SECRET_BYTES = 32,
 };
 
-// Where packets go to and came from.
+// Where packets go to and came from: each a `struct sockaddr`. Its header is left out here, because Swift would take the
+// system's types for those of this module.
 typedef struct {
-    const struct sockaddr *local;
-    socklen_t local_length;
-    const struct sockaddr *remote;
-    socklen_t remote_length;
+    const void *local;
+    uint32_t local_length;
+    const void *remote;
+    uint32_t remote_length;
 } cq_path;
 
 // What a connection reports to its owner, from within `cq_receive`, `cq_expire` and `cq_pump`. None of these may call back
@@ -123,8 +123,8 @@ typedef enum { CQ_TRUSTED, CQ_OTHER_NAME, CQ_NOT_TRUSTED } cq_trust;
 // Whether a client has refused the certificate.
 cq_trust cq_peer_trust(cq_conn *conn);
 
-// From where to where packets go now; false where that is not known.
-int cq_addresses(cq_conn *conn, struct sockaddr_storage *local, struct sockaddr_storage *remote);
+// From where to where packets go now, each a `struct sockaddr_storage`; false where that is not known.
+int cq_addresses(cq_conn *conn, void *local, void *remote);
 
 // Opens a stream; NULL where the peer takes no more.
 cq_stream *cq_stream_open(cq_conn *conn, int64_t *id);

@@ -288,7 +288,10 @@ final class QUICEndpoint: ChannelDuplexHandler {
     }
 
     /// An error of one packet; what is lost is sent again.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        isReading = false
+        runDue()
+    }
 }
 
 /// How a server's endpoint decides who may come in.

@@ -43,9 +43,9 @@ struct QUICPath {
             try remote.withSockAddr { remote, remoteLength in
                 try body(
                     cq_path(
-                        local: local,
+                        local: UnsafeRawPointer(local),
                         local_length: socklen_t(localLength),
-                        remote: remote,
+                        remote: UnsafeRawPointer(remote),
                         remote_length: socklen_t(remoteLength)
                     )
                 )
