@@ -10,8 +10,15 @@ EXAMPLES ?= 200
 SEED ?= 1
 # How long `make fuzz-bytes` runs each target.
 SECONDS ?= 60
+# `make build QUIC=off` leaves links over QUIC out, for systems without the libraries that they need.
+QUIC ?= on
+ifeq ($(QUIC),off)
+TRAITS = --disable-default-traits
+else
+QUIC_PACKAGES = libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev
+endif
 # Libraries to build with, and the programs that `make run` and the tests call.
-PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
+PACKAGES = libyaml-dev libsqlite3-dev $(QUIC_PACKAGES) pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fish zsh
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
@@ -43,14 +50,14 @@ lint-deps:
 	@command -v node >/dev/null && command -v shellcheck >/dev/null && command -v eslint >/dev/null \
 	  || $(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"
 
-build: deps ## build the daemon (CONFIG=release for an optimized one)
-	swift build -c $(CONFIG) --product nodepass
+build: deps ## build the daemon (CONFIG=release for an optimized one, QUIC=off without links over QUIC)
+	swift build -c $(CONFIG) $(TRAITS) --product nodepass
 
 run: build ## start the daemon on examples/quickstart.yaml and print what to try
 	@STATE=$(STATE) BIN=$(BIN) sh examples/quickstart.sh
 
 test: test-deps ## build and run every test, and fuzz the API for a minute
-	swift build --build-tests
+	swift build $(TRAITS) --build-tests
 	"$$(swift build --show-bin-path)/nodepassPackageTests.xctest" --testing-library swift-testing \
 	  --experimental-maximum-parallelization-width $(TEST_WIDTH)
 	python3 Tests/FuzzTests/fuzz.py --examples 30

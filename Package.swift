@@ -41,6 +41,10 @@ let fuzz: Target =
 let package = Package(
     name: "nodepass",
     products: [.executable(name: "nodepass", targets: ["nodepass"])],
+    traits: [
+        .trait(name: "QUIC", description: "Links over QUIC, with libngtcp2 and GnuTLS"),
+        .default(enabledTraits: ["QUIC"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -62,6 +66,14 @@ let package = Package(
     targets: [
         // Headers only: Swift's Glibc module leaves `epoll`, `splice`, `accept4` and `eventfd` out.
         .systemLibrary(name: "CLinux"),
+        // C, because the library's entry points are macros that Swift does not see, and differ between its versions.
+        .target(
+            name: "CQUIC",
+            cSettings: [.define("CQUIC", .when(traits: ["QUIC"]))],
+            linkerSettings: ["ngtcp2_crypto_gnutls", "ngtcp2", "gnutls"].map {
+                .linkedLibrary($0, .when(traits: ["QUIC"]))
+            }
+        ),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(
             name: "Config",
@@ -76,6 +88,7 @@ let package = Package(
             name: "Tunnel",
             dependencies: [
                 "CLinux",
+                .target(name: "CQUIC", condition: .when(traits: ["QUIC"])),
                 "Config",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -169,6 +182,7 @@ let package = Package(
         .testTarget(
             name: "TunnelTests",
             dependencies: [
+                .target(name: "CQUIC", condition: .when(traits: ["QUIC"])),
                 "Config",
                 "TestSupport",
                 "Tunnel",

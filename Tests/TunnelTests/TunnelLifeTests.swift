@@ -285,11 +285,11 @@ struct TunnelLifeTests {
                 Turn(.endMade, "bind tcp9 udp9 port1"),
             ]
         },
-        Story(testDescription: "a kind of links that is not supported fails at once") {
+        Story(testDescription: "a kind of links that is not known fails at once") {
             [
                 Turn(
-                    run(server, transport: .quic),
-                    "apply 0, log error, no retry, listen, failed NotSupportedYet, settle"
+                    run(server, transport: .unknown("9")),
+                    "apply 0, log error, no retry, listen, failed InvalidSpec, settle"
                 )
             ]
         },

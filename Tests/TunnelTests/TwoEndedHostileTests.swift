@@ -1,5 +1,6 @@
 import Config
 import NIOCore
+import NIOPosix
 import TestSupport
 import Testing
 
@@ -7,20 +8,21 @@ import Testing
 
 extension TwoEnded {
     /// What a stranger sends on a tunnel's port that speaks HTTP, while a client of ours has the tunnel.
-    @Suite("Strangers on links over WebSocket and HTTP/2")
+    @Suite("Strangers on links over WebSocket, HTTP/2 and QUIC")
     struct HostileTests {
         /// Runs a tunnel, gives the closure its port, and expects that the tunnel has noticed nothing.
         private func withTunnel(
             _ transport: PoolTransport,
             tls: TLSMode? = nil,
             max: Int = 16,
+            environment: TunnelEnvironment = .brisk,
             _ body: @Sendable (TunnelEngine, Int) async throws -> Void
         ) async throws {
             let target = try await EchoServer.start()
             var made = try TwoEnds(TunnelWay(.reverse, transport), to: target.port, tls: tls)
             made.server.pool.max = max
             let ends = made
-            try await withTwoEnds(ends) { engine, _ in
+            try await withTwoEnds(ends, environment: environment) { engine, _ in
                 let user = try await TestClient.connect(port: ends.port)
                 #expect(try await user.echo("hello") == "hello")
                 try await engine.wait(TwoEnds.serverID, for: "idle links") { $0.poolIdle == 4 }
@@ -113,6 +115,36 @@ extension TwoEnded {
                 await stranger.close()
             }
         }
+
+        // MARK: QUIC
+
+        #if QUIC
+        @Test("a link over QUIC without a proof ends alone, and is counted")
+        func quicWithoutProof() async throws {
+            try await withTunnel(.quic) { engine, port in
+                let client = try await QUICClient(on: MultiThreadedEventLoopGroup.singleton.next(), port: port)
+                let stranger = try await client.link()
+                try await stranger.write(ByteBuffer(repeating: 2, count: LinkProof.lengthBytes))
+                #expect(try await stranger.readToEnd().readableBytes == 0)
+                await stranger.close()
+                try await engine.wait(TwoEnds.serverID, for: "the count") { $0.rejected > 0 }
+            }
+        }
+
+        @Test("a client over QUIC that opens streams without end is held to a few, and cut when it proves nothing")
+        func quicStreams() async throws {
+            var environment = TunnelEnvironment.brisk
+            environment.handshakeTimeout = .seconds(1)
+            try await withTunnel(.quic, environment: environment) { engine, port in
+                let client = try await QUICClient(on: MultiThreadedEventLoopGroup.singleton.next(), port: port)
+                var links: [ReferenceLink] = []
+                for _ in 0..<TunnelLimits.quicUnprovenStreams { links.append(try await client.link()) }
+                for link in links { #expect(try await link.readToEnd().readableBytes == 0) }
+                for link in links { await link.close() }
+                try await engine.wait(TwoEnds.serverID, for: "the count") { $0.rejected > 0 }
+            }
+        }
+        #endif
     }
 }
 

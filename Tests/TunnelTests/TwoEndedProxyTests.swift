@@ -56,6 +56,23 @@ extension TwoEnded {
             try await proxy.stop()
         }
 
+        @Test(
+            "links over QUIC do not pass it, which the client says",
+            .enabled(if: QUICLink.isBuilt, "built without QUIC")
+        )
+        func quic() async throws {
+            var made = try Self.ends(.quic, via: "http://unused:1", to: try deadPort())
+            let proxy = try await TestProxy.start(.http(), to: Int(made.server.tunnel.port))
+            made.client.via = try ProxyAddress("http://127.0.0.1:\(proxy.port)")
+            let ends = made
+            try await withKeptLog { engine, _ in
+                await ends.run(on: engine)
+                let status = try await engine.wait(TwoEnds.clientID, for: "it") { $0.reason == .notSupportedYet }
+                #expect(status.message.contains("via") && status.message.contains("websocket or http2"))
+            }
+            try await proxy.stop()
+        }
+
         private static let tinyproxy = installed("tinyproxy")
         private static let microsocks = installed("microsocks")
 

@@ -12,8 +12,10 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(1)))
 enum TwoEnded {
     static let flows: [TunnelFlow] = [.reverse, .forward]
+    static let transports: [PoolTransport] =
+        QUICLink.isBuilt ? [.tcp, .quic, .websocket, .http2] : [.tcp, .websocket, .http2]
     /// Every kind of link, whichever way users come.
-    static let ways = [PoolTransport.tcp, .websocket, .http2].flatMap { transport in
+    static let ways = transports.flatMap { transport in
         flows.map { TunnelWay($0, transport) }
     }
 }

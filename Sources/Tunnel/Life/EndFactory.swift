@@ -35,8 +35,19 @@ struct EndFactory: Sendable {
         switch spec.transport {
         case .websocket: WebSocketLinkAcceptor(stream: stream, place: HandshakePlace(spec))
         case .http2: HTTP2LinkAcceptor(stream: stream)
-        case .tcp, .quic, .unknown: stream
+        case .quic: quicAcceptor(stream)
+        case .tcp, .unknown: stream
         }
+    }
+
+    private static func quicAcceptor(_ stream: StreamLinkAcceptor) -> any LinkAcceptor {
+        #if QUIC
+        // A server with QUIC always has a certificate.
+        if let credentials = stream.credentials {
+            return QUICLinkAcceptor(credentials: credentials, onReload: stream.onReload)
+        }
+        #endif
+        return stream
     }
 
     func makeClient(_ spec: TunnelSpec, _ report: @escaping @Sendable (EndReport) -> Void) async -> TunnelEnd {

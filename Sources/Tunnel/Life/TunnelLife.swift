@@ -280,11 +280,7 @@ extension TunnelLife {
         guard spec.role == .server else { return nil }
         switch spec.transport {
         case .tcp, .websocket, .http2: return nil
-        case .quic:
-            return TunnelError(
-                .notSupportedYet,
-                "type \(spec.transport.codeText) links are not supported yet; use type=0 (transport: tcp), 2 (websocket) or 3 (http2)"
-            )
+        case .quic: return QUICLink.isBuilt ? nil : TunnelError(.notSupportedYet, QUICLink.missing)
         case .unknown(let code):
             return TunnelError(
                 .invalidSpec,

@@ -170,6 +170,32 @@ package enum TunnelLimits {
     static let http2ControlFrames = 1000
     static let http2Resets = 60_000
     static let http2RateWindow = Duration.seconds(30)
+    /// What the peer may send on one stream of QUIC, and on all of a connection together, before it is taken.
+    ///
+    /// The latter is granted again as bytes come: what a stream does not take is in its own window.
+    static let quicStreamWindowBytes = 4 * 1024 * 1024
+    static let quicConnectionWindowBytes = 16 * 1024 * 1024
+    /// Links in one connection; a client of ours makes another for more.
+    static let quicStreams = 4096
+    /// What a connection may open and send before one of its links is proven, and what it is taken to need.
+    static let quicUnprovenStreams = 64
+    static let quicUnprovenWindowBytes = 64 * 1024
+    static let unprovenQUICBytes = 256 * 1024
+    /// Connections of one server that are not proven: from the first number on, new ones have to show by a Retry that
+    /// they are where they claim to be; at the second, there are no more.
+    static let quicUnprovenBeforeRetry = 16
+    static let quicUnprovenConnections = 256
+    /// Answers to packets of no connection, in a second.
+    static let quicAnswersPerSecond = 200
+    /// QUIC's connections are kept alive at NodePass's pace, but not more often than this; one that is silent for three
+    /// times as long is over.
+    static let quicKeepAliveMinimum = Duration.seconds(2)
+    /// How long a closed connection is remembered at most, so that late packets are not a stranger's.
+    static let quicClosing = Duration.seconds(3)
+    /// The longest packet that ends a connection.
+    static let quicPacketBytes = 1200
+    /// How soon a socket without room is asked again.
+    static let quicFullSocketPause = Duration.milliseconds(1)
     /// Delays between attempts to reach the server.
     ///
     /// The cap is lower for the first attempts, so that a server that was restarted is reached

@@ -75,6 +75,7 @@ struct Listener: Sendable {
     ) -> EventLoopFuture<any Channel> {
         switch key.transport {
         case .tcp: bindTCP(address, key.purpose, for: tunnel, on: group)
+        case .udp where key.purpose == .links: bindLinks(address, for: tunnel)
         case .udp: bindUDP(address, key.purpose, for: tunnel, on: group)
         }
     }
@@ -219,6 +220,18 @@ struct Listener: Sendable {
             value: FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.unprovenReadBytes)
         )
         try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(tunnel: tunnel))
+    }
+
+    /// Links come over UDP with QUIC alone; without it a server that wants it does not start.
+    private static func bindLinks(
+        _ address: SocketAddress,
+        for tunnel: TunnelContext
+    ) -> EventLoopFuture<any Channel> {
+        #if QUIC
+        QUICLinkAcceptor.bind(address, for: tunnel, on: tunnel.home)
+        #else
+        tunnel.home.makeFailedFuture(TunnelError(.notSupportedYet, QUICLink.missing))
+        #endif
     }
 
     private static func bindUDP(

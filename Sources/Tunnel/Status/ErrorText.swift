@@ -24,7 +24,8 @@ package enum ErrorText {
         case is CancellationError: "it was interrupted"
         case let error as HandshakeProblem: TunnelError.handshake(error).message
         case let error as WebSocketRefusal: error.description
-        case is HTTP2LinkDialer.NoStream: "the server takes no more streams"
+        case is NoStream: "the server takes no more streams"
+        case let error as QUICProblem: error.words
         case is NIOHTTP2Errors.StreamClosed: "the connection was closed"
         case is any NIOHTTP2Error: "the other side broke a rule of HTTP/2"
         default: unexpected

@@ -30,6 +30,15 @@ package enum CertificateRefusal: Sendable, Hashable {
         self = shown.map { Self.refusal(of: $0, now: now) } ?? .unknownAuthority(nil)
     }
 
+    /// Why a certificate, DER, was not accepted by what QUIC verifies with.
+    init(certificate: [UInt8]?, isForOtherName: Bool, name: String, now: Date) {
+        let shown = certificate.flatMap { try? Certificate(derEncoded: $0) }
+        self =
+            isForOtherName
+            ? .otherName(name, shown: shown.map(Self.names) ?? [])
+            : shown.map { Self.refusal(of: $0, now: now) } ?? .unknownAuthority(nil)
+    }
+
     /// The error as a refusal of the certificate, where that is what went wrong on this channel.
     static func described(_ error: any Error, on context: ChannelHandlerContext, name: String) -> any Error {
         let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)

@@ -16,6 +16,10 @@ package final class ClientTrust: Sendable {
 
     private let authoritiesPath: String?
     private let contexts = Mutex<[Kind: Made]>([:])
+    #if QUIC
+    /// By policy; those of `verified` with the authorities' files as they were before they were read.
+    private let quic = Mutex<[Policy: (credentials: QUICCredentials, files: [FileState?])]>([:])
+    #endif
 
     private struct Kind: Hashable {
         let policy: Policy
@@ -64,7 +68,10 @@ package final class ClientTrust: Sendable {
     /// off the event loops.
     ///
     /// Throws `CertificateInvalid` when they cannot be loaded; a context that was made before stays.
-    package func refresh(_ policy: Policy, alpn: String? = nil) throws(TunnelError) {
+    package func refresh(_ policy: Policy, alpn: String? = nil, isForQUIC: Bool = false) throws(TunnelError) {
+        #if QUIC
+        if isForQUIC { return try refreshQUIC(policy) }
+        #endif
         let kind = Kind(policy: policy, alpn: alpn)
         let paths = authoritiesPath.map { [$0] } ?? Self.systemPaths
         let files = paths.map { FileState(path: $0) }
@@ -74,8 +81,11 @@ package final class ClientTrust: Sendable {
     }
 
     /// Whether there is a context, from whatever time.
-    package func hasContext(_ policy: Policy, alpn: String? = nil) -> Bool {
-        contexts.withLock { $0[Kind(policy: policy, alpn: alpn)] != nil }
+    package func hasContext(_ policy: Policy, alpn: String? = nil, isForQUIC: Bool = false) -> Bool {
+        #if QUIC
+        if isForQUIC { return quic.withLock { $0[policy] } != nil }
+        #endif
+        return contexts.withLock { $0[Kind(policy: policy, alpn: alpn)] != nil }
     }
 
     /// A handler for one connection that asks for `serverName` (SNI) and, where `policy` verifies,
@@ -117,6 +127,36 @@ package final class ClientTrust: Sendable {
         return bare
     }
 
+    #if QUIC
+    /// As ``context(_:)``, for links over QUIC.
+    func quicCredentials(_ policy: Policy) throws(TunnelError) -> QUICCredentials {
+        if let made = quic.withLock({ $0[policy] }) { return made.credentials }
+        try refreshQUIC(policy)
+        guard let made = quic.withLock({ $0[policy] }) else { throw noAuthorities }
+        return made.credentials
+    }
+
+    /// As ``refresh(_:)``, for links over QUIC.
+    private func refreshQUIC(_ policy: Policy) throws(TunnelError) {
+        let paths = authoritiesPath.map { [$0] } ?? Self.systemPaths
+        let files = paths.map { FileState(path: $0) }
+        guard quic.withLock({ $0[policy]?.files }) != files else { return }
+        let path = zip(paths, files).first { $0.1 != nil }?.0
+        let isVerified = policy != .anyCertificate
+        guard !isVerified || path != nil, let made = QUICCredentials(authorities: isVerified ? path : nil) else {
+            throw noAuthorities
+        }
+        quic.withLock { $0[policy] = (made, files) }
+    }
+    #endif
+
+    private var noAuthorities: TunnelError {
+        let hint =
+            authoritiesPath.map { "file \($0) holds no readable ones; correct SSL_CERT_FILE" }
+            ?? "install ca-certificates or set SSL_CERT_FILE to a PEM file of them"
+        return TunnelError(.certificateInvalid, "cannot load the authorities to trust: \(hint)")
+    }
+
     private func makeContext(_ kind: Kind) throws(TunnelError) -> NIOSSLContext {
         let policy = kind.policy
         var configuration = TLSConfiguration.makeClientConfiguration()
@@ -127,10 +167,7 @@ package final class ClientTrust: Sendable {
         do {
             return try NIOSSLContext(configuration: configuration)
         } catch {
-            let hint =
-                authoritiesPath.map { "file \($0) holds no readable ones; correct SSL_CERT_FILE" }
-                ?? "install ca-certificates or set SSL_CERT_FILE to a PEM file of them"
-            throw TunnelError(.certificateInvalid, "cannot load the authorities to trust: \(hint)")
+            throw noAuthorities
         }
     }
 }

@@ -28,6 +28,9 @@ protocol LinkDialer {
     ) -> EventLoopFuture<NIOLoopBound<LinkChannel>>
 }
 
+/// The server takes no more streams in the connection that its links share.
+struct NoStream: Error {}
+
 /// How a connection on the tunnel's port has begun.
 enum LinkOpening {
     /// With these bytes, which may be none.

@@ -13,6 +13,10 @@ package final class ServerCredentials: Sendable {
     package struct Loaded: Sendable {
         package let context: NIOSSLContext
         package let certificate: CertificateSummary
+        #if QUIC
+        /// For links over QUIC; nil where GnuTLS does not take the certificate, and for other uses.
+        let quic: QUICCredentials?
+        #endif
 
         init(
             chain: [NIOSSLCertificate],
@@ -28,6 +32,11 @@ package final class ServerCredentials: Sendable {
             configuration.applicationProtocols = use.applicationProtocols
             context = try NIOSSLContext(configuration: configuration)
             self.certificate = certificate
+            #if QUIC
+            quic =
+                use == .links
+                ? QUICCredentials(chain: try chain.map { try $0.toDERBytes() }, key: try key.derBytes) : nil
+            #endif
         }
     }
 

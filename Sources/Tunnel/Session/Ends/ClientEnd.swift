@@ -89,7 +89,14 @@ final class ClientEnd {
             .flatMap { outcome in
                 let terms = outcome.agreement.terms
                 guard terms.tls == 2 else { return loop.makeSucceededFuture(outcome) }
-                return Self.readAuthorities(trust, .verified, alpn: Self.alpn(terms), log, on: loop).map { outcome }
+                return Self.readAuthorities(
+                    trust,
+                    .verified,
+                    alpn: Self.alpn(terms),
+                    isForQUIC: terms.transport == .quic,
+                    log,
+                    on: loop
+                ).map { outcome }
             }
             .assumeIsolated()
             .whenComplete { result in
@@ -115,14 +122,15 @@ final class ClientEnd {
         _ trust: ClientTrust,
         _ policy: ClientTrust.Policy,
         alpn: String? = nil,
+        isForQUIC: Bool = false,
         _ log: TunnelLog,
         on loop: any EventLoop
     ) -> EventLoopFuture<Void> {
         NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
             do {
-                try trust.refresh(policy, alpn: alpn)
+                try trust.refresh(policy, alpn: alpn, isForQUIC: isForQUIC)
             } catch {
-                guard trust.hasContext(policy, alpn: alpn) else { throw error }
+                guard trust.hasContext(policy, alpn: alpn, isForQUIC: isForQUIC) else { throw error }
                 log.write(
                     .error,
                     .verification,
@@ -289,14 +297,51 @@ final class ClientEnd {
                 pingInterval: TimeAmount(tunnel.environment.reportInterval),
                 isLimitedToOne: terms.extensions.isEmpty
             )
-        case .quic, .unknown:
+        case .quic: return try quicDialer(terms, server, pin)
+        case .unknown:
             throw TunnelError(
                 .notSupportedYet,
                 "the server's links are of type \(terms.transport.codeText); "
-                    + "this version speaks 0 (tcp), 2 (websocket) and 3 (http2)",
+                    + "this version speaks 0 (tcp), 1 (quic), 2 (websocket) and 3 (http2)",
                 isTerminal: false
             )
         }
+    }
+
+    private func quicDialer(
+        _ terms: HandshakeTerms,
+        _ server: SocketAddress,
+        _ pin: CertificatePin?
+    ) throws(TunnelError) -> any LinkDialer {
+        guard spec.via == nil else {
+            throw TunnelError(
+                .notSupportedYet,
+                "the server's links are QUIC's, which a proxy (via) does not pass; use websocket or http2 at the server",
+                isTerminal: false
+            )
+        }
+        #if QUIC
+        let isVerified = terms.tls == 2
+        let name = serverName ?? Endpoint(server).host
+        return QUICLinkDialer(
+            QUICLinkDialer.Terms(
+                server: server,
+                timeout: TimeAmount(tunnel.environment.tcpDialTimeout),
+                isOwn: !terms.extensions.isEmpty,
+                trust: QUICTrust(
+                    credentials: try trust.quicCredentials(isVerified ? .verified : .anyCertificate),
+                    name: isVerified ? name : nil,
+                    sendsName: isVerified
+                ),
+                pin: pin,
+                name: name
+            ),
+            tunnel.environment,
+            descriptors: tunnel.descriptors
+        )
+        #else
+        throw TunnelError(.notSupportedYet, QUICLink.missing, isTerminal: false)
+        #endif
     }
 
     private var route: ServerRoute { ServerRoute(server: spec.tunnel, proxy: spec.via) }

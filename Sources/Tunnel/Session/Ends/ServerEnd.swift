@@ -93,38 +93,68 @@ final class ServerEnd {
         current != nil && !isStopped && acceptor.recognizes(request)
     }
 
+    /// The session's terms, where links may come from this address now.
+    func terms(ofLinksFrom address: String) -> HandshakeTerms? {
+        if case .handshake = expectation(of: address) { nil } else { current?.session.terms }
+    }
+
     /// Makes a link, or several, of an accepted connection, which keeps its place until it is
     /// proven and has as long as a handshake to become one.
     func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
-        guard let session = current?.session, !isStopped else {
-            place.leave()
+        let address = LinkChannel(channel: channel, fingerprint: nil).peerName
+        guard let entry = admit(from: address, place, cut: { channel.cut() }) else {
             return channel.close(promise: nil)
         }
         try? channel.syncOptions?.setOption(
             .recvAllocator,
             value: .relay(maximum: tunnel.environment.readBufferMaxBytes)
         )
-        let address = LinkChannel(channel: channel, fingerprint: nil).peerName
-        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
-        let deadline = channel.eventLoop.assumeIsolated().scheduleTask(in: patience) {
-            self.rejected(address, "no link followed in time")
-            channel.cut()
-        }
-        channel.closeFuture.assumeIsolated().whenComplete { _ in
-            deadline.cancel()
-            place.leave()
-        }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in entry.closed() }
         place.grow(by: acceptor.openingBytes)
+        acceptor.accept(channel, opening, for: entry.links, deliver: entry.deliver)
+    }
+
+    /// What a connection that is not proven may do.
+    struct UnprovenLinks {
+        let links: LinkSession
+        /// Makes a link of this channel.
+        let deliver: (LinkChannel) -> Void
+        /// To be called when the connection has ended.
+        let closed: () -> Void
+    }
+
+    /// Lets a connection of any kind from this address deliver links; nil, with its place left, where there is no session.
+    ///
+    /// It is cut where no link follows in time; `proven` is called when one has.
+    func admit(
+        from address: String,
+        _ place: UnprovenPlace,
+        cut: @escaping () -> Void,
+        proven: @escaping () -> Void = {}
+    ) -> UnprovenLinks? {
+        guard let session = current?.session, !isStopped else {
+            place.leave()
+            return nil
+        }
+        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
+        let deadline = tunnel.home.assumeIsolated().scheduleTask(in: patience) {
+            self.rejected(address, "no link followed in time")
+            cut()
+        }
         var isProven = false
         let links = LinkSession(terms: session.terms, hasRoom: { session.hasRoom }, isProven: { isProven }) { why in
             if !isProven { self.rejected(address, why) }
         }
-        acceptor.accept(channel, opening, for: links) { carrier in
+        return UnprovenLinks(links: links) { carrier in
             session.accept(carrier) {
                 isProven = true
                 deadline.cancel()
                 place.leave()
+                proven()
             }
+        } closed: {
+            deadline.cancel()
+            place.leave()
         }
     }
 

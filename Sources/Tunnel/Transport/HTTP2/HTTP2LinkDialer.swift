@@ -117,7 +117,4 @@ final class HTTP2LinkDialer: LinkDialer {
             ready.fail(error)
         }
     }
-
-    /// The server takes no more streams.
-    struct NoStream: Error {}
 }

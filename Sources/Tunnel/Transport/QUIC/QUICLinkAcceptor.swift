@@ -1,0 +1,110 @@
+#if QUIC
+import CQUIC
+import Config
+import Crypto
+import NIOCore
+
+/// Pool type 1 on the server: the tunnel's TCP port has handshakes only, links come to its UDP port.
+struct QUICLinkAcceptor: LinkAcceptor {
+    let credentials: ServerCredentials
+    /// Called when certificate files have changed.
+    let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
+
+    var checksAddress: Bool { true }
+    var clientSpeaksFirst: Bool { true }
+    var openingBytes: Int { 0 }
+
+    func recognizes(_ first: UInt8) -> Bool { false }
+    func recognizes(_ request: HandshakeRequest) -> Bool { false }
+
+    func accept(
+        _ channel: any Channel,
+        _ opening: LinkOpening,
+        for session: LinkSession,
+        deliver: @escaping (LinkChannel) -> Void
+    ) {
+        channel.close(promise: nil)
+    }
+
+    /// Binds the UDP port of a server whose links are QUIC's.
+    static func bind(
+        _ address: SocketAddress,
+        for tunnel: TunnelContext,
+        on loop: any EventLoop
+    ) -> EventLoopFuture<any Channel> {
+        loop.flatSubmit {
+            do {
+                let endpoint = QUICEndpoint(try QUICSocket(boundTo: address), .server(door(of: tunnel)))
+                return endpoint.begin(on: loop)
+            } catch {
+                return loop.makeFailedFuture(error)
+            }
+        }
+    }
+
+    private static func door(of tunnel: TunnelContext) -> QUICDoor {
+        // Derived, because resets are for clients of a process that is gone.
+        let text = "nodepass quic \(tunnel.serverEnd?.value.tunnelKey ?? "")"
+        let secret = Array(SHA256.hash(data: Array(text.utf8)))
+        return QUICDoor(
+            secret: secret,
+            visit: { visit(of: tunnel, from: $0, secret) },
+            accepts: { connection, address in
+                connection.isOfOwnPeer || Endpoint(address).host == Endpoint(connection.remoteAddress).host
+            },
+            place: { tunnel.descriptors.place(for: .link) }
+        )
+    }
+
+    /// What a connection from this address gets; nil where no session takes links from there.
+    private static func visit(
+        of tunnel: TunnelContext,
+        from address: SocketAddress,
+        _ secret: [UInt8]
+    ) -> QUICVisit? {
+        guard let end = tunnel.serverEnd?.value, let terms = end.terms(ofLinksFrom: Endpoint(address).host),
+            let acceptor = end.acceptor as? QUICLinkAcceptor
+        else { return nil }
+        let loaded = acceptor.credentials.current()
+        acceptor.credentials.refreshIfDue(report: acceptor.onReload)
+        guard let credentials = loaded.quic else {
+            tunnel.log.write(.error, .verification, "The certificate cannot be used for QUIC: GnuTLS does not take it")
+            return nil
+        }
+        let isOwn = !terms.extensions.isEmpty
+        return QUICVisit(
+            settings: cq_settings(isServer: true, isOwn: isOwn, tunnel.environment, secret: secret),
+            isOwn: isOwn,
+            credentials: credentials
+        ) { connection in
+            begin(connection, of: tunnel, end, loaded.certificate.fingerprint)
+        }
+    }
+
+    private static func begin(
+        _ connection: QUICConnection,
+        of tunnel: TunnelContext,
+        _ end: ServerEnd,
+        _ fingerprint: String
+    ) {
+        let bound = NIOLoopBound(connection, eventLoop: tunnel.home)
+        let place = tunnel.unproven.enter(
+            from: IPAddress(connection.remoteAddress),
+            bytes: TunnelLimits.unprovenQUICBytes
+        ) {
+            bound.eventLoop.execute { bound.value.cut() }
+        }
+        let address = Endpoint(connection.remoteAddress).host
+        let entry = end.admit(from: address, place, cut: { connection.cut() }, proven: { connection.proven() })
+        guard let entry else { return connection.cut() }
+        connection.events.ended = { problem in
+            if let problem { entry.links.reject(problem.words) }
+            entry.closed()
+        }
+        connection.events.opened = { channel in
+            guard entry.links.hasRoom() else { return channel.close(promise: nil) }
+            entry.deliver(LinkChannel(channel: channel, fingerprint: fingerprint))
+        }
+    }
+}
+#endif
