@@ -15,12 +15,14 @@ PACKAGES = libyaml-dev libsqlite3-dev pkg-config ca-certificates curl
 TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fish zsh
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
-SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh
+SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh \
+  Tests/PackageTests/deb.sh packaging/build-deb packaging/build-tar packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
 
 .PHONY: help deps test-deps lint-deps build run test soak soak-edits fuzz fuzz-bytes netem netem-deps chaos chaos-deps tsan check format
+.PHONY: release dist package-test package-deps
 .PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
@@ -57,6 +59,22 @@ soak-edits: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 	swift build --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
+release: deps ## build a program that needs no Swift, in .build-static
+	swift build -c release --static-swift-stdlib --scratch-path .build-static --product nodepass
+
+DIST ?= .build-static/dist
+dist: release ## make the archive and the Debian package of a release, in DIST
+	packaging/build-tar .build-static/release/nodepass $(DIST)
+	packaging/build-deb .build-static/release/nodepass $(DIST)
+	cd $(DIST) && sha256sum nodepass-*.tar.gz nodepass_*.deb > SHA256SUMS
+
+package-test: package-deps dist ## install, upgrade and purge the Debian package in a system of its own (root)
+	lintian --fail-on error,warning --suppress-tags-from-file packaging/debian/lintian-suppressed $(DIST)/nodepass_*.deb
+	Tests/PackageTests/deb.sh $(DIST)/nodepass_*.deb
+
+package-deps:
+	@command -v debootstrap >/dev/null && command -v lintian >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian"
+
 soak: CONFIG = release
 soak: build ## 220 tunnels, 9,000 connections, edits and kills for an hour; memory must not grow (SOAK="--minutes 5")
 	python3 Tests/NetworkTests/soak.py --program .build/release/nodepass $(SOAK)
@@ -83,8 +101,9 @@ netem: netem-deps build ## run two daemons over a bad network and measure what u
 
 tsan: test-deps ## build with ThreadSanitizer and run TSAN_TESTS, in .build-tsan
 	swift build --sanitize=thread --scratch-path .build-tsan --build-tests
-	TSAN_OPTIONS=halt_on_error=1 \
-	  swift test --sanitize=thread --scratch-path .build-tsan --skip-build --filter '$(TSAN_TESTS)' --skip '$(TSAN_SKIP)'
+	TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/Tests/tsan-suppressions" \
+	  "$$(swift build --scratch-path .build-tsan --show-bin-path)/nodepassPackageTests.xctest" --testing-library swift-testing \
+	  --experimental-maximum-parallelization-width $(TEST_WIDTH) --filter '$(TSAN_TESTS)' --skip '$(TSAN_SKIP)'
 
 lint: lint-swift lint-words lint-shell lint-pages ## check the form of every source, text, script and page
 
@@ -113,4 +132,4 @@ bench: deps ## measure a release build against haproxy, and against the program 
 	swift run -c release --package-path Benchmarks nodepass-bench $(BENCH)
 
 clean: ## remove what was built, and the state of `make run`
-	rm -rf .build $(STATE)
+	rm -rf .build .build-static .build-tsan .build-fuzz $(STATE)
