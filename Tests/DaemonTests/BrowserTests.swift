@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The dashboard and the documentation in a browser", .timeLimit(.minutes(3)))
+@Suite("The dashboard and the documentation in a browser", .timeLimit(.minutes(5)))
 struct BrowserTests {
     @Test("everything that the pages offer works on a running daemon, by mouse, by keyboard and on a phone's width")
     func pages() async throws {

@@ -124,6 +124,8 @@ class Dashboard {
 
   signOut(reason) {
     this.isSignedIn = false;
+    this.isReadOnly = false;
+    document.body.classList.remove('read-only');
     forgetKey();
     this.suspend();
     this.instances.lastID = '';
@@ -146,23 +148,31 @@ class Dashboard {
 
   // MARK: Following the daemon
 
-  connection(state, detail) {
+  connection(name, detail) {
+    // A key that may only read gets no instance events: the list is read again and again instead.
+    this.isReadOnly = name === 'refused' || (this.isReadOnly && name !== 'live');
+    const state = this.isReadOnly ? 'live' : name;
     const isShutdown = this.link.isShutdown && state !== 'live';
     // A further try still is no connection; a stream closed on purpose is none that was lost.
     const isRetry = state === 'connecting' && this.link.state === 'waiting';
     const shown = isRetry ? 'waiting' : state === 'closed' ? 'connecting' : state;
     this.link = { state: shown, isShutdown, message: 'The daemon does not answer', ...detail };
-    if (state === 'live') this.resynchronise();
+    if (state === 'live' && name !== 'closed') this.resynchronise();
+    document.body.classList.toggle('read-only', this.isReadOnly);
     this.showVerdict();
   }
 
   /** A resumed stream says only what changed, and the list what has gone meanwhile. */
   async resynchronise() {
     try {
-      this.fleet.replace(await request('GET', '/instances'));
+      this.listedAt = Date.now();
+      this.fleet.replace(await request('GET', '/instances'), this.isReadOnly ? Date.now() : null);
+      if (this.isReadOnly) this.link = { state: 'live' };
       this.refreshSoon();
     } catch (error) {
-      if (error.status !== 401) tellError(error, 'Reading the tunnels');
+      // Without a stream, this is how one sees that the daemon is away.
+      if (this.isReadOnly) this.link = { state: 'waiting', message: error.message, until: Date.now() + refreshInterval };
+      else if (error.status !== 401) tellError(error, 'Reading the tunnels');
       return;
     }
     if (!this.hasHistory) await this.restoreHistory();
@@ -350,6 +360,7 @@ class Dashboard {
 
   tick() {
     if (document.hidden || !this.isSignedIn) return;
+    if (this.isReadOnly && Date.now() - this.listedAt > refreshInterval) this.resynchronise();
     if (this.link.state !== 'live') {
       this.showVerdict();
       return;

@@ -200,12 +200,12 @@ export class Fleet extends EventTarget {
     this.touch(instance.id);
   }
 
-  /** The whole list: what is not in it has gone. */
-  replace(instances) {
+  /** The whole list: what is not in it has gone; with a time, rates are measured since the last one. */
+  replace(instances, time) {
     const rows = instances.filter((instance) => instance.id !== keyRow);
     const present = new Set(rows.map((instance) => instance.id));
     for (const id of this.tunnels.keys()) if (!present.has(id)) this.tunnels.delete(id);
-    for (const instance of rows) this.put(instance, null);
+    for (const instance of rows) this.put(instance, time);
     this.loaded = true;
     this.touch();
   }

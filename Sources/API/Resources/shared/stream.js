@@ -44,7 +44,7 @@ export class EventParser {
  * One stream that stays open: it resumes after the last event it saw and backs off where it cannot connect.
  *
  * `onevent({type, data, id})` with `data` parsed; `onstate(name, detail)` with `connecting`, `live`,
- * `waiting` (`{until, message}`) or `closed`. `tail` asks for that many earlier events where there is none to resume
+ * `waiting` (`{until, message}`), `refused` (the key's role does not allow it) or `closed`. `tail` asks for that many earlier events where there is none to resume
  * from.
  */
 export class EventStream {
@@ -88,6 +88,11 @@ export class EventStream {
       if (failure.status === 401) {
         this.close();
         session.dispatchEvent(new Event('unauthorized'));
+        return;
+      }
+      if (failure.status === 403) {
+        this.close();
+        this.onstate('refused');
         return;
       }
       await this.pause(failure, signal);
