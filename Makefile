@@ -76,7 +76,7 @@ dist: release ## make the archive and the Debian package of a release, in DIST
 	cd $(DIST) && sha256sum nodepass-*.tar.gz nodepass_*.deb > SHA256SUMS
 
 package-test: package-deps dist ## install, upgrade and purge the Debian package in a system of its own (root)
-	lintian --fail-on error,warning --suppress-tags-from-file packaging/debian/lintian-suppressed $(DIST)/nodepass_*.deb
+	lintian --fail-on error,warning $(DIST)/nodepass_*.deb
 	Tests/PackageTests/deb.sh $(DIST)/nodepass_*.deb
 
 package-deps:
