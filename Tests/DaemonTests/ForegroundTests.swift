@@ -59,7 +59,7 @@ struct ForegroundTests {
     @Test("what keeps it from starting is a line of the log where that is JSON")
     func jsonFailure() async throws {
         let finished = try await RunningProcess.run([
-            "server://k@127.0.0.1:0/127.0.0.1:0?mode=1&type=1", "--log-format", "json",
+            "server://k@127.0.0.1:0/127.0.0.1:0?mode=1&type=9", "--log-format", "json",
         ])
         #expect(finished.code == 1)
         let lines = finished.errors.split(separator: "\n")
@@ -74,7 +74,7 @@ struct ForegroundTests {
             ("tls=2", "tls=2 needs crt and key"),
             ("tls=2&crt=/nowhere/a.crt&key=/nowhere/a.key", "/nowhere/a.crt"),
             ("tls=2&crt=/nowhere/a.crt&key=/nowhere/a.key&log=none", "/nowhere/a.crt"),
-            ("type=1", "type 1"),
+            ("type=9", "unknown type '9'"),
         ]
     )
     func neverRuns(query: String, reason: String) async throws {

@@ -39,6 +39,13 @@ struct SealedPeerTests {
         #expect(try open().sealedPeers() == peers)
     }
 
+    @Test("the secret of tokens is there after a restart")
+    func tokenSecret() throws {
+        let secret = try open().tokenSecret()
+        #expect(secret.count == 32)
+        #expect(try open().tokenSecret() == secret)
+    }
+
     @Test("what is said after a change of the instance stays, and is gone with the instance")
     func deletion() async throws {
         let store = try await filled()

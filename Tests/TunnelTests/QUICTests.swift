@@ -266,6 +266,28 @@ struct QUICTests {
         try await server.stop()
     }
 
+    @Test("what strangers get for any packet is not made of the tunnel key, which they could then guess")
+    func resetToken() async throws {
+        var spec = try TunnelSpec.server(.one, target: try FreePorts.one(), key: "secret", tls: nil)
+        spec.transport = .quic
+        let made = spec
+        // Of a connection that was; its id is the same in both.
+        let packet = ByteBuffer(bytes: [0x40] + Array(repeating: 7, count: 80))
+        var tokens: [[UInt8]] = []
+        for _ in 0..<2 {
+            try await withEngine { engine in
+                await engine.run("00000001", spec: made, generation: 0, releaseFirst: false)
+                try await engine.wait("00000001", for: "the port") { $0.phase == .connecting }
+                let stranger = try await DatagramClient.connect(port: Int(made.tunnel.port))
+                try await stranger.send(packet)
+                let answer = try #require(await stranger.datagrams.first { _ in true })
+                tokens.append(Array(answer.readableBytesView.suffix(16)))
+                try await stranger.channel.close()
+            }
+        }
+        #expect(tokens[0] != tokens[1])
+    }
+
     @Test("a connection whose server has gone ends at its next packet, not at its time-out")
     func statelessReset() async throws {
         let server = try await QUICServer.start(Self.echo)

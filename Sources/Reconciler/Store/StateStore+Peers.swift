@@ -1,3 +1,4 @@
+import Config
 package import FoundationEssentials
 import GRDB
 package import Tunnel
@@ -20,6 +21,16 @@ extension StateStore {
             )
         }
     }
+
+    /// See ``PeerMemory/tokenSecret``; made at the first call.
+    package func tokenSecret() throws(StateStoreError) -> [UInt8] {
+        if let kept = try setting(Self.tokenSecretName).flatMap({ Hex.bytes($0) }) { return kept }
+        let new = PeerMemory.makeTokenSecret()
+        try setSettings([Self.tokenSecretName: Hex.text(new)])
+        return new
+    }
+
+    private static let tokenSecretName = "token-secret"
 
     func forgetPeers(of ids: [InstanceID]) throws(StateStoreError) {
         try write { database in

@@ -97,6 +97,9 @@ final class TunnelContext: Sendable {
         set { current.withLock { $0.serverEnd = newValue } }
     }
 
+    /// From which a server's tokens for QUIC are derived.
+    var tokenSecret: [UInt8] { peers.tokenSecret }
+
     /// Whether the other end has been sealed before; `server` is where a client finds it.
     func isSealed(server: String = "") -> Bool {
         peers.isSealed(PeerMemory.Peer(instance: id, server: server))

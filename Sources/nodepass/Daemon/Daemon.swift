@@ -92,7 +92,9 @@ struct Daemon {
         )
         let listening = ListenerBoard()
         let problems = DaemonProblems(descriptors: descriptors, listening: listening, credentials: credentials)
-        let peers = PeerMemory(try store.sealedPeers()) { try await store.rememberSealed($0) }
+        let peers = PeerMemory(try store.sealedPeers(), tokenSecret: try store.tokenSecret()) {
+            try await store.rememberSealed($0)
+        }
         engine = TunnelEngine(
             group: group,
             environment: tunnelEnvironment,

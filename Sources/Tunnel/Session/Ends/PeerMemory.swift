@@ -17,13 +17,28 @@ package final class PeerMemory: Sendable {
         }
     }
 
+    /// 32 random bytes from which a server's tokens for QUIC are derived, so that peers of a former life of the
+    /// process know them.
+    ///
+    /// Not the tunnel's key: whoever has such a token could try keys without asking anyone.
+    package let tokenSecret: [UInt8]
     private let known: Mutex<Set<Peer>>
     private let store: @Sendable (Peer) async throws -> Void
 
     /// Begins with what `store` has kept; `store` returns when its argument cannot be lost any more.
-    package init(_ known: Set<Peer> = [], store: @escaping @Sendable (Peer) async throws -> Void = { _ in }) {
+    package init(
+        _ known: Set<Peer> = [],
+        tokenSecret: [UInt8] = PeerMemory.makeTokenSecret(),
+        store: @escaping @Sendable (Peer) async throws -> Void = { _ in }
+    ) {
+        self.tokenSecret = tokenSecret
         self.known = Mutex(known)
         self.store = store
+    }
+
+    package static func makeTokenSecret() -> [UInt8] {
+        var random = SystemRandomNumberGenerator()
+        return (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
     }
 
     package func isSealed(_ peer: Peer) -> Bool {

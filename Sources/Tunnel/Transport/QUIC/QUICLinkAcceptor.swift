@@ -43,9 +43,9 @@ struct QUICLinkAcceptor: LinkAcceptor {
     }
 
     private static func door(of tunnel: TunnelContext) -> QUICDoor {
-        // Derived, because resets are for clients of a process that is gone.
-        let text = "nodepass quic \(tunnel.serverEnd?.value.tunnelKey ?? "")"
-        let secret = Array(SHA256.hash(data: Array(text.utf8)))
+        // Derived, because resets are for clients of a process that is gone; of nothing that can be guessed,
+        // because strangers get them.
+        let secret = Array(SHA256.hash(data: tunnel.tokenSecret + Array(tunnel.id.utf8)))
         return QUICDoor(
             secret: secret,
             visit: { visit(of: tunnel, from: $0, secret) },
