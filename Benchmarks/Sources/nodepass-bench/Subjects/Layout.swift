@@ -12,6 +12,7 @@ enum Layout: String, CaseIterable, Codable, ExpressibleByArgument {
     case webSocket = "ws"
     case webSocketTLS = "wss"
     case http2
+    case quic
 
     var title: String {
         switch self {
@@ -21,10 +22,11 @@ enum Layout: String, CaseIterable, Codable, ExpressibleByArgument {
         case .webSocket: "WebSocket"
         case .webSocketTLS: "WebSocket TLS"
         case .http2: "HTTP/2"
+        case .quic: "QUIC"
         }
     }
 
-    var hasTLS: Bool { [.dualTLS, .webSocketTLS, .http2].contains(self) }
+    var hasTLS: Bool { [.dualTLS, .webSocketTLS, .http2, .quic].contains(self) }
 
     /// The `type` of the links.
     var linkType: Int {
@@ -32,6 +34,7 @@ enum Layout: String, CaseIterable, Codable, ExpressibleByArgument {
         case .single, .dual, .dualTLS: 0
         case .webSocket, .webSocketTLS: 2
         case .http2: 3
+        case .quic: 1
         }
     }
 }
