@@ -20,7 +20,7 @@ package final class PeerMemory: Sendable {
     /// 32 random bytes from which a server's tokens for QUIC are derived, so that peers of a former life of the
     /// process know them.
     ///
-    /// Not the tunnel's key: whoever has such a token could try keys without asking anyone.
+    /// Not the tunnel's key: with such a token someone could try keys without asking any server.
     package let tokenSecret: [UInt8]
     private let known: Mutex<Set<Peer>>
     private let store: @Sendable (Peer) async throws -> Void
