@@ -21,7 +21,8 @@ for target in "$@"; do
         continue
     fi
     log="$work/$target.log"
-    if ! FUZZ_TARGET=$target "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    # Swift's own report of a trap would keep libFuzzer from writing the input down.
+    if ! FUZZ_TARGET=$target SWIFT_BACKTRACE=enable=no "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -max_len=4096 -artifact_prefix="$work/failed/$target-" -print_final_stats=1 \
         "$found" "$here/Corpora/$target" >"$log" 2>&1; then
         tail -n 40 "$log"

@@ -89,8 +89,16 @@ enum FuzzTarget: String, CaseIterable {
         let whole = HandshakeReply.parse(bytes, isEnded: true)
         var reader = HandshakeReplyReader()
         var parsed = HandshakeReply.Parsed.incomplete
-        for segment in segments(of: bytes) where parsed == .incomplete { parsed = reader.append(segment) }
+        var rest: [UInt8] = []
+        for segment in segments(of: bytes) {
+            if parsed == .incomplete { parsed = reader.append(segment) } else { rest += segment }
+        }
         if parsed == .incomplete { parsed = reader.end() }
+        // An accepted upgrade has no body: what has come with its head is the beginning of what follows.
+        if case .reply(var reply) = parsed, reply.status == 101 {
+            reply.body += rest
+            parsed = .reply(reply)
+        }
         guard parsed == whole else { return "\(parsed) in segments, \(whole) at once" }
         if case .reply(let reply) = whole { _ = try? HandshakeTerms(body: reply.body) }
         return nil
