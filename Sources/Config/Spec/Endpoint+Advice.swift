@@ -34,14 +34,15 @@ extension Endpoint {
 
     /// An address has no scheme and no path.
     private static func adviceOnURL(_ text: String) -> String? {
+        // Byte by byte, as it came here: a slash with an accent is no character "/", and has to become shorter.
         guard let scheme = text.firstRange(of: "://") else {
-            let end = text.firstIndex(of: "/") ?? text.endIndex
-            let address = String(text[..<end])
-            guard end > text.startIndex, (try? Endpoint(address)) != nil else { return nil }
+            let address = String(text[..<(text.utf8.firstIndex(of: UInt8(ascii: "/")) ?? text.startIndex)])
+            guard !address.isEmpty, (try? Endpoint(address)) != nil else { return nil }
             return "an address has no path; write \(address)"
         }
         let ports = ["http": "80", "ws": "80", "https": "443", "wss": "443"]
-        var address = String(text[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" })
+        let rest = text[scheme.upperBound...]
+        var address = String(rest[..<(rest.utf8.firstIndex { "/?".utf8.contains($0) } ?? rest.endIndex)])
         if let at = address.lastIndex(of: "@") { address = String(address[address.index(after: at)...]) }
         if (try? Endpoint(address)) == nil, let port = ports[text[..<scheme.lowerBound].lowercased()] {
             address += ":" + port

@@ -70,7 +70,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     /// Whether a byte of ASCII may be part of a host name or address.
     static func mayStandInHost(_ byte: UInt8) -> Bool {
         switch byte {
-        case 0x09...0x0d, 0x20, UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "["), UInt8(ascii: "]"): false
+        case 0x00...0x20, 0x7f, UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "["), UInt8(ascii: "]"): false
         default: true
         }
     }
