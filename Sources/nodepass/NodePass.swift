@@ -69,7 +69,7 @@ enum NodePass {
             Output.line(root.fullMessage(for: error) + ending)
             return 0
         case .validationFailure:
-            Output.error(root.fullMessage(for: error))
+            Output.error(PlainText.lines(root.fullMessage(for: error)))
             // A URL that cannot be read is NodePass's 1.
             return root == RootCommand.self ? usageCode : 1
         default:

@@ -118,6 +118,21 @@ struct HelpTests {
         #expect(allowed.code == 0, "\(allowed.output)")
     }
 
+    @Test("what a manifest, a file's name or an option holds does not reach the terminal as it is")
+    func hostileText() async throws {
+        let directory = try TemporaryDirectory()
+        let name = "x\u{1b}[31m.yaml"
+        try directory.write("version: 1\ntunnels:\n  'w\u{202e}q': {m\u{202e}e: 1}\n", to: name)
+        let arguments = [
+            ["validate", directory.file(name)], ["plan", "-f", directory.file(name)], ["get", "--fo\u{202e}o"],
+        ]
+        for arguments in arguments {
+            let finished = try await RunningProcess.run(arguments, environment: ["NODEPASS_STATE_DIR": directory.path])
+            let output = finished.output + finished.errors
+            #expect(finished.code != 0 && !output.contains("\u{202e}") && !output.contains("\u{1b}"), "\(arguments)")
+        }
+    }
+
     @Test("--check-files finds certificates that are missing or have expired")
     func checkFiles() async throws {
         let directory = try TemporaryDirectory()

@@ -49,7 +49,7 @@ struct ValidateCommand: ParsableCommand {
         guard !diagnostics.contains(where: { $0.severity == .error }) else { throw ExitCode(1) }
         if format == .text {
             let place = input == nil ? files.joined(separator: ", ") : "standard input"
-            Output.line("ok: \(reading.manifest?.tunnels.count ?? 0) tunnels in \(place)")
+            Output.line(PlainText.line("ok: \(reading.manifest?.tunnels.count ?? 0) tunnels in \(place)"))
         }
     }
 }

@@ -4,6 +4,6 @@ import Config
 /// Diagnostics of an answer as lines, in the form that `validate` prints.
 enum DiagnosticText {
     static func line(_ diagnostic: WireObject<DiagnosticView>) -> String {
-        Diagnostic(json: diagnostic.json).description
+        PlainText.line(Diagnostic(json: diagnostic.json).description)
     }
 }

@@ -12,14 +12,16 @@ final class SourceExcerpt {
 
     /// The diagnostic alone where its line cannot be read; keys in the line are masked.
     func text(_ diagnostic: Diagnostic) -> String {
-        guard let place = diagnostic.location, let line = line(place) else { return diagnostic.description }
+        // Names and values of the file are part of it.
+        let description = PlainText.line(diagnostic.description)
+        guard let place = diagnostic.location, let line = line(place) else { return description }
         let number = String(place.line)
         let margin = String(repeating: " ", count: number.count)
         // The column counts characters; the caret has to stand below the column of the terminal.
         let before = PlainText.line(String(line.prefix(max(0, place.column - 1))))
         let caret = String(repeating: " ", count: DisplayWidth.of(before)) + "^"
         return """
-            \(diagnostic.description)
+            \(description)
               \(number) | \(Self.shown(line))
               \(margin) | \(caret)
             """
