@@ -38,7 +38,7 @@ extension Problem {
 
     private static func peerMissing(_ instance: Instance, _ status: TunnelStatus, now: Date) -> Problem? {
         guard status.isWithoutPeer, let since = status.notReadySince else { return nil }
-        guard now.timeIntervalSince(since) >= peerPatience else { return nil }
+        guard status.isRefusedByPeer || now.timeIntervalSince(since) >= peerPatience else { return nil }
         let isServer = instance.spec.role == .server
         let missing = isServer ? "no client is connected" : "the server is not connected"
         let text = status.message.isEmpty ? missing : "\(missing): \(status.message)"
@@ -131,6 +131,14 @@ extension TunnelStatus {
         case (.backoff, .authFailed), (.backoff, .peerUnreachable), (.backoff, .tlsFingerprintMismatch),
             (.backoff, .tlsDowngraded), (.backoff, .peerDowngraded):
             true
+        default: false
+        }
+    }
+
+    /// The other end is there and does not come together with this one, which waiting does not change.
+    fileprivate var isRefusedByPeer: Bool {
+        switch reason {
+        case .authFailed, .tlsFingerprintMismatch, .tlsDowngraded, .peerDowngraded: true
         default: false
         }
     }
