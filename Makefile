@@ -63,11 +63,11 @@ test: test-deps ## build and run every test, and fuzz the API for a minute
 	python3 Tests/FuzzTests/fuzz.py --examples 30
 
 soak-edits: test-deps ## edit a daemon under traffic, EDITS times; takes a while
-	swift build --build-tests
+	swift build $(TRAITS) --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
 release: deps ## build a program that needs no Swift, in .build-static
-	swift build -c release --static-swift-stdlib --scratch-path .build-static --product nodepass
+	swift build -c release $(TRAITS) --static-swift-stdlib --scratch-path .build-static --product nodepass
 
 DIST ?= .build-static/dist
 dist: release ## make the archive and the Debian package of a release, in DIST
@@ -90,7 +90,7 @@ fuzz: test-deps build ## fuzz the API from its own description: EXAMPLES request
 	python3 Tests/FuzzTests/fuzz.py --program $(BIN) --examples $(EXAMPLES) --seed $(SEED)
 
 fuzz-bytes: deps ## fuzz every reader of strangers' bytes for SECONDS, or TARGET alone (libFuzzer, in .build-fuzz)
-	NODEPASS_FUZZ=1 swift build -c release -Xswiftc -enable-testing --sanitize fuzzer --scratch-path .build-fuzz \
+	NODEPASS_FUZZ=1 swift build -c release $(TRAITS) -Xswiftc -enable-testing --sanitize fuzzer --scratch-path .build-fuzz \
 	  --product fuzz-bytes
 	Tests/FuzzTests/fuzz-bytes.sh .build-fuzz/release/fuzz-bytes $(SECONDS) $(TARGET)
 
@@ -107,7 +107,7 @@ netem: netem-deps build ## run two daemons over a bad network and measure what u
 	python3 Tests/NetworkTests/netem.py --program $(BIN) $(NETEM)
 
 tsan: test-deps ## build with ThreadSanitizer and run TSAN_TESTS, in .build-tsan
-	swift build --sanitize=thread --scratch-path .build-tsan --build-tests
+	swift build $(TRAITS) --sanitize=thread --scratch-path .build-tsan --build-tests
 	TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/Tests/tsan-suppressions" \
 	  "$$(swift build --scratch-path .build-tsan --show-bin-path)/nodepassPackageTests.xctest" --testing-library swift-testing \
 	  --experimental-maximum-parallelization-width $(TEST_WIDTH) --filter '$(TSAN_TESTS)' --skip '$(TSAN_SKIP)'

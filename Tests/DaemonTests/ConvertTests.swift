@@ -372,7 +372,18 @@ struct ConvertTests {
         try Data(repeating: 0xff, count: count).write(to: URL(fileURLWithPath: directory.file("input")))
         let finished = try await RunningProcess.run(["convert", "frp", directory.file("input")])
         #expect(finished.code == 1 && finished.output == "")
-        #expect(finished.errors.contains(count > 3 ? "larger than 4194304 bytes" : "not UTF-8 text"))
+        #expect(
+            finished.errors.contains(count > 3 ? "larger than \(ConvertCommand.limitBytes) bytes" : "not UTF-8 text")
+        )
+    }
+
+    @Test("a file of nothing but unknown settings is read in the time of its length, and each of them is named")
+    func manySettings() throws {
+        let count = 20_000
+        let text = (0..<count).map { "k\($0) = 1\n" }.joined()
+        let client = "serverAddr = \"x\"\n" + text
+        let conversion = try FRPConversion.convert([("frpc.toml", client)], for: .client, firstPort: nil)
+        #expect(conversion.left.count == count && conversion.tunnels.isEmpty)
     }
 
     // MARK: TOML

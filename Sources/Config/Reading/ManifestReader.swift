@@ -1,5 +1,3 @@
-import Glibc
-
 /// Reads manifests into checked values: the same code for the daemon, `plan`, `validate` and the
 /// API.
 package struct ManifestReader: Sendable {
@@ -15,7 +13,7 @@ package struct ManifestReader: Sendable {
     package init(
         environment: [String: String],
         workingDirectory: String,
-        mayBindPrivilegedPorts: Bool = geteuid() == 0
+        mayBindPrivilegedPorts: Bool = PrivilegedPorts.areAllowed
     ) {
         self.environment = environment
         self.workingDirectory = workingDirectory

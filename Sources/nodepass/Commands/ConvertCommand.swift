@@ -17,7 +17,7 @@ struct ConvertCommand: ParsableCommand {
     )
 
     /// The longest input.
-    static let limitBytes = 4 * 1024 * 1024
+    static let limitBytes = 1024 * 1024
 
     static func read(_ file: String) throws -> (name: String, text: String) {
         if file == "-" { return ("standard input", try StandardInput.text()) }

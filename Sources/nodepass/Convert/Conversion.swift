@@ -20,7 +20,7 @@ struct Conversion {
     }
 
     /// A setting that no key of a manifest says.
-    struct Left: Equatable {
+    struct Left: Hashable {
         let source: String
         let setting: String
         let instead: String
@@ -45,10 +45,11 @@ struct Conversion {
     mutating func leave(_ setting: String, at source: String, instead: String) {
         let item = Left(source: source, setting: setting, instead: instead)
         // What holds for several tunnels is said once.
-        if !left.contains(item) { left.append(item) }
+        if known.insert(item).inserted { left.append(item) }
     }
 
     private var names: Set<String> = []
+    private var known: Set<Left> = []
 
     /// A name as manifests have them, that no other tunnel has.
     private func freeName(_ text: String) -> String {

@@ -22,6 +22,8 @@ struct HAProxyConversion {
 
     private var conversion = Conversion()
     private let sections: [Section]
+    private let backends: [String: Section]
+    private let usedBackends: Set<String>
 
     static func convert(_ file: (name: String, text: String)) throws(ConversionProblem) -> Conversion {
         var sections: [Section] = []
@@ -49,6 +51,12 @@ struct HAProxyConversion {
 
     private init(sections: [Section]) {
         self.sections = sections
+        backends = Dictionary(sections.filter { $0.kind == "backend" }.map { ($0.name, $0) }) { first, _ in first }
+        usedBackends = Set(
+            sections.flatMap(\.lines).filter { $0.words[0] == "default_backend" }.compactMap {
+                $0.words.dropFirst().first
+            }
+        )
     }
 
     private static let kinds: Set<String> = [
@@ -60,10 +68,7 @@ struct HAProxyConversion {
         switch section.kind {
         case "frontend", "listen": try read(frontend: section)
         case "backend":
-            let isUsed = sections.contains { other in
-                other.lines.contains { $0.words[0] == "default_backend" && $0.words.dropFirst().first == section.name }
-            }
-            if !isUsed { leave(section.line, "no frontend sends everything to it") }
+            if !usedBackends.contains(section.name) { leave(section.line, "no frontend sends everything to it") }
         case "defaults": break
         case "global":
             for line in section.lines { leave(line, Self.global[line.words[0]] ?? "of HAProxy's process alone") }
@@ -145,7 +150,7 @@ struct HAProxyConversion {
         _ spec: inout TunnelSpec,
         _ notes: inout [String]
     ) throws(ConversionProblem) -> Backend {
-        guard let section = sections.first(where: { $0.kind == "backend" && $0.name == name }) else {
+        guard let section = backends[name] else {
             throw ConversionProblem(line.location, "there is no backend '\(name)'")
         }
         var backend = Backend()

@@ -22,7 +22,8 @@ struct TOMLReader {
             case tables([Table], SourceLocation)
         }
 
-        var entries: [(key: String, location: SourceLocation, value: Value)] = []
+        private var entries: [(key: String, location: SourceLocation, value: Value)] = []
+        private var indices: [String: Int] = [:]
         let location: SourceLocation
         /// A header or a value has defined it; another may not do so again.
         var isDefined = false
@@ -34,11 +35,17 @@ struct TOMLReader {
         }
 
         subscript(key: String) -> Value? {
-            get { entries.first { $0.key == key }?.value }
+            get { indices[key].map { entries[$0].value } }
             set {
-                guard let newValue, let index = entries.firstIndex(where: { $0.key == key }) else { return }
+                guard let newValue, let index = indices[key] else { return }
                 entries[index].value = newValue
             }
+        }
+
+        /// The key must be a new one.
+        func add(_ key: String, _ location: SourceLocation, _ value: Value) {
+            indices[key] = entries.count
+            entries.append((key, location, value))
         }
 
         var node: DocumentNode {
@@ -106,7 +113,7 @@ struct TOMLReader {
         }
         let new = Table(location: place)
         switch table[key] {
-        case nil: table.entries.append((key, place, .tables([new], place)))
+        case nil: table.add(key, place, .tables([new], place))
         case .tables(let tables, let first)?: table[key] = .tables(tables + [new], first)
         default: throw ConversionProblem(place, "'\(key)' is no list of tables above")
         }
@@ -124,7 +131,7 @@ struct TOMLReader {
         guard let (key, place) = keys.last else { throw problem("a key has a name") }
         guard table[key] == nil else { throw ConversionProblem(place, "'\(key)' is given twice") }
         guard !table.isClosed else { throw ConversionProblem(place, "nothing can be added to a table in braces") }
-        table.entries.append((key, place, .leaf(try value(depth: 0))))
+        table.add(key, place, .leaf(try value(depth: 0)))
     }
 
     /// The table of this name, made where there is none; the last one of a list.
@@ -137,7 +144,7 @@ struct TOMLReader {
         case .leaf?: throw ConversionProblem(place, "'\(key)' is a value above, not a table")
         case nil:
             let new = Table(location: place)
-            table.entries.append((key, place, .table(new)))
+            table.add(key, place, .table(new))
             return new
         }
     }
@@ -239,7 +246,7 @@ struct TOMLReader {
             for (key, place) in keys.dropLast() { inner = try child(key, of: inner, at: place) }
             guard let (key, keyPlace) = keys.last else { throw problem("a key has a name") }
             guard inner[key] == nil else { throw ConversionProblem(keyPlace, "'\(key)' is given twice") }
-            inner.entries.append((key, keyPlace, .leaf(try value(depth: depth + 1))))
+            inner.add(key, keyPlace, .leaf(try value(depth: depth + 1)))
             skipBlanks()
             if peek == "," {
                 advance()

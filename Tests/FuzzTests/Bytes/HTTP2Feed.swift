@@ -14,7 +14,7 @@ enum HTTP2Feed {
         var isOpen = true
     }
 
-    /// What a link's handlers are told.
+    /// Keeps what a link's handlers hear.
     private final class Recorder: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
@@ -60,7 +60,7 @@ enum HTTP2Feed {
         for segment in segments where channel.isActive { _ = try? channel.writeInbound(ByteBuffer(bytes: segment)) }
         outcome.isOpen = channel.isActive
         _ = try? channel.finish(acceptAlreadyClosed: true)
-        // Streams whose bytes come together are told in any order.
+        // Streams whose bytes come together hear of them in any order.
         outcome.links = recorders.map(\.text).sorted()
         return outcome
     }

@@ -1,6 +1,5 @@
 import Config
 import FoundationEssentials
-import Glibc
 import HTTPTypes
 import Hummingbird
 import Reconciler
@@ -193,7 +192,7 @@ struct InstanceRoutes: Sendable {
         let findings = await reconciler.findings(
             for: tunnel,
             replacing: id,
-            mayBindPrivilegedPorts: geteuid() == 0
+            mayBindPrivilegedPorts: PrivilegedPorts.areAllowed
         )
         // Files are read here, where a slow disk holds up this request alone.
         guard let problem = tunnel.spec.certificateProblem else { return findings }

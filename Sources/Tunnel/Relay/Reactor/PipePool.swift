@@ -19,7 +19,7 @@ struct PipePool {
     /// once a user's pipes together have 64 MiB (`pipe-user-pages-soft`).
     static let leastBytes = 64 * 1024
 
-    let limit: Int
+    private var limit: Int
     private var idle: [KernelPipe] = []
     private var made = 0
 
@@ -37,6 +37,8 @@ struct PipePool {
             let pipe = KernelPipe(output: ends[0], input: ends[1], capacity: Self.widen(ends[1]))
             guard pipe.capacity >= Self.leastBytes else {
                 Self.close(pipe)
+                // Asking again for each transfer would cost more than a pipe saves.
+                limit = made
                 return nil
             }
             made += 1

@@ -343,11 +343,13 @@ final class ServerEnd {
         }
     }
 
+    private static let clientCameBack = "the client connected again; its former session ended"
+
     private func end(_ number: Int, _ why: ServerSeat.EndReason) {
         guard let current, current.number == number else { return }
         let message =
             switch why {
-            case .clientCameBack: "the client connected again; its former session ended"
+            case .clientCameBack: Self.clientCameBack
             case .clientGone: "the client is gone; another takes its place"
             }
         current.session.end(TunnelError(.peerUnreachable, message))
@@ -431,7 +433,7 @@ final class ServerEnd {
                 case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
                 judge.hasToken(request)
             else { return }
-            current?.session.end(TunnelError(.peerUnreachable, "the client connected again; its former session ended"))
+            current?.session.end(TunnelError(.peerUnreachable, Self.clientCameBack))
         }
     }
 }
