@@ -74,6 +74,47 @@ struct ListeningTests {
         #expect(!(try address(":1")).conflicts(with: ListenAddress(try Endpoint(":1"), .udp)))
     }
 
+    @Test(
+        "servers have one address where their clients can be told apart",
+        arguments: [
+            ("service=a", "service=b", nil), ("service=a", "", nil), ("service=a", "service=a", "need a service each"),
+            ("", "", "give each its own service"), ("handshake=compatible", "", nil),
+            ("service=a&type=2", "service=b", "the same transport"), ("service=a&tls=1", "service=b", "and tls"),
+            ("service=a&type=3", "service=b&type=3&tls=1", nil),
+        ] as [(String, String, String?)]
+    )
+    func shared(_ one: String, _ other: String, _ problem: String?) throws {
+        let text = """
+            version: 1
+            tunnels:
+              a: {url: 'server://key-a@10.0.0.1:9000/10.0.0.1:9001?mode=1&\(one)'}
+              b: {url: 'server://key-b@10.0.0.1:9000/10.0.0.1:9002?mode=1&\(other)'}
+            """
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        let shared = reading.diagnostics.filter { $0.code == "address-shared" }
+        #expect(shared.count == (problem == nil ? 0 : 1), "\(reading.diagnostics)")
+        #expect(shared.allSatisfy { $0.message.contains(problem ?? "") }, "\(shared)")
+        let specs = try #require(reading.manifest).tunnels.map(\.spec)
+        let areApart = !Set(specs[0].certainAddresses).conflicts(with: specs[1].certainAddresses)
+        #expect(areApart == (problem == nil))
+    }
+
+    @Test("three tunnels at a shared address are compared with each of the others")
+    func third() throws {
+        let url = "server://k@10.0.0.1:9000/10.0.0.1:900"
+        let text = """
+            version: 1
+            tunnels:
+              a: {url: '\(url)1?mode=1&service=a'}
+              b: {url: '\(url)2?mode=1&service=b'}
+              c: {url: '\(url)3?mode=1&service=b'}
+              d: {url: '\(url)4?mode=1&service=c'}
+            """
+        let reading = ManifestReader.test().read(text: text, file: "m.yaml")
+        let shared = reading.diagnostics.filter { $0.code == "address-shared" }
+        #expect(shared.map(\.path) == ["tunnels.c.tunnel"] && shared[0].message.contains("'b'"), "\(shared)")
+    }
+
     @Test("a duplicate of a tunnel shares what is certain, and lint says so at the key that names it", arguments: urls)
     func lint(url: String) throws {
         let text = "version: 1\ntunnels:\n  a: {url: '\(url)'}\n  b: {url: '\(url)'}\n"

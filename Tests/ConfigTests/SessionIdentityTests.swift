@@ -7,7 +7,8 @@ struct SessionIdentityTests {
     private static let others: [String: JSONValue] = [
         "role": "client", "tunnel": "10.0.0.1:1001", "target": "10.0.0.8:80", "mode": "forward", "key": "other",
         "tls": "self-signed", "handshake": "compatible", "transport": "quic", "sni": "edge.example.com",
-        "path": "/tunnel", "host": "site.example.com", "via": "http://proxy:3128", "pool.min": 7,
+        "path": "/tunnel", "host": "site.example.com", "service": "web", "via": "http://proxy:3128",
+        "pool.min": 7,
         "pool.max": 7, "limits.rate": 7, "limits.connections": 7, "timeouts.read": "7s", "timeouts.keepalive": "7s",
         "dns.ttl": "7s", "dial": "10.0.0.9",
         "proxyProtocol": "v1", "block": ["http"], "protocols": ["tcp"], "access.allow": ["10.0.0.0/8"],

@@ -18,25 +18,7 @@ struct BehindNginxTests {
     func behindNginx() async throws {
         let target = try await EchoServer.start()
         let ports = try FreePorts.take(3)
-        let directory = try TemporaryDirectory()
-        try directory.write("a page", to: "index.html")
-        let configuration = try Example.text(
-            "behind-nginx/nginx.conf",
-            [
-                "listen 443 ssl": "listen 127.0.0.1:\(ports[1])", "127.0.0.1:10103": "127.0.0.1:\(ports[0])",
-                "ssl_certificate     /etc/ssl/www.example.com.crt;": "",
-                "ssl_certificate_key /etc/ssl/www.example.com.key;": "", "/var/www/html": directory.path,
-                "http {": "http {\n access_log off;\n" + Self.temporaryPaths(directory.path),
-            ]
-        )
-        let path = try directory.write(
-            "daemon off;\nmaster_process off;\npid \(directory.path)/nginx.pid;\n" + configuration,
-            to: "nginx.conf"
-        )
-        let web = try RunningProcess(
-            ["-c", path, "-e", "stderr", "-p", directory.path],
-            executable: try #require(Self.nginx)
-        )
+        let web = try Self.startNginx(listening: ports[1], tunnel: ports[0])
         let example = try await Example(
             "app",
             Example.Texts(
@@ -61,7 +43,84 @@ struct BehindNginxTests {
         try await page.send("GET / HTTP/1.0\r\n\r\n")
         #expect(String(buffer: try await page.receiveAll()).hasSuffix("a page"))
         try await example.stop()
-        kill(web.id, SIGTERM)
+        web.stop()
+    }
+
+    @Test(
+        "one path of nginx carries a hundred tunnels, each with its own service",
+        .enabled(if: nginx != nil, "nginx is not installed: apt install nginx")
+    )
+    func hundred() async throws {
+        let count = 100
+        let ports = try FreePorts.take(count + 2)
+        var targets: [EchoServer] = []
+        for number in 0..<count { targets.append(try await EchoServer.start(.answer("target \(number)"))) }
+        let web = try Self.startNginx(listening: ports[count + 1], tunnel: ports[count])
+        func manifest(_ defaults: String, _ target: (Int) -> Int, tunnel: Int) -> String {
+            let tunnels = (0..<count).map { number in
+                "  t\(number): {service: s\(number), path: /tunnel/app, tunnel: '127.0.0.1:\(tunnel)',"
+                    + " target: '127.0.0.1:\(target(number))'}"
+            }
+            return "version: 1\ndefaults: {key: '${env:NODEPASS_KEY}', \(defaults)}\ntunnels:\n"
+                + tunnels.joined(separator: "\n")
+        }
+        let example = try await Example(
+            "t0",
+            Example.Texts(
+                server: manifest(
+                    "role: server, mode: reverse, transport: websocket",
+                    { ports[$0] },
+                    tunnel: ports[count]
+                ),
+                client: manifest(
+                    "role: client, mode: dual, pool: {min: 1}",
+                    { targets[$0].port },
+                    tunnel: ports[count + 1]
+                )
+            )
+        )
+        for number in 0..<count {
+            try await example.client.tunnel("t\(number)") { $0.phase == "ready" }
+        }
+        for number in 0..<count {
+            let user = try await TestClient.connect(port: ports[number])
+            try await user.send("who?")
+            #expect(String(buffer: try await user.receiveAll()) == "target \(number)")
+            try? await user.close()
+        }
+        try await example.stop()
+        web.stop()
+    }
+
+    /// Runs nginx with the example's file; what it has at `/` is a page.
+    private static func startNginx(listening port: Int, tunnel: Int) throws -> WebServer {
+        let directory = try TemporaryDirectory()
+        try directory.write("a page", to: "index.html")
+        let configuration = try Example.text(
+            "behind-nginx/nginx.conf",
+            [
+                "listen 443 ssl": "listen 127.0.0.1:\(port)", "127.0.0.1:10103": "127.0.0.1:\(tunnel)",
+                "ssl_certificate     /etc/ssl/www.example.com.crt;": "",
+                "ssl_certificate_key /etc/ssl/www.example.com.key;": "", "/var/www/html": directory.path,
+                "http {": "http {\n access_log off;\n" + temporaryPaths(directory.path),
+            ]
+        )
+        let path = try directory.write(
+            "daemon off;\nmaster_process off;\npid \(directory.path)/nginx.pid;\n" + configuration,
+            to: "nginx.conf"
+        )
+        let process = try RunningProcess(
+            ["-c", path, "-e", "stderr", "-p", directory.path],
+            executable: try #require(nginx)
+        )
+        return WebServer(process: process, directory: directory)
+    }
+
+    private struct WebServer {
+        let process: RunningProcess
+        let directory: TemporaryDirectory
+
+        func stop() { kill(process.id, SIGTERM) }
     }
 
     /// Where nginx may write without being root.

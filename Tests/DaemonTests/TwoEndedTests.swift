@@ -44,6 +44,45 @@ struct TwoEndedTests {
         try await example.stop()
     }
 
+    @Test("examples/one-port carries users of both tunnels to their own targets through one port")
+    func onePort() async throws {
+        let web = try await EchoServer.start(.answer("web"))
+        let ssh = try await EchoServer.start(.answer("ssh"))
+        let ports = try FreePorts.take(3)
+        let texts = Example.Texts(
+            server: try Example.text(
+                "one-port/server.yaml",
+                [
+                    "0.0.0.0:10104": "127.0.0.1:\(ports[0])", "0.0.0.0:8080": "127.0.0.1:\(ports[1])",
+                    "127.0.0.1:2222": "127.0.0.1:\(ports[2])",
+                ]
+            ),
+            client: try Example.text(
+                "one-port/client.yaml",
+                [
+                    "edge.example.com:10104": "127.0.0.1:\(ports[0])", "127.0.0.1:3000": "127.0.0.1:\(web.port)",
+                    "127.0.0.1:22": "127.0.0.1:\(ssh.port)",
+                ]
+            )
+        )
+        let example = try await Example("web", texts)
+        try await example.ready()
+        try await example.client.tunnel("ssh") { $0.phase == "ready" }
+        for (port, name) in [(ports[1], "web"), (ports[2], "ssh")] {
+            #expect(try await Self.answer(at: port) == name)
+        }
+        try await example.stop()
+    }
+
+    /// What a user who says something hears.
+    private static func answer(at port: Int) async throws -> String {
+        let user = try await TestClient.connect(port: port)
+        try await user.send("who?")
+        let answer = String(buffer: try await user.receiveAll())
+        try? await user.close()
+        return answer
+    }
+
     @Test("examples/tls carries TCP to a client that verifies the server's certificate, which the API shows")
     func tls() async throws {
         let target = try await EchoServer.start()

@@ -52,6 +52,13 @@ extension QuerySyntax<String?> {
         text: { $0 ?? "" }
     )
 
+    static let service = QuerySyntax(
+        parse: { TunnelSpec.isService($0) ? .some($0) : nil },
+        fallback: nil,
+        fallbackText: "none",
+        text: { $0 ?? "" }
+    )
+
     static let sourceAddress = QuerySyntax(
         parse: { text in
             if text == "auto" { return .some(nil) }

@@ -32,6 +32,23 @@ extension TunnelField {
             syntax: .serverName,
             query: .serverName
         ),
+        .parameter(
+            "service",
+            "service",
+            "Which of several servers at one `tunnel` address is meant; both ends name it.",
+            \.service,
+            .session,
+            syntax: .service,
+            query: .service,
+            readQuery: { value, spec in
+                guard let text = value("service") else { return nil }
+                spec.service = TunnelSpec.isService(text) ? text : nil
+                // Without it the client would be taken for another tunnel's.
+                let message = "'\(text)' is not \(TunnelSpec.serviceWords)"
+                return spec.service == nil
+                    ? ParameterProblem(parameter: "service", message: message, isFatal: true) : nil
+            }
+        ),
         .via,
         .parameter(
             "pool.min",

@@ -139,6 +139,19 @@ extension ValueSyntax<String?> {
         defaultText: "/"
     )
 
+    static let service = ValueSyntax(
+        expected: TunnelSpec.serviceWords,
+        schema: ["type": "string", "pattern": "^[A-Za-z0-9._-]{1,63}$"],
+        parse: { text, _ throws(ValueProblem) in
+            guard TunnelSpec.isService(text.value) else {
+                throw ValueProblem("'\(text.value)' is not \(TunnelSpec.serviceWords)")
+            }
+            return text.value
+        },
+        text: { value, _ in value ?? "unset" },
+        defaultText: ""
+    )
+
     private static func asciiName(_ text: String) throws(ValueProblem) -> String {
         do throws(HostName.Problem) {
             return try HostName.ascii(text)

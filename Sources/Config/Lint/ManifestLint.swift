@@ -58,24 +58,26 @@ enum ManifestLint {
             guard let owner = taken.take(socket.address, for: tunnel), reported.insert(socket.path).inserted else {
                 continue
             }
+            let advice = socket.address.problem(sharingWith: owner.address).map { "; \($0)" } ?? ""
             reader.add(
                 .warning,
                 .addressShared,
                 place(of: socket.path, tunnel),
                 socket.path,
-                "the tunnel '\(owner.name)' listens on this address too",
+                "the tunnel '\(owner.name)' listens on this address too\(advice)",
                 related: owner.source
             )
         }
     }
 }
 
-/// Listening addresses and the first tunnel on each, so that 5,000 tunnels are compared without
-/// 5,000² comparisons.
+/// Listening addresses and the tunnels on each, so that 5,000 tunnels are compared without 5,000²
+/// comparisons.
 private struct TakenAddresses {
     struct Owner {
         let name: String
         let source: SourceLocation
+        let address: ListenAddress
     }
 
     private struct Port: Hashable {
@@ -89,20 +91,23 @@ private struct TakenAddresses {
         let host: String
     }
 
-    private var owners: [Address: Owner] = [:]
+    /// The first of each, and those that share it.
+    private var owners: [Address: [Owner]] = [:]
     /// Of those on any address with this port, the first by name.
     private var firstOwners: [Port: Owner] = [:]
 
-    /// Records an address; returns another tunnel that has it already.
+    /// Records an address; returns another tunnel that has it already and cannot share it.
     mutating func take(_ listened: ListenAddress, for tunnel: TunnelDeclaration) -> Owner? {
         guard listened.endpoint.port != 0 else { return nil }
         let port = Port(number: listened.endpoint.port, transport: listened.transport)
         let address = Address(port: port, host: listened.canonicalHost)
-        let (same, any) = (owners[address], firstOwners[port])
-        let owner = same ?? (address.host.isEmpty ? any : any.flatMap { _ in owners[Address(port: port, host: "")] })
-        if same == nil {
-            let new = Owner(name: tunnel.name, source: tunnel.source)
-            owners[address] = new
+        let (same, any) = (owners[address] ?? [], firstOwners[port])
+        let everywhere = any.flatMap { _ in owners[Address(port: port, host: "")]?.first }
+        let rival = same.first { $0.name != tunnel.name && !$0.address.canShare(with: listened) }
+        let owner = rival ?? (same.isEmpty ? (address.host.isEmpty ? any : everywhere) : nil)
+        if rival == nil, same.last?.name != tunnel.name {
+            let new = Owner(name: tunnel.name, source: tunnel.source, address: listened)
+            owners[address, default: []].append(new)
             if any.map({ new.name < $0.name }) ?? true { firstOwners[port] = new }
         }
         return owner?.name == tunnel.name ? nil : owner

@@ -6,7 +6,7 @@ enum PairLint {
     static func check(_ tunnels: [TunnelDeclaration], _ reader: inout NodeReader) {
         let servers = ServersByAddress(tunnels)
         for client in tunnels where client.running && connectsToServer(client.spec) {
-            guard let server = servers.server(for: client.spec.tunnel) else { continue }
+            guard let server = servers.server(for: client.spec) else { continue }
             reader.prefix = "tunnels." + client.name
             for problem in problems(server, client) {
                 reader.add(
@@ -96,28 +96,23 @@ enum PairLint {
 /// Servers by the addresses their clients connect to, so that 5,000 pairs are found without 5,000²
 /// comparisons.
 private struct ServersByAddress {
-    private enum Claim {
-        case one(TunnelDeclaration)
-        /// Which of them a client would reach is not certain.
-        case several
-    }
-
-    private var claims: [LocalAddress: Claim] = [:]
+    private var claims: [LocalAddress: [TunnelDeclaration]] = [:]
 
     init(_ tunnels: [TunnelDeclaration]) {
         for tunnel in tunnels where tunnel.running && tunnel.spec.role == .server {
             for address in LocalAddress.listened(tunnel.spec.tunnel) {
-                claims[address] = claims[address] == nil ? .one(tunnel) : .several
+                claims[address, default: []].append(tunnel)
             }
         }
     }
 
-    /// The one server a connection to this address arrives at.
-    func server(for address: Endpoint) -> TunnelDeclaration? {
+    /// The one server that this client's connections arrive at; nil where that is not certain.
+    func server(for client: TunnelSpec) -> TunnelDeclaration? {
         var found: TunnelDeclaration?
-        for case let claim? in LocalAddress.dialed(address).map({ claims[$0] }) {
-            guard case .one(let server) = claim, found == nil || found?.name == server.name else { return nil }
-            found = server
+        for case let all? in LocalAddress.dialed(client.tunnel).map({ claims[$0] }) {
+            let meant = all.count == 1 ? all : all.filter { $0.spec.service == client.service }
+            guard meant.count == 1, found == nil || found?.name == meant[0].name else { return nil }
+            found = meant[0]
         }
         return found
     }

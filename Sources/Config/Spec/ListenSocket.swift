@@ -90,6 +90,7 @@ extension TunnelSpec {
     /// QUIC's links are UDP; its handshake is TCP all the same.
     private var linkSockets: [ListenSocket] {
         let transports: [TransportProtocol] = transport == .quic ? [.tcp, .udp] : [.tcp]
-        return transports.map { ListenSocket(ListenAddress(tunnel, $0), .links) }
+        let door = ServerDoor(self)
+        return transports.map { ListenSocket(ListenAddress(tunnel, $0, door: door), .links) }
     }
 }

@@ -26,6 +26,8 @@ package struct TunnelSpec: Sendable, Hashable {
     package var path: String?
     /// The name in their `Host`: a client's to send, a server's to insist on.
     package var host: String?
+    /// Which of the tunnels behind one port is meant; nil where there is one alone.
+    package var service: String?
     /// Through which a client reaches its server; nil for none.
     package var via: ProxyAddress?
     package var pool = PoolSize()

@@ -41,9 +41,15 @@ extension TunnelReconciler {
         }
         if let owner = owners.min(by: DesiredState.precedes) {
             let place = owner.source.map { ", declared at \($0)" } ?? ""
-            return "the tunnel '\(owner.label)' listens on this address\(place)"
+            let advice = owner.spec.certainAddresses.lazy.compactMap { $0.problem(sharingWith: address) }.first
+            return "the tunnel '\(owner.label)' listens on this address\(place)" + (advice.map { "; \($0)" } ?? "")
         }
-        guard address.endpoint.port != 0, !own.contains(where: { $0.conflicts(with: address) }) else { return nil }
+        let isShared = state.desired.values.contains { other in
+            other.id != id && other.shouldRun && other.spec.certainAddresses.contains { $0.canShare(with: address) }
+        }
+        guard address.endpoint.port != 0, !isShared, !own.contains(where: { $0.conflicts(with: address) }) else {
+            return nil
+        }
         return problemAt(address)?.message
     }
 }

@@ -111,7 +111,7 @@ private struct TakenPorts {
         let transport: TransportProtocol
     }
 
-    private var addresses = Set<ListenAddress>()
+    private var addresses: [ListenAddress: [ListenAddress]] = [:]
     private var ports = Set<Port>()
     /// Those that a tunnel has on every address of the machine.
     private var wholePorts = Set<Port>()
@@ -121,11 +121,12 @@ private struct TakenPorts {
         let isFree = wanted.allSatisfy { address in
             let port = Self.port(address)
             let isWhole = address.endpoint.isUnspecified
-            return !addresses.contains(address) && !wholePorts.contains(port) && !(isWhole && ports.contains(port))
+            if let same = addresses[address] { return same.allSatisfy { $0.canShare(with: address) } }
+            return !wholePorts.contains(port) && !(isWhole && ports.contains(port))
         }
         guard isFree else { return false }
         for address in wanted {
-            addresses.insert(address)
+            addresses[address, default: []].append(address)
             ports.insert(Self.port(address))
             if address.endpoint.isUnspecified { wholePorts.insert(Self.port(address)) }
         }

@@ -20,7 +20,8 @@ struct EndFactory: Sendable {
                 spec: spec,
                 flow: flow,
                 credentials: credentials,
-                acceptor: Self.acceptor(spec, StreamLinkAcceptor(credentials: credentials, onReload: showReload)),
+                acceptor: Self.acceptor(spec, StreamLinkAcceptor(credentials: credentials)),
+                onReload: showReload,
                 tunnel: tunnel,
                 report: report
             )
@@ -44,7 +45,7 @@ struct EndFactory: Sendable {
         #if QUIC
         // A server with QUIC always has a certificate.
         if let credentials = stream.credentials {
-            return QUICLinkAcceptor(credentials: credentials, onReload: stream.onReload)
+            return QUICLinkAcceptor(credentials: credentials)
         }
         #endif
         return stream

@@ -29,6 +29,7 @@ final class TunnelContext: Sendable {
         /// Connections from before the tunnel left, which came back with it.
         var returned: [ConnectionGroup] = []
         var serverEnd: NIOLoopBound<ServerEnd>?
+        var door: ServerDoor
     }
 
     private let current: Mutex<Current>
@@ -62,7 +63,7 @@ final class TunnelContext: Sendable {
         self.peers = peers
         boundEntrance = .makeEmptyBox(eventLoop: home)
         boundExit = .makeEmptyBox(eventLoop: home)
-        current = Mutex(Current(plan: ForwardingPlan(spec, following: nil)))
+        current = Mutex(Current(plan: ForwardingPlan(spec, following: nil), door: ServerDoor(spec)))
     }
 
     /// The plan and the group a connection accepted now belongs to.
@@ -95,6 +96,15 @@ final class TunnelContext: Sendable {
     var serverEnd: NIOLoopBound<ServerEnd>? {
         get { current.withLock { $0.serverEnd } }
         set { current.withLock { $0.serverEnd = newValue } }
+    }
+
+    /// By what its clients are told from those of other servers at the same address.
+    var door: ServerDoor { current.withLock { $0.door } }
+
+    /// Counts a connection to a server's tunnel port that was refused.
+    func rejected(_ address: String, _ why: String) {
+        counters.countRejected()
+        log.write(.warn, .rejected, "Connection from \(address) refused: \(why)")
     }
 
     /// From which a server's tokens for QUIC are derived.
@@ -223,7 +233,10 @@ final class TunnelContext: Sendable {
 
     /// Treats connections from now on by `spec`; those that exist are left alone.
     func apply(_ spec: TunnelSpec) {
-        current.withLock { $0.plan = ForwardingPlan(spec, following: $0.plan) }
+        current.withLock { current in
+            current.plan = ForwardingPlan(spec, following: current.plan)
+            current.door = ServerDoor(spec)
+        }
         log.follow(spec)
     }
 

@@ -22,6 +22,7 @@ package final class TunnelEngine: Sendable {
         let datagramRoom: DatagramRoom
         let reactors: ReactorGroup
         let board: ListenBoard
+        let ports: TunnelPorts
         let peers: PeerMemory
         let changed: AsyncStream<Void>.Continuation
         let logSink: AsyncStream<TunnelLogLine>.Continuation
@@ -90,6 +91,7 @@ package final class TunnelEngine: Sendable {
             datagramRoom: DatagramRoom(),
             reactors: ReactorGroup(isWanted: environment.hasReactors, pipes: descriptors.plan.pipes),
             board: ListenBoard(),
+            ports: TunnelPorts(),
             peers: peers,
             changed: changed,
             logSink: logSink,
@@ -168,7 +170,8 @@ package final class TunnelEngine: Sendable {
     /// See `InstanceHost.run`: whether it is a start, a change or a restart depends on the
     /// instance.
     package func run(_ id: InstanceID, spec: TunnelSpec, generation: Int, releaseFirst: Bool) async {
-        if let former = takeLeaving(id) {
+        await moveIfNeeded(id, spec)
+        if let former = takeLeaving(id, spec) {
             if await former.comeBack(spec, generation: generation, releaseFirst: releaseFirst) { return }
             state.withLock { state in
                 if state.instances[id] === former { state.instances[id] = nil }
@@ -198,13 +201,36 @@ package final class TunnelEngine: Sendable {
     }
 
     /// The tunnel that leaves under this id, which is to come back.
-    private func takeLeaving(_ id: InstanceID) -> TunnelInstance? {
-        state.withLock { state in
-            guard !state.isClosing, state.instances[id] == nil else { return nil }
-            let former = state.leaving.removeValue(forKey: id)
+    private func takeLeaving(_ id: InstanceID, _ spec: TunnelSpec) -> TunnelInstance? {
+        let home = parts.ports.home(of: spec)
+        return state.withLock { state in
+            guard !state.isClosing, state.instances[id] == nil, let former = state.leaving[id],
+                home == nil || home === former.tunnel.home
+            else { return nil }
+            state.leaving[id] = nil
             state.instances[id] = former
             return former
         }
+    }
+
+    /// Lets a tunnel go that is to listen at a port whose servers live on another loop; a new instance follows it.
+    private func moveIfNeeded(_ id: InstanceID, _ spec: TunnelSpec) async {
+        guard let home = parts.ports.home(of: spec) else { return }
+        let former = state.withLock { state -> TunnelInstance? in
+            guard let known = state.instances[id], known.tunnel.home !== home else { return nil }
+            state.instances[id] = nil
+            state.leaving[id] = known
+            return known
+        }
+        await former?.leave()
+    }
+
+    /// The loop of a new tunnel: that of the port it is to share, or one that others for this port get too.
+    private func home(for spec: TunnelSpec) -> any EventLoop {
+        if let home = parts.ports.home(of: spec) { return home }
+        guard spec.role == .server, spec.tunnel.port != 0 else { return parts.group.next() }
+        let loops = Array(parts.group.makeIterator())
+        return loops[Int(spec.tunnel.port) % loops.count]
     }
 
     private func ended(_ instance: TunnelInstance) {
@@ -228,7 +254,8 @@ package final class TunnelEngine: Sendable {
     package var probe: TargetProbe { TargetProbe(dialer: parts.dialer, group: parts.group) }
 
     private func instance(_ id: InstanceID, spec: TunnelSpec, generation: Int) -> TunnelInstance? {
-        state.withLock { state in
+        let home = home(for: spec)
+        return state.withLock { state in
             if let known = state.instances[id] { return known }
             guard !state.isClosing else { return nil }
             state.made += 1
@@ -237,6 +264,7 @@ package final class TunnelEngine: Sendable {
                 spec: spec,
                 generation: generation,
                 incarnation: state.made,
+                home: home,
                 engine: parts
             )
             state.instances[id] = new

@@ -53,7 +53,14 @@ actor TunnelInstance {
         var hasEnded = false
     }
 
-    init(id: InstanceID, spec: TunnelSpec, generation: Int, incarnation: Int, engine: TunnelEngine.Parts) {
+    init(
+        id: InstanceID,
+        spec: TunnelSpec,
+        generation: Int,
+        incarnation: Int,
+        home: any EventLoop,
+        engine: TunnelEngine.Parts
+    ) {
         let spec = Shared(wrappedValue: spec)
         board = StatusBoard(
             spec: spec,
@@ -64,7 +71,7 @@ actor TunnelInstance {
         tunnel = TunnelContext(
             id: id,
             spec: spec.wrappedValue,
-            home: engine.group.next(),
+            home: home,
             dialer: engine.dialer,
             descriptors: TunnelDescriptors(engine.descriptors),
             log: TunnelLog(id: id, spec: spec.wrappedValue, sink: engine.logSink),
@@ -76,7 +83,7 @@ actor TunnelInstance {
         wakeUps = engine.wakeUps
         ends = EndFactory(tunnel: tunnel, board: board, trust: engine.trust)
         life = TunnelLife(spec: spec, generation: generation, environment: tunnel.environment)
-        listeners = ListenerSet(tunnel: tunnel, group: engine.group, board: engine.board)
+        listeners = ListenerSet(tunnel: tunnel, group: engine.group, board: engine.board, ports: engine.ports)
     }
 
     // MARK: What the engine calls

@@ -1,24 +1,26 @@
 import Config
 import Synchronization
 
-/// Which tunnel has bound which address: one that finds its address taken by another names it.
+/// Which tunnels have bound which address: one that finds its address taken by another names it.
 final class ListenBoard: Sendable {
-    private let owners = Mutex<[ListenAddress: InstanceID]>([:])
+    private let owners = Mutex<[ListenAddress: [InstanceID: ListenAddress]]>([:])
 
     func note(_ address: ListenAddress, by id: InstanceID) {
-        owners.withLock { $0[address] = id }
+        owners.withLock { $0[address, default: [:]][id] = address }
     }
 
     func forget(_ address: ListenAddress, of id: InstanceID) {
         owners.withLock { owners in
-            if owners[address] == id { owners[address] = nil }
+            owners[address]?[id] = nil
+            if owners[address]?.isEmpty == true { owners[address] = nil }
         }
     }
 
-    /// Another tunnel that listens where this one wants to.
-    func owner(of address: ListenAddress, besides id: InstanceID) -> InstanceID? {
+    /// Another tunnel that listens where this one wants to, and what it has there.
+    func owner(of address: ListenAddress, besides id: InstanceID) -> (id: InstanceID, address: ListenAddress)? {
         owners.withLock { owners in
-            owners.filter { $0.value != id && $0.key.certainlyConflicts(with: address) }.map(\.value).min()
+            let rivals = owners.values.joined().filter { $0.key != id && $0.value.certainlyConflicts(with: address) }
+            return rivals.min { $0.key < $1.key }.map { (id: $0.key, address: $0.value) }
         }
     }
 }

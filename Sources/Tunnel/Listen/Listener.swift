@@ -23,7 +23,8 @@ struct Listener: Sendable {
 
     /// Binds and starts accepting.
     ///
-    /// `port` overrides the key's, for a UDP socket that follows its TCP sibling.
+    /// `port` overrides the key's, for a UDP socket that follows its TCP sibling; `door` is what the clients of
+    /// servers come to.
     ///
     /// Throws `TunnelError`: `PortInUse`, `NoPermission`, `AddressNotAvailable`, `NameNotResolved`,
     /// `TooManyOpenFiles`.
@@ -31,6 +32,7 @@ struct Listener: Sendable {
         _ key: ListenKey,
         port: UInt16? = nil,
         for tunnel: TunnelContext,
+        at door: TunnelPort? = nil,
         on group: any EventLoopGroup
     ) async throws(TunnelError) -> Listener {
         let endpoint = Endpoint(host: key.endpoint.host, port: port ?? key.endpoint.port)
@@ -44,7 +46,7 @@ struct Listener: Sendable {
             if key.transport == .tcp, key.purpose == .single, let reactors = tunnel.reactors.started() {
                 socket = .users(try UserListener(address, place, for: tunnel, reactors, on: group))
             } else {
-                let channel = try await bind(key, address, for: tunnel, on: group).get()
+                let channel = try await bind(key, address, for: tunnel, at: door, on: group).get()
                 place.keep(for: channel)
                 socket = .channel(channel)
             }
@@ -71,12 +73,13 @@ struct Listener: Sendable {
         _ key: ListenKey,
         _ address: SocketAddress,
         for tunnel: TunnelContext,
+        at door: TunnelPort?,
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
-        switch key.transport {
-        case .tcp: bindTCP(address, key.purpose, for: tunnel, on: group)
-        case .udp where key.purpose == .links: bindLinks(address, for: tunnel)
-        case .udp: bindUDP(address, key.purpose, for: tunnel, on: group)
+        switch (key.transport, door) {
+        case (.tcp, _): bindTCP(address, key.purpose, for: tunnel, at: door, on: group)
+        case (.udp, let door?): bindLinks(address, at: door)
+        case (.udp, nil): bindUDP(address, key.purpose, for: tunnel, on: group)
         }
     }
 
@@ -105,6 +108,7 @@ struct Listener: Sendable {
         _ address: SocketAddress,
         _ purpose: ListenKey.Purpose,
         for tunnel: TunnelContext,
+        at door: TunnelPort?,
         on group: any EventLoopGroup
     ) -> EventLoopFuture<any Channel> {
         let batch = tunnel.descriptors.budget.acceptBatch()
@@ -117,7 +121,7 @@ struct Listener: Sendable {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     channel.closeFuture.whenComplete { _ in withExtendedLifetime(batch) {} }
-                    try channel.pipeline.syncOperations.addHandler(acceptGate(purpose, keepAlive, for: tunnel))
+                    try channel.pipeline.syncOperations.addHandler(acceptGate(purpose, keepAlive, for: tunnel, at: door))
                 }
             }
         return bootstrap.keepingAlive(keepAlive).bind(to: address)
@@ -134,15 +138,18 @@ struct Listener: Sendable {
     private static func acceptGate(
         _ purpose: ListenKey.Purpose,
         _ inherited: KeepAlive?,
-        for tunnel: TunnelContext
+        for opener: TunnelContext,
+        at door: TunnelPort?
     ) -> AcceptGate {
         AcceptGate { connection in
+            let tunnel = door?.first ?? opener
             let keepAlive = keepAlive(purpose, tunnel)
             if keepAlive != inherited { set(keepAlive, on: connection) }
-            let isAdmitted = admit(connection, purpose, for: tunnel)
+            let isAdmitted = admit(connection, purpose, for: tunnel, at: door)
             if !isAdmitted { tunnel.refuseUser() }
             return isAdmitted
         } failed: { error in
+            let tunnel = door?.first ?? opener
             guard tunnel.descriptors.budget.isLineDue() else { return }
             tunnel.log.write(.error, .acceptPaused, "Accepting is paused: \(error.problem)")
         }
@@ -157,7 +164,8 @@ struct Listener: Sendable {
     private static func admit(
         _ connection: any Channel,
         _ purpose: ListenKey.Purpose,
-        for tunnel: TunnelContext
+        for tunnel: TunnelContext,
+        at door: TunnelPort?
     ) -> Bool {
         switch purpose {
         case .single:
@@ -171,8 +179,8 @@ struct Listener: Sendable {
             guard let place = tunnel.descriptors.place(for: purpose) else { return false }
             prepare(connection, place) { try prepareUser(connection, .link(tunnel.entrance), for: tunnel) }
         case .links:
-            guard let place = tunnel.descriptors.place(for: .link) else { return false }
-            prepare(connection, place) { try prepareTunnelPort(connection, for: tunnel) }
+            guard let door, let place = tunnel.descriptors.place(for: .link) else { return false }
+            prepare(connection, place) { try prepareTunnelPort(connection, door) }
         }
         return true
     }
@@ -214,23 +222,20 @@ struct Listener: Sendable {
         try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, way: way))
     }
 
-    private static func prepareTunnelPort(_ channel: any Channel, for tunnel: TunnelContext) throws {
+    private static func prepareTunnelPort(_ channel: any Channel, _ door: TunnelPort) throws {
         try channel.syncOptions?.setOption(
             .recvAllocator,
             value: FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.unprovenReadBytes)
         )
-        try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(tunnel: tunnel))
+        try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(port: door))
     }
 
     /// Links come over UDP with QUIC alone; without it a server that wants it does not start.
-    private static func bindLinks(
-        _ address: SocketAddress,
-        for tunnel: TunnelContext
-    ) -> EventLoopFuture<any Channel> {
+    private static func bindLinks(_ address: SocketAddress, at door: TunnelPort) -> EventLoopFuture<any Channel> {
         #if QUIC
-        QUICLinkAcceptor.bind(address, for: tunnel, on: tunnel.home)
+        QUICLinkAcceptor.bind(address, at: door)
         #else
-        tunnel.home.makeFailedFuture(TunnelError(.notSupportedYet, QUICLink.missing))
+        door.home.makeFailedFuture(TunnelError(.notSupportedYet, QUICLink.missing))
         #endif
     }
 

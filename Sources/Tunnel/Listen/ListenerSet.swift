@@ -1,25 +1,39 @@
 import Config
 import NIOCore
 
-/// The sockets that one tunnel has bound.
+/// The sockets that one tunnel has bound, and the tunnel ports that it is at.
 struct ListenerSet: Sendable {
+    private enum Place: Sendable {
+        case own(Listener)
+        case port(TunnelPort, Endpoint)
+
+        var address: Endpoint {
+            switch self {
+            case .own(let listener): listener.address
+            case .port(_, let address): address
+            }
+        }
+    }
+
     private let tunnel: TunnelContext
     private let group: any EventLoopGroup
     private let board: ListenBoard
-    private var listeners: [ListenKey: Listener] = [:]
+    private let ports: TunnelPorts
+    private var places: [ListenKey: Place] = [:]
 
-    init(tunnel: TunnelContext, group: any EventLoopGroup, board: ListenBoard) {
+    init(tunnel: TunnelContext, group: any EventLoopGroup, board: ListenBoard, ports: TunnelPorts) {
         self.tunnel = tunnel
         self.group = group
         self.board = board
+        self.ports = ports
     }
 
     /// What is bound, as the spec says it.
-    var held: Set<ListenAddress> { Set(listeners.keys.map(\.address)) }
+    var held: Set<ListenAddress> { Set(places.keys.map(\.address)) }
 
     /// Where these really listen.
     func addresses(of keys: [ListenKey]) -> [Endpoint] {
-        keys.compactMap { listeners[$0]?.address }
+        keys.compactMap { places[$0]?.address }
     }
 
     /// Binds all of these, or none.
@@ -41,8 +55,7 @@ struct ListenerSet: Sendable {
         var bound: [ListenKey] = []
         for key in keys {
             do {
-                let port = key.transport == .udp ? listeners[key.tcpSibling]?.address.port : nil
-                listeners[key] = try await Listener.bind(key, port: port, for: tunnel, on: group)
+                places[key] = try await place(of: key)
                 board.note(key.address, by: tunnel.id)
                 bound.append(key)
             } catch {
@@ -50,15 +63,31 @@ struct ListenerSet: Sendable {
                 guard error.reason == .portInUse, let owner = board.owner(of: key.address, besides: tunnel.id) else {
                     throw error
                 }
-                throw .taken(key.address, by: owner)
+                throw .taken(key.address, by: owner.id, key.address.problem(sharingWith: owner.address))
             }
         }
+    }
+
+    private func place(of key: ListenKey) async throws(TunnelError) -> Place {
+        let chosen = key.transport == .udp ? places[key.tcpSibling]?.address.port : nil
+        guard key.purpose == .links else {
+            return .own(try await Listener.bind(key, port: chosen, for: tunnel, on: group))
+        }
+        let (tunnel, group) = (tunnel, group)
+        let (port, address) = try await ports.enter(key, tunnel) { port async throws(TunnelError) in
+            try await Listener.bind(key, port: chosen, for: tunnel, at: port, on: group)
+        }
+        return .port(port, address)
     }
 
     /// Returns when other sockets can bind the addresses; accepted TCP connections live on.
     mutating func release(_ keys: [ListenKey]) async {
         for key in keys {
-            await listeners.removeValue(forKey: key)?.close()
+            switch places.removeValue(forKey: key) {
+            case .own(let listener)?: await listener.close()
+            case .port(let port, _)?: await ports.leave(port, tunnel)
+            case nil: break
+            }
             board.forget(key.address, of: tunnel.id)
         }
     }

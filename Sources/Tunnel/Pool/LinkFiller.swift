@@ -22,7 +22,8 @@ final class LinkFiller {
     /// Nil where links need no proof.
     private let secret: SessionSecret?
     private var onEvent: ((Event) -> Void)?
-    private var proofs: UInt64 = 0
+    /// The number of the last link.
+    private var number: UInt64
     private var failures = 0
     private var retry: Scheduled<Void>?
     /// A NodePass server rebinds its port after the handshake: until the control link is there, a
@@ -38,6 +39,7 @@ final class LinkFiller {
         self.dialer = dialer
         self.tunnel = tunnel
         self.secret = secret
+        number = LinkProof.number(0, route: secret?.linkRoute ?? 0)
         self.onEvent = onEvent
     }
 
@@ -74,8 +76,8 @@ final class LinkFiller {
     private func readID(of carrier: LinkChannel) {
         guard onEvent != nil else { return carrier.channel.closeAtOnce() }
         if let secret {
-            proofs += 1
-            let proof = LinkProof(number: proofs, secret: secret, fingerprint: carrier.fingerprint)
+            number += 1
+            let proof = LinkProof(number: number, secret: secret, fingerprint: carrier.fingerprint)
             carrier.channel.writeAndFlush(ByteBuffer(bytes: proof.bytes), promise: nil)
         }
         let reader = ExactReader(length: 4, within: TimeAmount(TunnelLimits.linkIDWait)) { result in

@@ -34,7 +34,7 @@ final class Session {
     /// The peer's address, without a port.
     let peer: String
     private let isEntry: Bool
-    private let tunnel: TunnelContext
+    let tunnel: TunnelContext
     private let control: ControlLink
     /// The client's.
     private var filler: LinkFiller?
@@ -80,7 +80,7 @@ final class Session {
         announced = keys.fingerprint
         let secret = keys.secret(for: terms)
         let proofSecret = terms.extensions.contains(.linkProof) ? secret : nil
-        verifier = side == .server ? proofSecret.map { LinkProofVerifier(tunnel: tunnel, secret: $0) } : nil
+        verifier = side == .server ? proofSecret.map { LinkProofVerifier(secret: $0) } : nil
         table = LinkTable(size: PoolBounds(min: tunnel.admission().plan.pool.min, max: terms.max))
         control = ControlLink(
             state: ControlState(
@@ -163,17 +163,21 @@ final class Session {
 
     // MARK: Links arrive
 
-    /// The server's side: a channel that a transport delivered becomes a link, or is closed;
-    /// `proven` is called when it is the peer's.
-    func accept(_ carrier: LinkChannel, proven: @escaping () -> Void) {
-        guard let verifier else {
-            proven()
-            return assignID(carrier, early: ByteBuffer())
-        }
-        verifier.verify(carrier) { early in
-            proven()
-            self.assignID(carrier, early: early)
-        }
+    /// Whether its client proves each link.
+    var isProven: Bool { terms.extensions.contains(.linkProof) }
+
+    /// Whether a proof says that it is of this session.
+    func routes(_ proof: LinkProof?) -> Bool { proof != nil && proof?.route == verifier?.route }
+
+    /// Whether this proof, which counts once, is one of the peer's.
+    func admits(_ proof: LinkProof, on carrier: LinkChannel) -> Bool {
+        verifier?.admits(proof, fingerprint: carrier.fingerprint) == true
+    }
+
+    /// The server's side: a channel that a transport delivered, and that is the peer's, becomes a link, or is
+    /// closed; `early` came behind its proof.
+    func accept(_ carrier: LinkChannel, early: ByteBuffer = ByteBuffer()) {
+        assignID(carrier, early: early)
     }
 
     /// Whether another link would be given an id.

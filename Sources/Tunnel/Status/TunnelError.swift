@@ -33,11 +33,14 @@ package struct TunnelError: Error, Sendable, Hashable {
         return TunnelError(.peerDowngraded, "\(what) \(before); \(advice)")
     }
 
-    /// An address that another tunnel of this daemon has.
-    static func taken(_ address: ListenAddress, by owner: InstanceID) -> TunnelError {
+    /// An address that another tunnel of this daemon has; `problem` is why the two cannot share it.
+    static func taken(_ address: ListenAddress, by owner: InstanceID, _ problem: String?) -> TunnelError {
         let place = "\(address.transport.rawValue) \(address.endpoint)"
-        let advice = "give one of them another address; nodepass get \(owner) shows it"
-        return TunnelError(.portInUse, "\(place) is in use by this daemon's tunnel \(owner); \(advice)")
+        let advice = problem ?? "give one of them another address"
+        return TunnelError(
+            .portInUse,
+            "\(place) is in use by this daemon's tunnel \(owner); \(advice); nodepass get \(owner) shows it"
+        )
     }
 
     /// What went wrong while binding `endpoint`.

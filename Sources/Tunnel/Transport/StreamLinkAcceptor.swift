@@ -6,8 +6,6 @@ import NIOTLS
 struct StreamLinkAcceptor: LinkAcceptor {
     /// Nil for links without TLS.
     let credentials: ServerCredentials?
-    /// Called when certificate files have changed.
-    let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
 
     var checksAddress: Bool { true }
     var clientSpeaksFirst: Bool { isSecured }
@@ -35,7 +33,6 @@ struct StreamLinkAcceptor: LinkAcceptor {
                 return
             }
             let loaded = credentials.current()
-            credentials.refreshIfDue(report: onReload)
             let fingerprint = loaded.certificate.fingerprint
             let ready = TLSReadyHandler {
                 deliver(LinkChannel(channel: channel, fingerprint: fingerprint, hasDatagramRecords: true))

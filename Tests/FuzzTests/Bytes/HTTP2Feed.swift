@@ -49,7 +49,7 @@ enum HTTP2Feed {
         let session = LinkSession(terms: terms, hasRoom: { true }, isProven: { false }) {
             outcome.rejections.append($0)
         }
-        let acceptor = HTTP2LinkAcceptor(stream: StreamLinkAcceptor(credentials: nil) { _ in })
+        let acceptor = HTTP2LinkAcceptor(stream: StreamLinkAcceptor(credentials: nil))
         guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 1) else { return outcome }
         channel.connect(to: address, promise: nil)
         acceptor.accept(channel, .bytes(ByteBuffer()), for: session) { link in

@@ -151,7 +151,7 @@ final class ClientEnd {
     }
 
     private static let refusals: Set<TunnelReason> = [
-        .standby, .authFailed, .peerDowngraded, .tlsDowngraded, .notSupportedYet,
+        .standby, .authFailed, .peerDowngraded, .tlsDowngraded, .serviceUnknown, .notSupportedYet,
     ]
 
     /// Whether the attempt under way is still wanted, asked before the server begins a session for it.
@@ -170,6 +170,7 @@ final class ClientEnd {
             // What NodePass sends without a name.
             host: spec.host ?? name ?? "none",
             path: spec.path ?? "/",
+            service: spec.service,
             tunnelKey: spec.effectiveKey,
             clientID: clientID,
             timeout: TimeAmount(tunnel.environment.handshakeTimeout),

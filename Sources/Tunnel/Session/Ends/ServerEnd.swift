@@ -10,9 +10,15 @@ import NIOCore
 final class ServerEnd {
     let acceptor: any LinkAcceptor
     let tunnelKey: String
+    /// Where it takes handshakes.
+    let place: HandshakePlace
+    /// Which of the servers at its port it is.
+    let service: String?
     private let tunnel: TunnelContext
     /// Nil for links without TLS.
     private let credentials: ServerCredentials?
+    /// Called when certificate files have changed.
+    private let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
     private let flow: TunnelFlow
     private let tlsCode: Int
     private let transport: PoolTransport
@@ -45,6 +51,7 @@ final class ServerEnd {
         flow: TunnelFlow,
         credentials: ServerCredentials?,
         acceptor: any LinkAcceptor,
+        onReload: @escaping @Sendable (ServerCredentials.ReloadOutcome) -> Void,
         tunnel: TunnelContext,
         report: @escaping (EndReport) -> Void
     ) {
@@ -52,9 +59,12 @@ final class ServerEnd {
         self.flow = flow
         self.report = report
         self.credentials = credentials
+        self.onReload = onReload
         policy = spec.handshake
         tunnelKey = spec.effectiveKey
-        judge = HandshakeJudge(policy: policy, tunnelKey: tunnelKey, place: HandshakePlace(spec))
+        place = HandshakePlace(spec)
+        service = spec.service
+        judge = HandshakeJudge(policy: policy, tunnelKey: tunnelKey, place: place)
         tlsCode = spec.linkTLS.code
         transport = spec.transport
         self.acceptor = acceptor
@@ -67,95 +77,29 @@ final class ServerEnd {
         current?.session.end(TunnelError(.peerUnreachable, "stopped"))
     }
 
-    // MARK: Connections on the tunnel's port
+    // MARK: What its port asks
 
-    /// What the next connection from `address` may be.
-    enum Expectation {
-        /// Only a handshake.
-        case handshake
-        /// A handshake or a link; the first byte shows which.
-        case firstByte
-        /// The same, but a link's client says nothing before it has its id.
-        case silence
+    /// The present client's, while links may come.
+    var session: Session? { isStopped ? nil : current?.session }
+
+    /// Whether all that comes from this address is taken for links: of a client that does not prove them.
+    func claimsLinks(from address: String) -> Bool {
+        guard let session, !session.isProven else { return false }
+        return !acceptor.checksAddress || address == session.peer
     }
 
-    func expectation(of address: String) -> Expectation {
-        guard let session = current?.session, !isStopped else { return .handshake }
-        let proves = session.terms.extensions.contains(.linkProof)
-        // A client of ours proves itself on every link, wherever it comes from. NodePass's is known
-        // by its address alone.
-        guard proves || !acceptor.checksAddress || address == session.peer else { return .handshake }
-        return proves || acceptor.clientSpeaksFirst ? .firstByte : .silence
-    }
+    var takesSealed: Bool { policy != .compatible }
 
-    /// Whether a request for a WebSocket becomes a link now.
-    func takesLink(_ request: HandshakeRequest) -> Bool {
-        current != nil && !isStopped && acceptor.recognizes(request)
-    }
+    /// Whether the client has the key.
+    func hasToken(_ request: HandshakeRequest) -> Bool { judge.hasToken(request) }
 
-    /// The session's terms, where links may come from this address now.
-    func terms(ofLinksFrom address: String) -> HandshakeTerms? {
-        if case .handshake = expectation(of: address) { nil } else { current?.session.terms }
-    }
+    /// Another server of the same port was asked with a key that neither has.
+    func noteFailure(of address: String) { judge.failed(address) }
 
-    /// Makes a link, or several, of an accepted connection, which keeps its place until it is
-    /// proven and has as long as a handshake to become one.
-    func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
-        let address = LinkChannel(channel: channel, fingerprint: nil).peerName
-        guard let entry = admit(from: address, place, cut: { channel.cut() }) else {
-            return channel.close(promise: nil)
-        }
-        try? channel.syncOptions?.setOption(
-            .recvAllocator,
-            value: .relay(maximum: tunnel.environment.readBufferMaxBytes)
-        )
-        channel.closeFuture.assumeIsolated().whenComplete { _ in entry.closed() }
-        place.grow(by: acceptor.openingBytes)
-        acceptor.accept(channel, opening, for: entry.links, deliver: entry.deliver)
-    }
-
-    /// What a connection that is not proven may do.
-    struct UnprovenLinks {
-        let links: LinkSession
-        /// Makes a link of this channel.
-        let deliver: (LinkChannel) -> Void
-        /// To be called when the connection has ended.
-        let closed: () -> Void
-    }
-
-    /// Lets a connection of any kind from this address deliver links; nil, with its place left, where there is no session.
-    ///
-    /// It is cut where no link follows in time; `proven` is called when one has.
-    func admit(
-        from address: String,
-        _ place: UnprovenPlace,
-        cut: @escaping () -> Void,
-        proven: @escaping () -> Void = {}
-    ) -> UnprovenLinks? {
-        guard let session = current?.session, !isStopped else {
-            place.leave()
-            return nil
-        }
-        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
-        let deadline = tunnel.home.assumeIsolated().scheduleTask(in: patience) {
-            self.rejected(address, "no link followed in time")
-            cut()
-        }
-        var isProven = false
-        let links = LinkSession(terms: session.terms, hasRoom: { session.hasRoom }, isProven: { isProven }) { why in
-            if !isProven { self.rejected(address, why) }
-        }
-        return UnprovenLinks(links: links) { carrier in
-            session.accept(carrier) {
-                isProven = true
-                deadline.cancel()
-                place.leave()
-                proven()
-            }
-        } closed: {
-            deadline.cancel()
-            place.leave()
-        }
+    /// Has certificate files looked at; to be called for each connection with links at its port, whose server
+    /// may be another with the same files.
+    func refreshCertificate() {
+        credentials?.refreshIfDue(report: onReload)
     }
 
     /// Links show this certificate from now on.
@@ -164,8 +108,13 @@ final class ServerEnd {
     }
 
     func rejected(_ address: String, _ why: String) {
-        tunnel.counters.countRejected()
-        tunnel.log.write(.warn, .rejected, "Connection from \(address) refused: \(why)")
+        tunnel.rejected(address, why)
+    }
+
+    /// Its client cannot be told from that of another server at the same port.
+    func reportIndistinct(_ why: HandshakeRefusal.Misdirection, from address: String) {
+        rejected(address, why.rawValue)
+        reportOnce(TunnelError(.serviceUnknown, why.rawValue))
     }
 
     // MARK: Handshake
@@ -359,19 +308,6 @@ final class ServerEnd {
         guard let current, current.number == number else { return perform(seat.probed(number, isAlive: false)) }
         tunnel.log.write(.debug, "Another client asks for the tunnel: asking whether the present client is alive")
         current.session.probe { self.perform(self.seat.probed(number, isAlive: $0)) }
-    }
-
-    func refusal(_ refusal: HandshakeRefusal) -> String {
-        text(of: .refused(refusal))
-    }
-
-    /// An answer as v1.14 sends it.
-    func text(of answer: HandshakeAnswer) -> String {
-        let date = HTTPDate.text(Date())
-        return switch answer {
-        case .terms(let terms): HandshakeReply.text(terms: terms, date: date)
-        case .refused(let refusal): HandshakeReply.text(refusing: refusal, date: date)
-        }
     }
 
     /// Starts a session for this client and sends its terms.

@@ -20,6 +20,8 @@ struct HandshakeClient: Sendable {
     /// The value of the Host header.
     let host: String
     let path: String
+    /// Which of the server's tunnels at its port is meant.
+    var service: String?
     let tunnelKey: String
     let clientID: String
     let timeout: TimeAmount
@@ -78,10 +80,10 @@ struct HandshakeClient: Sendable {
 
     /// Whether the server answered a request for the sealed handshake as one that does not know it.
     ///
-    /// A server of ours that knows it may be busy (429, 503), and one behind a proxy away (502, 504).
+    /// A server of ours that knows it may be busy (429, 503) or not have the service (421), and one behind a proxy away (502, 504).
     private static func isOfAnotherKind(_ error: any Error) -> Bool {
         guard case HandshakeProblem.notSealed(let status, _) = error else { return false }
-        return status < 500 && status != 429 || status == 501
+        return status < 500 && status != 429 && status != 421 || status == 501
     }
 
     private func plain(_ server: SocketAddress, on loop: any EventLoop) -> EventLoopFuture<SessionAgreement> {
@@ -106,6 +108,7 @@ struct HandshakeClient: Sendable {
                 request: SealedRequest(clientID: clientID, wait: wait),
                 host: host,
                 path: path,
+                service: service,
                 isBehindProxy: areHeadsUnbound,
                 ticket: ticket(),
                 sealing: sealing,

@@ -63,6 +63,11 @@ struct HandshakeJudge {
         return .refused(.unauthorized, why: "it takes the handshake of v1.14 only", report: .peerDowngraded)
     }
 
+    /// A client from this address has shown a wrong key elsewhere.
+    mutating func failed(_ address: String, now: NIODeadline = .now()) {
+        throttle.failed(address, now: now)
+    }
+
     /// The client has proven the key.
     mutating func proven(_ address: String) {
         throttle.succeeded(address)

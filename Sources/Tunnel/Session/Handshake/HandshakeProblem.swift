@@ -18,6 +18,8 @@ extension TunnelError {
         case HandshakeProblem.refused(401, _):
             TunnelError(.authFailed, "Unauthorized (401): the server has another tunnel key")
         case HandshakeProblem.refused(409, let text): TunnelError(.standby, "Standing by: \(text)")
+        case HandshakeProblem.refused(421, let text), HandshakeProblem.notSealed(421, let text):
+            TunnelError(.serviceUnknown, "the server answered 421: \(text) Give both ends the same service.")
         case HandshakeProblem.refused(let status, let text), HandshakeProblem.notSealed(let status, let text):
             TunnelError(.peerUnreachable, "the server answered \(status): \(text)")
         case HandshakeProblem.notWanted: TunnelError(.peerUnreachable, "the server answers again")

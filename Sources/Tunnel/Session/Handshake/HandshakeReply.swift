@@ -1,3 +1,6 @@
+import Config
+import FoundationEssentials
+
 /// The HTTP/1.1 reply that ends the handshake, written by servers and read by clients.
 package struct HandshakeReply: Sendable, Hashable {
     package var status: Int
@@ -21,6 +24,15 @@ package struct HandshakeReply: Sendable, Hashable {
         var reader = HandshakeReplyReader(limitBytes: limitBytes)
         let parsed = reader.append(bytes)
         return parsed == .incomplete && isEnded ? reader.end() : parsed
+    }
+
+    /// An answer as v1.14 sends it.
+    static func text(of answer: HandshakeAnswer, now: Date = Date()) -> String {
+        let date = HTTPDate.text(now)
+        return switch answer {
+        case .terms(let terms): text(terms: terms, date: date)
+        case .refused(let refusal): text(refusing: refusal, date: date)
+        }
     }
 
     /// The bytes of a server's reply, headers as NodePass's server writes them; `date` is an HTTP
@@ -191,6 +203,16 @@ package enum HandshakeRefusal: Sendable, Hashable {
     /// Ours: the end has been stopped.
     case unavailable
     case malformed
+    /// Ours: it cannot be told which of the tunnels at this port is meant.
+    case misdirected(Misdirection)
+
+    package enum Misdirection: String, Sendable, Hashable {
+        case unknown = "No tunnel at this port has the service that the client names."
+        case unnamed = "The tunnels at this port have services, and the client names none."
+        case sameKey = "Several tunnels at this port have this key, and a client of v1.14 says no more."
+        case sameAddress =
+            "Several tunnels share this port, and clients of v1.14 there need an address of their own each."
+    }
 
     var status: Int {
         switch self {
@@ -201,6 +223,7 @@ package enum HandshakeRefusal: Sendable, Hashable {
         case .tooManyAttempts: 429
         case .unavailable: 503
         case .malformed: 400
+        case .misdirected: 421
         }
     }
 
@@ -213,12 +236,14 @@ package enum HandshakeRefusal: Sendable, Hashable {
         case .tooManyAttempts: "Too Many Requests"
         case .unavailable: "Service Unavailable"
         case .malformed: "Bad Request"
+        case .misdirected: "Misdirected Request"
         }
     }
 
     var body: String {
         switch self {
         case .taken(let address): "This tunnel is in use by another client (\(address)).\n"
+        case .misdirected(let why): why.rawValue + "\n"
         default: title + "\n"
         }
     }

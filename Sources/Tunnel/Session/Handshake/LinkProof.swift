@@ -9,8 +9,15 @@ struct LinkProof: Sendable, Hashable {
     static let codeLengthBytes = 16
     static let lengthBytes = 1 + 8 + codeLengthBytes
 
+    /// The session's route, then a count of its links.
     let number: UInt64
     let code: [UInt8]
+
+    /// By which a server with many sessions at one port finds the right one.
+    var route: UInt32 { UInt32(number >> 32) }
+
+    /// Of a session's `count`th link.
+    static func number(_ count: UInt32, route: UInt32) -> UInt64 { UInt64(route) << 32 | UInt64(count) }
 
     /// `fingerprint` is the server's certificate on the link, as the client sees it.
     init(number: UInt64, secret: SessionSecret, fingerprint: String? = nil) {

@@ -1,42 +1,17 @@
-import Config
-import NIOCore
-
-/// The server's side: lets through only those link channels whose client proves that it has the
-/// tunnel key.
+/// The server's side of one session: tells the proofs of its client's links from all others.
 final class LinkProofVerifier {
-    private let tunnel: TunnelContext
     private let secret: SessionSecret
     private var window = LinkProofWindow()
+    /// What the proofs of this session's links begin with.
+    let route: UInt32
 
-    init(tunnel: TunnelContext, secret: SessionSecret) {
-        self.tunnel = tunnel
+    init(secret: SessionSecret) {
         self.secret = secret
+        route = secret.linkRoute
     }
 
-    /// Reads the proof; `proven` gets what came behind it.
-    ///
-    /// A channel without a proof is closed.
-    func verify(_ carrier: LinkChannel, proven: @escaping (_ early: ByteBuffer) -> Void) {
-        let patience = TimeAmount(tunnel.environment.handshakeTimeout)
-        let reader = ExactReader(length: LinkProof.lengthBytes, within: patience) { result in
-            // A channel that ended before is closed by the reader.
-            guard case .success((let bytes, let rest)) = result else { return }
-            guard let proof = LinkProof(bytes),
-                proof.isMade(with: self.secret, fingerprint: carrier.fingerprint),
-                self.window.admit(proof.number)
-            else { return self.reject(carrier) }
-            proven(rest)
-        }
-        try? carrier.channel.pipeline.syncOperations.addHandler(reader)
-    }
-
-    private func reject(_ carrier: LinkChannel) {
-        tunnel.counters.countRejected()
-        tunnel.log.write(
-            .warn,
-            .forgedLink,
-            "Link without proof of the tunnel key from \(carrier.peerName) closed"
-        )
-        carrier.channel.closeAtOnce()
+    /// True once for each proof that the client has made.
+    func admits(_ proof: LinkProof, fingerprint: String?) -> Bool {
+        proof.isMade(with: secret, fingerprint: fingerprint) && window.admit(proof.number)
     }
 }

@@ -38,6 +38,7 @@ final class SealedClientHandler: ChannelInboundHandler {
         request: SealedRequest,
         host: String,
         path: String,
+        service: String? = nil,
         isBehindProxy: Bool,
         ticket: String? = nil,
         sealing: @escaping @Sendable () throws -> NIOSSLClientHandler,
@@ -53,6 +54,7 @@ final class SealedClientHandler: ChannelInboundHandler {
         (offer, text) = SealedOffer.make(
             host: host,
             path: path,
+            service: service,
             isBehindProxy: isBehindProxy,
             nonce: SealedHandshake.makeNonce(),
             ticket: ticket
@@ -122,6 +124,7 @@ final class SealedClientHandler: ChannelInboundHandler {
         let fingerprint = try CertificateSummary.fingerprint(of: certificate)
         let channel = SealedHandshake.Channel(
             requestHead: offer.head,
+            service: offer.serviceDigest,
             replyHead: head,
             clientNonce: offer.nonce,
             serverNonce: nonce,

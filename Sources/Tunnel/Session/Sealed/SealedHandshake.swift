@@ -33,6 +33,8 @@ enum SealedHandshake {
         ///
         /// Empty where a proxy in between may rewrite them.
         var requestHead: [UInt8]
+        /// As the client names the service it means, or nil.
+        var service: String?
         var replyHead: [UInt8]
         var clientNonce: [UInt8]
         var serverNonce: [UInt8]
@@ -42,6 +44,7 @@ enum SealedHandshake {
         fileprivate var text: [UInt8] {
             Array(SealedHandshake.protocolName.utf8)
                 + Array(SHA256.hash(data: requestHead)) + Array(SHA256.hash(data: replyHead)) + certificateDigest
+                + Array((service ?? "").utf8)
         }
 
         fileprivate func exchange(key: String) throws(Problem) -> CPace {

@@ -1,4 +1,5 @@
 import Config
+import Crypto
 
 /// A client's request for the sealed handshake, in clear and without the token, so that a server that
 /// does not know it answers 401 and has learned nothing.
@@ -8,9 +9,12 @@ package struct SealedOffer: Sendable, Hashable {
     package let head: [UInt8]
     /// What only the client of a former session can know; see `TicketBook`.
     package let ticket: String?
+    /// Which tunnel of the server's port is meant, as `digest` makes it; nil where the client names none.
+    package let serviceDigest: String?
 
     private static let nonceHeader = "NodePass-Nonce"
     private static let ticketHeader = "NodePass-Ticket"
+    private static let serviceHeader = "NodePass-Service"
     /// Its value says that the heads are not a part of the proof.
     ///
     /// Where one end alone sees it, the ends
@@ -22,6 +26,7 @@ package struct SealedOffer: Sendable, Hashable {
     static func make(
         host: String,
         path: String = "/",
+        service: String? = nil,
         isBehindProxy: Bool,
         nonce: [UInt8],
         ticket: String? = nil
@@ -30,14 +35,17 @@ package struct SealedOffer: Sendable, Hashable {
             "GET \(path) HTTP/1.1", "Host: \(host)", "User-Agent: nodepass", "Connection: Upgrade",
             "Upgrade: \(SealedHandshake.protocolName)", "\(nonceHeader): \(Hex.text(nonce))",
         ]
+        let digest = service.map { Self.digest(of: $0, nonce) }
+        if let digest { lines.append("\(serviceHeader): \(digest)") }
         if let ticket { lines.append("\(ticketHeader): \(ticket)") }
         if isBehindProxy { lines.append("\(headsHeader): \(unbound)") }
         let head = bytes(of: lines.map { $0[...] })
-        let offer = SealedOffer(nonce: nonce, head: isBehindProxy ? [] : head, ticket: ticket)
+        let offer = SealedOffer(nonce: nonce, head: isBehindProxy ? [] : head, ticket: ticket, serviceDigest: digest)
         return (offer, (lines + ["", ""]).joined(separator: "\r\n"))
     }
 
-    private init(nonce: [UInt8], head: [UInt8], ticket: String?) {
+    private init(nonce: [UInt8], head: [UInt8], ticket: String?, serviceDigest: String?) {
+        self.serviceDigest = serviceDigest
         self.nonce = nonce
         self.head = head
         self.ticket = ticket
@@ -48,7 +56,24 @@ package struct SealedOffer: Sendable, Hashable {
         guard headers["upgrade"] == SealedHandshake.protocolName, let nonce = Self.nonce(headers) else { return nil }
         let isBehindProxy = headers[Self.headsHeader.lowercased()] == Self.unbound
         let head = isBehindProxy ? [] : Self.bytes(of: lines)
-        self.init(nonce: nonce, head: head, ticket: headers[Self.ticketHeader.lowercased()])
+        self.init(
+            nonce: nonce,
+            head: head,
+            ticket: headers[Self.ticketHeader.lowercased()],
+            serviceDigest: headers[Self.serviceHeader.lowercased()]
+        )
+    }
+
+    /// Whether the client means a server of this service, or of none.
+    func names(_ service: String?) -> Bool {
+        service.map { Self.digest(of: $0, nonce) } == serviceDigest
+    }
+
+    /// A name as it goes over the wire: two requests for one service do not look alike.
+    ///
+    /// Who sees the request can still try names that they can think of.
+    private static func digest(of service: String, _ nonce: [UInt8]) -> String {
+        Hex.text(SHA256.hash(data: Array("nodepass service".utf8) + nonce + Array(service.utf8)).prefix(16))
     }
 
     /// The server's answer that it does the same: its head, and its text.

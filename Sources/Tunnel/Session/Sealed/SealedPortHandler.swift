@@ -172,6 +172,7 @@ struct SealedAcceptance {
         self.credentials = credentials
         channel = SealedHandshake.Channel(
             requestHead: offer.head,
+            service: offer.serviceDigest,
             replyHead: head,
             clientNonce: offer.nonce,
             serverNonce: nonce,

@@ -7,8 +7,6 @@ import NIOCore
 /// Pool type 1 on the server: the tunnel's TCP port has handshakes only, links come to its UDP port.
 struct QUICLinkAcceptor: LinkAcceptor {
     let credentials: ServerCredentials
-    /// Called when certificate files have changed.
-    let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
 
     var checksAddress: Bool { true }
     var clientSpeaksFirst: Bool { true }
@@ -26,47 +24,44 @@ struct QUICLinkAcceptor: LinkAcceptor {
         channel.close(promise: nil)
     }
 
-    /// Binds the UDP port of a server whose links are QUIC's.
-    static func bind(
-        _ address: SocketAddress,
-        for tunnel: TunnelContext,
-        on loop: any EventLoop
-    ) -> EventLoopFuture<any Channel> {
-        loop.flatSubmit {
+    /// Binds the UDP port of servers whose links are QUIC's.
+    static func bind(_ address: SocketAddress, at port: TunnelPort) -> EventLoopFuture<any Channel> {
+        port.home.flatSubmit {
             do {
-                let endpoint = QUICEndpoint(try QUICSocket(boundTo: address), .server(door(of: tunnel)))
-                return endpoint.begin(on: loop)
+                let endpoint = QUICEndpoint(try QUICSocket(boundTo: address), .server(door(of: port)))
+                return endpoint.begin(on: port.home)
             } catch {
-                return loop.makeFailedFuture(error)
+                return port.home.makeFailedFuture(error)
             }
         }
     }
 
-    private static func door(of tunnel: TunnelContext) -> QUICDoor {
+    private static func door(of port: TunnelPort) -> QUICDoor {
         // Derived, because resets are for clients of a process that is gone; of nothing that can be guessed,
         // because strangers get them.
-        let secret = Array(SHA256.hash(data: tunnel.tokenSecret + Array(tunnel.id.utf8)))
+        let place = Array(port.address.endpoint.description.utf8)
+        let secret = Array(SHA256.hash(data: port.first.tokenSecret + place))
         return QUICDoor(
             secret: secret,
-            visit: { visit(of: tunnel, from: $0, secret) },
+            visit: { visit(of: port, from: $0, secret) },
             accepts: { connection, address in
                 connection.isOfOwnPeer || Endpoint(address).host == Endpoint(connection.remoteAddress).host
             },
-            place: { tunnel.descriptors.place(for: .link) }
+            place: { port.first.descriptors.place(for: .link) }
         )
     }
 
     /// What a connection from this address gets; nil where no session takes links from there.
     private static func visit(
-        of tunnel: TunnelContext,
+        of port: TunnelPort,
         from address: SocketAddress,
         _ secret: [UInt8]
     ) -> QUICVisit? {
-        guard let end = tunnel.serverEnd?.value, let terms = end.terms(ofLinksFrom: Endpoint(address).host),
-            let acceptor = end.acceptor as? QUICLinkAcceptor
+        guard let terms = port.terms(ofLinksFrom: Endpoint(address).host),
+            let acceptor = port.ends.first?.acceptor as? QUICLinkAcceptor
         else { return nil }
         let loaded = acceptor.credentials.current()
-        acceptor.credentials.refreshIfDue(report: acceptor.onReload)
+        let tunnel = port.first
         guard let credentials = loaded.quic else {
             tunnel.log.write(.error, .verification, "The certificate cannot be used for QUIC: GnuTLS does not take it")
             return nil
@@ -77,25 +72,20 @@ struct QUICLinkAcceptor: LinkAcceptor {
             isOwn: isOwn,
             credentials: credentials
         ) { connection in
-            begin(connection, of: tunnel, end, loaded.certificate.fingerprint)
+            begin(connection, at: port, loaded.certificate.fingerprint)
         }
     }
 
-    private static func begin(
-        _ connection: QUICConnection,
-        of tunnel: TunnelContext,
-        _ end: ServerEnd,
-        _ fingerprint: String
-    ) {
-        let bound = NIOLoopBound(connection, eventLoop: tunnel.home)
-        let place = tunnel.unproven.enter(
+    private static func begin(_ connection: QUICConnection, at port: TunnelPort, _ fingerprint: String) {
+        let bound = NIOLoopBound(connection, eventLoop: port.home)
+        let place = port.first.unproven.enter(
             from: IPAddress(connection.remoteAddress),
             bytes: TunnelLimits.unprovenQUICBytes
         ) {
             bound.eventLoop.execute { bound.value.cut() }
         }
         let address = Endpoint(connection.remoteAddress).host
-        let entry = end.admit(from: address, place, cut: { connection.cut() }, proven: { connection.proven() })
+        let entry = port.admit(from: address, place, cut: { connection.cut() }, proven: { connection.proven() })
         guard let entry else { return connection.cut() }
         connection.events.ended = { problem in
             if let problem { entry.links.reject(problem.words) }

@@ -30,7 +30,7 @@ struct WebSocketLinkAcceptor: LinkAcceptor {
             Self.answer(upgrade, LinkChannel(channel: channel, fingerprint: nil), session, deliver)
         case .bytes:
             stream.accept(channel, opening, for: session) { carrier in
-                let reader = WebSocketRequestHandler(place: place) { upgrade in
+                let reader = WebSocketRequestHandler(takes: session.takesRequest) { upgrade in
                     guard let upgrade else {
                         session.reject("no request for a WebSocket")
                         return carrier.channel.cut()
@@ -73,13 +73,13 @@ struct WebSocketLinkAcceptor: LinkAcceptor {
 private final class WebSocketRequestHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
-    private let place: HandshakePlace
+    private let takes: (HandshakeRequest) -> Bool
     private var head = HTTPHead()
     private var answer: ((WebSocketUpgrade?) -> Void)?
 
     /// `answer` gets nil for anything else.
-    init(place: HandshakePlace, answer: @escaping (WebSocketUpgrade?) -> Void) {
-        self.place = place
+    init(takes: @escaping (HandshakeRequest) -> Bool, answer: @escaping (WebSocketUpgrade?) -> Void) {
+        self.takes = takes
         self.answer = answer
     }
 
@@ -88,7 +88,7 @@ private final class WebSocketRequestHandler: ChannelInboundHandler, RemovableCha
         let upgrade: WebSocketUpgrade?
         switch HandshakeRequest.parse(head.append(Self.unwrapInboundIn(data).readableBytesView)) {
         case .incomplete: return
-        case .request(let request): upgrade = place.takesLink(request) ? request.webSocket : nil
+        case .request(let request): upgrade = takes(request) ? request.webSocket : nil
         case .malformed: upgrade = nil
         }
         self.answer = nil

@@ -8,7 +8,8 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let tunnel: TunnelContext
+    private let port: TunnelPort
+    /// The server that a request is for.
     private var end: ServerEnd?
     private var place: UnprovenPlace?
     private var address = ""
@@ -21,7 +22,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     private enum State {
         case waiting
         /// Nothing has come yet that says what it is.
-        case listening(ServerEnd.Expectation)
+        case listening(TunnelPort.Expectation)
         /// It is a request, and its head is still arriving.
         case reading(HTTPHead)
         /// The answer to the contender of this number is being decided; what else it sends is
@@ -32,8 +33,8 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         case done
     }
 
-    init(tunnel: TunnelContext) {
-        self.tunnel = tunnel
+    init(port: TunnelPort) {
+        self.port = port
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -47,13 +48,12 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func begin(_ context: ChannelHandlerContext) {
         guard case .waiting = state else { return }
-        guard let end = tunnel.serverEnd?.value else { return context.close(promise: nil) }
-        self.end = end
+        guard !port.ends.isEmpty else { return context.close(promise: nil) }
         address = context.remoteAddress.map { Endpoint($0).host } ?? ""
-        let expectation = end.expectation(of: address)
+        let expectation = port.expectation(of: address)
         state = .listening(expectation)
         let loop = context.eventLoop.assumeIsolated()
-        limit = .now() + TimeAmount(tunnel.environment.handshakeTimeout)
+        limit = .now() + TimeAmount(port.first.environment.handshakeTimeout)
         deadline = loop.scheduleTask(deadline: limit) {
             self.reject(context, "no handshake or link arrived in time")
         }
@@ -64,7 +64,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
         // The place may outlive this handler in the pipeline.
         let bound = NIOLoopBound((self, context.channel), eventLoop: context.eventLoop)
-        place = tunnel.unproven.enter(from: context.remoteAddress.flatMap { IPAddress($0) }) {
+        place = port.first.unproven.enter(from: context.remoteAddress.flatMap { IPAddress($0) }) {
             bound.eventLoop.execute {
                 let (handler, channel) = bound.value
                 handler.noteRejection("too many connections have not proven who they are")
@@ -83,30 +83,44 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func judge(_ expectation: ServerEnd.Expectation, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        guard let first = bytes.readableBytesView.first, let end else { return }
+    private func judge(_ expectation: TunnelPort.Expectation, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        guard let first = bytes.readableBytesView.first else { return }
         switch expectation {
-        case .firstByte where end.acceptor.recognizes(first): becomeLink(context, .bytes(bytes))
+        case .firstByte where port.ends.first?.acceptor.recognizes(first) == true: becomeLink(context, .bytes(bytes))
         case .firstByte, .silence, .handshake: read(HTTPHead(), bytes, context)
         }
     }
 
     private func read(_ head: HTTPHead, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        guard let end else { return }
         var head = head
         // The state's copy would make every append copy what is held.
         state = .answering(nil)
         switch HandshakeRequest.parse(head.append(bytes.readableBytesView)) {
         case .incomplete: state = .reading(head)
         case .malformed(let why):
-            end.rejected(address, why)
+            port.rejected(address, why)
             // A client that speaks HTTP gets an answer; anything else is closed without one.
             guard why != HTTPHead.notHTTP else { return context.close(promise: nil) }
-            write(end.refusal(.malformed), context)
+            write(.refused(.malformed), context)
         case .request(let request):
-            if let offer = request.sealedOffer { return seal(request, offer, context) }
             if let upgrade = request.webSocket { return takeUpgrade(request, upgrade, context) }
-            let number = end.answer(request, from: address) { self.write(end.text(of: $0), context) }
+            choose(request, context)
+        }
+    }
+
+    private func choose(_ request: HandshakeRequest, _ context: ChannelHandlerContext) {
+        switch port.choice(for: request, from: address) {
+        case nil: context.close(promise: nil)
+        case .none(let why)?:
+            port.rejected(address, why.rawValue)
+            write(.refused(.misdirected(why)), context)
+        case .indistinct(let end, let why)?:
+            end.reportIndistinct(why, from: address)
+            write(.refused(.misdirected(why)), context)
+        case .end(let end)?:
+            self.end = end
+            if let offer = request.sealedOffer { return seal(request, offer, context) }
+            let number = end.answer(request, from: address) { self.write($0, context) }
             if case .answering = state { state = .answering(number) }
         }
     }
@@ -114,7 +128,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func seal(_ request: HandshakeRequest, _ offer: SealedOffer, _ context: ChannelHandlerContext) {
         guard let end, let place else { return }
         switch end.accept(offer, of: request, from: address) {
-        case .refused(let refusal): write(end.refusal(refusal), context)
+        case .refused(let refusal): write(.refused(refusal), context)
         case .accepted(let acceptance):
             let next = SealedPortHandler(
                 end: end,
@@ -144,16 +158,16 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         _ upgrade: WebSocketUpgrade,
         _ context: ChannelHandlerContext
     ) {
-        guard let end, !end.takesLink(request) else { return becomeLink(context, .upgrade(upgrade)) }
-        end.rejected(address, "no session takes a link over WebSocket")
-        write(end.refusal(.unavailable), context)
+        guard !port.takesLink(request) else { return becomeLink(context, .upgrade(upgrade)) }
+        port.rejected(address, "no session takes a link over WebSocket")
+        write(.refused(.unavailable), context)
     }
 
-    private func write(_ reply: String, _ context: ChannelHandlerContext) {
+    private func write(_ answer: HandshakeAnswer, _ context: ChannelHandlerContext) {
         guard case .answering = state else { return }
         state = .answered
         let written = context.eventLoop.makePromise(of: Void.self)
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: reply)), promise: written)
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: HandshakeReply.text(of: answer))), promise: written)
         // Closing all of it now could lose the reply to a reset.
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(mode: .output, promise: nil) }
         deadline?.cancel()
@@ -163,11 +177,11 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func becomeLink(_ context: ChannelHandlerContext, _ opening: LinkOpening) {
-        guard let end, let place else { return }
+        guard let place else { return }
         self.place = nil
         leave()
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        end.admit(context.channel, place, opening)
+        port.admit(context.channel, place, opening)
     }
 
     private func reject(_ context: ChannelHandlerContext, _ why: String) {
@@ -177,7 +191,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func noteRejection(_ why: String) {
         switch state {
-        case .waiting, .listening, .reading: end?.rejected(address, why)
+        case .waiting, .listening, .reading: port.rejected(address, why)
         case .answering, .answered, .done: break
         }
     }

@@ -1,0 +1,30 @@
+/// By what a server knows its clients where other servers listen at the same address.
+///
+/// Clients of ours name the service they want. Those of v1.14 have only the key, and show it only to servers
+/// that take no more than that.
+package struct ServerDoor: Sendable, Hashable {
+    package let transport: PoolTransport
+    package let tls: TLSMode
+    package let service: String?
+    private let key: String
+    private let isCompatible: Bool
+
+    package init(_ spec: TunnelSpec) {
+        transport = spec.transport
+        tls = spec.linkTLS
+        service = spec.service
+        key = spec.effectiveKey
+        isCompatible = spec.handshake == .compatible
+    }
+
+    /// Why the two cannot have one address, and what to change; nil where they can.
+    package func problem(beside other: ServerDoor) -> String? {
+        guard transport == other.transport, tls == other.tls else {
+            return "servers at one address need the same transport and tls"
+        }
+        if service != other.service { return nil }
+        guard service == nil else { return "servers at one address need a service each" }
+        let areToldApartByKey = key != other.key && (isCompatible || other.isCompatible)
+        return areToldApartByKey ? nil : "clients cannot say which they mean; give each its own service at both ends"
+    }
+}

@@ -1,0 +1,181 @@
+import Config
+import NIOCore
+import Synchronization
+
+/// Where the clients of a server connect, or those of several servers that share the address.
+///
+/// Each socket has one; the servers behind it come and go. All of them live on one loop.
+final class TunnelPort: Sendable {
+    let address: ListenAddress
+    let home: any EventLoop
+    private let opener: TunnelContext
+    private let members: Mutex<[TunnelContext]>
+    private let opened: EventLoopPromise<Listener>
+    private let closed: EventLoopPromise<Void>
+
+    init(_ address: ListenAddress, opener: TunnelContext) {
+        self.address = address
+        self.opener = opener
+        home = opener.home
+        members = Mutex([opener])
+        opened = home.makePromise()
+        closed = home.makePromise()
+    }
+
+    /// The one that stands for all of them where none is meant: in the log, and for descriptors.
+    var first: TunnelContext { members.withLock { $0.first } ?? opener }
+
+    var tunnels: [TunnelContext] { members.withLock { $0 } }
+
+    /// Adds a tunnel; why it cannot be here, where it cannot.
+    func add(_ tunnel: TunnelContext, _ door: ServerDoor?) -> TunnelError? {
+        members.withLock { members in
+            for other in members {
+                if let problem = door?.problem(beside: other.door) {
+                    return .taken(address, by: other.id, problem)
+                }
+            }
+            guard tunnel.home === home else { return .taken(address, by: opener.id, "restart this tunnel") }
+            members.append(tunnel)
+            return nil
+        }
+    }
+
+    /// True when nobody is left.
+    func remove(_ tunnel: TunnelContext) -> Bool {
+        members.withLock { members in
+            if let index = members.firstIndex(where: { $0 === tunnel }) { members.remove(at: index) }
+            return members.isEmpty
+        }
+    }
+
+    // MARK: The socket
+
+    func hasOpened(_ result: Result<Listener, any Error>) {
+        opened.completeWith(result)
+        if case .failure = result { closed.succeed() }
+    }
+
+    /// The listener, once it is bound.
+    func listener() async throws -> Listener { try await opened.futureResult.get() }
+
+    func hasClosed() { closed.succeed() }
+
+    /// Returns when its address is free again.
+    func waitUntilClosed() async { try? await closed.futureResult.get() }
+}
+
+/// All tunnel ports of the process by address.
+final class TunnelPorts: Sendable {
+    /// One text for one host, as far as it is known without looking names up.
+    private struct Place: Hashable {
+        let host: String
+        let port: UInt16
+        let transport: TransportProtocol
+
+        init(_ address: ListenAddress) {
+            host = address.canonicalHost
+            port = address.endpoint.port
+            transport = address.transport
+        }
+    }
+
+    private enum Entry {
+        case open(TunnelPort)
+        case closing(TunnelPort)
+    }
+
+    private enum Arrival {
+        case opens(TunnelPort)
+        case joins(TunnelPort)
+        case waits(for: TunnelPort)
+        case refused(TunnelError)
+    }
+
+    private let entries = Mutex<[Place: Entry]>([:])
+
+    /// On which loop the server of a spec has to live to share an address that others have; nil where it may be any.
+    func home(of spec: TunnelSpec) -> (any EventLoop)? {
+        guard spec.role == .server, spec.tunnel.port != 0 else { return nil }
+        let place = Place(ListenAddress(spec.tunnel, .tcp))
+        return entries.withLock { entries in
+            if case .open(let port)? = entries[place] { port.home } else { nil }
+        }
+    }
+
+    /// Has a tunnel listen at its key's address: beside others, or with a socket of its own, which `bind` makes;
+    /// gives where it really listens, too.
+    func enter(
+        _ key: ListenKey,
+        _ tunnel: TunnelContext,
+        bind: (TunnelPort) async throws(TunnelError) -> Listener
+    ) async throws(TunnelError) -> (TunnelPort, Endpoint) {
+        while true {
+            switch arrive(key.address, tunnel) {
+            case .refused(let error): throw error
+            case .waits(let port): await port.waitUntilClosed()
+            case .joins(let port):
+                do {
+                    return (port, try await port.listener().address)
+                } catch {
+                    await leave(port, tunnel)
+                    throw error as? TunnelError ?? TunnelError.binding(key.endpoint, key.transport, error)
+                }
+            case .opens(let port):
+                do throws(TunnelError) {
+                    let listener = try await bind(port)
+                    port.hasOpened(.success(listener))
+                    return (port, listener.address)
+                } catch {
+                    forget(port)
+                    port.hasOpened(.failure(error))
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Returns, where the tunnel was the last one there, when other sockets can bind the address.
+    func leave(_ port: TunnelPort, _ tunnel: TunnelContext) async {
+        let isLast = entries.withLock { entries in
+            guard port.remove(tunnel) else { return false }
+            let place = Place(port.address)
+            if case .open(port)? = entries[place] { entries[place] = .closing(port) }
+            return true
+        }
+        guard isLast, let listener = try? await port.listener() else { return }
+        await listener.close()
+        forget(port)
+        port.hasClosed()
+    }
+
+    private func arrive(_ address: ListenAddress, _ tunnel: TunnelContext) -> Arrival {
+        // The system chooses another port each time.
+        guard address.endpoint.port != 0 else { return .opens(TunnelPort(address, opener: tunnel)) }
+        return entries.withLock { entries in
+            switch entries[Place(address)] {
+            case .closing(let port)?: return .waits(for: port)
+            case .open(let port)?: return port.add(tunnel, address.door).map { .refused($0) } ?? .joins(port)
+            case nil:
+                let port = TunnelPort(address, opener: tunnel)
+                entries[Place(address)] = .open(port)
+                return .opens(port)
+            }
+        }
+    }
+
+    private func forget(_ port: TunnelPort) {
+        entries.withLock { entries in
+            switch entries[Place(port.address)] {
+            case .open(port)?, .closing(port)?: entries[Place(port.address)] = nil
+            case .open?, .closing?, nil: break
+            }
+        }
+    }
+}
+
+extension TunnelPort: Equatable {
+    static func == (a: TunnelPort, b: TunnelPort) -> Bool { a === b }
+
+    static func ~= (a: TunnelPort, b: TunnelPort) -> Bool { a === b }
+}
