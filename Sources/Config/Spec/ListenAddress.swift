@@ -22,7 +22,7 @@ package struct ListenAddress: Sendable, Hashable {
         hasher.combine(transport)
     }
 
-    /// Both are the same place, and clients there can be told apart.
+    /// Both are the same place, and clients there can say which they mean.
     package func canShare(with other: ListenAddress) -> Bool {
         guard let door, let othersDoor = other.door else { return false }
         return sharesPort(with: other) && canonicalHost == other.canonicalHost

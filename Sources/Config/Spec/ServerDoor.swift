@@ -24,7 +24,7 @@ package struct ServerDoor: Sendable, Hashable {
         }
         if service != other.service { return nil }
         guard service == nil else { return "servers at one address need a service each" }
-        let areToldApartByKey = key != other.key && (isCompatible || other.isCompatible)
-        return areToldApartByKey ? nil : "clients cannot say which they mean; give each its own service at both ends"
+        let isKeyEnough = key != other.key && (isCompatible || other.isCompatible)
+        return isKeyEnough ? nil : "clients cannot say which they mean; give each its own service at both ends"
     }
 }

@@ -98,7 +98,7 @@ final class TunnelContext: Sendable {
         set { current.withLock { $0.serverEnd = newValue } }
     }
 
-    /// By what its clients are told from those of other servers at the same address.
+    /// By what its clients are distinguished from those of other servers at the same address.
     var door: ServerDoor { current.withLock { $0.door } }
 
     /// Counts a connection to a server's tunnel port that was refused.

@@ -121,7 +121,8 @@ struct Listener: Sendable {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     channel.closeFuture.whenComplete { _ in withExtendedLifetime(batch) {} }
-                    try channel.pipeline.syncOperations.addHandler(acceptGate(purpose, keepAlive, for: tunnel, at: door))
+                    let gate = acceptGate(purpose, keepAlive, for: tunnel, at: door)
+                    try channel.pipeline.syncOperations.addHandler(gate)
                 }
             }
         return bootstrap.keepingAlive(keepAlive).bind(to: address)

@@ -13,7 +13,7 @@ package enum TunnelReason: String, Sendable, Hashable, CaseIterable {
     case tlsDowngraded = "TLSDowngraded"
     /// The peer offers the handshake of v1.14, and this end accepts the sealed one only.
     case peerDowngraded = "PeerDowngraded"
-    /// Several tunnels share the server's port, and this client's cannot be told from the others.
+    /// Several tunnels share the server's port, and the client does not say which of them it means.
     case serviceUnknown = "ServiceUnknown"
     /// The proxy in between does not connect to the server.
     case proxyRefused = "ProxyRefused"

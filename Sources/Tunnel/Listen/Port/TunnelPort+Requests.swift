@@ -7,7 +7,7 @@ extension TunnelPort {
         case end(ServerEnd)
         /// None of them.
         case none(HandshakeRefusal.Misdirection)
-        /// This one, whose client cannot be told from another's.
+        /// This one, whose client could be another's.
         case indistinct(ServerEnd, HandshakeRefusal.Misdirection)
     }
 

@@ -22,7 +22,7 @@ final class TunnelPort: Sendable {
         closed = home.makePromise()
     }
 
-    /// The one that stands for all of them where none is meant: in the log, and for descriptors.
+    /// The one that acts for all of them where none is meant: in the log, and for descriptors.
     var first: TunnelContext { members.withLock { $0.first } ?? opener }
 
     var tunnels: [TunnelContext] { members.withLock { $0 } }

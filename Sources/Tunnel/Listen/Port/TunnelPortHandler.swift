@@ -167,7 +167,8 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         guard case .answering = state else { return }
         state = .answered
         let written = context.eventLoop.makePromise(of: Void.self)
-        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: HandshakeReply.text(of: answer))), promise: written)
+        let reply = ByteBuffer(string: HandshakeReply.text(of: answer))
+        context.writeAndFlush(Self.wrapOutboundOut(reply), promise: written)
         // Closing all of it now could lose the reply to a reset.
         written.futureResult.assumeIsolated().whenComplete { _ in context.close(mode: .output, promise: nil) }
         deadline?.cancel()

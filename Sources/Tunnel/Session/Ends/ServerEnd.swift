@@ -111,7 +111,7 @@ final class ServerEnd {
         tunnel.rejected(address, why)
     }
 
-    /// Its client cannot be told from that of another server at the same port.
+    /// Its client could be that of another server at the same port.
     func reportIndistinct(_ why: HandshakeRefusal.Misdirection, from address: String) {
         rejected(address, why.rawValue)
         reportOnce(TunnelError(.serviceUnknown, why.rawValue))

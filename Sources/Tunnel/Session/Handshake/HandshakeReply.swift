@@ -203,7 +203,7 @@ package enum HandshakeRefusal: Sendable, Hashable {
     /// Ours: the end has been stopped.
     case unavailable
     case malformed
-    /// Ours: it cannot be told which of the tunnels at this port is meant.
+    /// Ours: it is not known which of the tunnels at this port is meant.
     case misdirected(Misdirection)
 
     package enum Misdirection: String, Sendable, Hashable {

@@ -1,4 +1,4 @@
-/// The server's side of one session: tells the proofs of its client's links from all others.
+/// The server's side of one session: recognizes the proofs of its client's links.
 final class LinkProofVerifier {
     private let secret: SessionSecret
     private var window = LinkProofWindow()

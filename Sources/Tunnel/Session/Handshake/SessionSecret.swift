@@ -47,7 +47,7 @@ struct SessionSecret: Sendable {
         return Array(HMAC<SHA256>.authenticationCode(for: message, using: key).prefix(LinkProof.codeLengthBytes))
     }
 
-    /// What tells the links of this session from those of others; public, and another one for each session.
+    /// What distinguishes the links of this session from those of others; public, and another one for each session.
     var linkRoute: UInt32 {
         derive("nodepass link route").withUnsafeBytes { $0.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } }
     }
