@@ -231,46 +231,4 @@ extension TunnelField {
             return ParameterProblem(parameter: "handshake", message: message, isFatal: true)
         }
     )
-
-    static let transport = TunnelField.parameter(
-        "transport",
-        "type",
-        "What carries the links between the ends; the server decides for both.",
-        \.transport,
-        .session,
-        roles: [.server],
-        syntax: .words([("tcp", .tcp), ("quic", .quic), ("websocket", .websocket), ("http2", .http2)]),
-        query: .words(PoolTransport.codes, otherwise: .tcp, "0, tcp"),
-        readQuery: { value, spec in
-            guard let text = value("type") else { return nil }
-            spec.transport = PoolTransport(code: text)
-            guard case .unknown = spec.transport else { return nil }
-            return ParameterProblem(
-                parameter: "type",
-                message: "'\(text)' is not a known type; the tunnel will not start"
-            )
-        },
-        writeQuery: { spec in
-            spec.transport == .tcp ? [] : [QueryParameter(name: "type", value: spec.transport.codeText)]
-        }
-    )
-}
-
-extension PoolTransport {
-    /// The `type` parameter's values.
-    static let codes: [(String, PoolTransport)] = [("0", .tcp), ("1", .quic), ("2", .websocket), ("3", .http2)]
-
-    package init(code: String) {
-        self = PoolTransport.codes.first { $0.0 == code }?.1 ?? .unknown(code)
-    }
-
-    package var codeText: String {
-        if case .unknown(let text) = self { return text }
-        return PoolTransport.codes.first { $0.1 == self }?.0 ?? ""
-    }
-
-    /// The number NodePass knows it by; nil for one that it does not know.
-    package var code: Int? {
-        PoolTransport.codes.firstIndex { $0.1 == self }
-    }
 }

@@ -89,7 +89,7 @@ extension TunnelSpec {
 
     /// QUIC's links are UDP; its handshake is TCP all the same.
     private var linkSockets: [ListenSocket] {
-        let transports: [TransportProtocol] = transport == .quic ? [.tcp, .udp] : [.tcp]
+        let transports: [TransportProtocol] = transports.contains(.quic) ? [.tcp, .udp] : [.tcp]
         let door = ServerDoor(self)
         return transports.map { ListenSocket(ListenAddress(tunnel, $0, door: door), .links) }
     }

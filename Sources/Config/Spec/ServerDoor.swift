@@ -3,14 +3,14 @@
 /// Clients of ours name the service they want. Those of v1.14 have only the key, and show it only to servers
 /// that take no more than that.
 package struct ServerDoor: Sendable, Hashable {
-    package let transport: PoolTransport
+    package let transports: [PoolTransport]
     package let tls: TLSMode
     package let service: String?
     private let key: String
     private let isCompatible: Bool
 
     package init(_ spec: TunnelSpec) {
-        transport = spec.transport
+        transports = spec.transports
         tls = spec.linkTLS
         service = spec.service
         key = spec.effectiveKey
@@ -19,8 +19,11 @@ package struct ServerDoor: Sendable, Hashable {
 
     /// Why the two cannot have one address, and what to change; nil where they can.
     package func problem(beside other: ServerDoor) -> String? {
-        guard transport == other.transport, tls == other.tls else {
+        guard transports == other.transports, tls == other.tls else {
             return "servers at one address need the same transport and tls"
+        }
+        guard transports.filter({ $0 != .quic }).count < 2 else {
+            return "a server that offers several transports over TCP needs an address of its own"
         }
         if service != other.service { return nil }
         guard service == nil else { return "servers at one address need a service each" }

@@ -19,8 +19,8 @@ package struct TunnelSpec: Sendable, Hashable {
     /// server has.
     package var tls: TLSMode?
     package var handshake = HandshakePolicy.auto
-    /// Server only; the client follows it.
-    package var transport = PoolTransport.tcp
+    /// Server only: what it offers, never empty; the client takes the first that works on its path.
+    package var transports = [PoolTransport.tcp]
     package var sni: String?
     /// Of handshakes and WebSockets; nil for `/`.
     package var path: String?
@@ -121,7 +121,13 @@ extension TunnelSpec {
     /// What a server secures its links with: those over HTTP/2 and QUIC are never without TLS.
     package var linkTLS: TLSMode {
         let tls = tls ?? .off
-        return tls == .off && (transport == .http2 || transport == .quic) ? .selfSigned : tls
+        return tls == .off && (transports.contains(.http2) || transports.contains(.quic)) ? .selfSigned : tls
+    }
+
+    /// The first of what a server offers; to be set where it offers one alone.
+    package var transport: PoolTransport {
+        get { transports[0] }
+        set { transports = [newValue] }
     }
 }
 
@@ -148,6 +154,9 @@ package enum PoolTransport: Sendable, Hashable {
     case http2
     /// A `type` of a later version, kept so that the tunnel fails with a reason.
     case unknown(String)
+
+    /// What `auto` offers: the one that loses least on a bad path, then the one that passes everywhere.
+    package static let automatic: [PoolTransport] = [.quic, .websocket]
 }
 
 /// Idle links kept ready between two ends; `min` is the client's, `max` the server's parameter.

@@ -20,7 +20,7 @@ struct EndFactory: Sendable {
                 spec: spec,
                 flow: flow,
                 credentials: credentials,
-                acceptor: Self.acceptor(spec, StreamLinkAcceptor(credentials: credentials)),
+                acceptors: LinkAcceptors(spec, StreamLinkAcceptor(credentials: credentials)),
                 onReload: showReload,
                 tunnel: tunnel,
                 report: report
@@ -30,25 +30,6 @@ struct EndFactory: Sendable {
             return bound
         }
         return TunnelEnd(.server(server), expiryReminder: scheduleExpiryReminder(), home: tunnel.home)
-    }
-
-    private static func acceptor(_ spec: TunnelSpec, _ stream: StreamLinkAcceptor) -> any LinkAcceptor {
-        switch spec.transport {
-        case .websocket: WebSocketLinkAcceptor(stream: stream, place: HandshakePlace(spec))
-        case .http2: HTTP2LinkAcceptor(stream: stream)
-        case .quic: quicAcceptor(stream)
-        case .tcp, .unknown: stream
-        }
-    }
-
-    private static func quicAcceptor(_ stream: StreamLinkAcceptor) -> any LinkAcceptor {
-        #if QUIC
-        // A server with QUIC always has a certificate.
-        if let credentials = stream.credentials {
-            return QUICLinkAcceptor(credentials: credentials)
-        }
-        #endif
-        return stream
     }
 
     func makeClient(_ spec: TunnelSpec, _ report: @escaping @Sendable (EndReport) -> Void) async -> TunnelEnd {

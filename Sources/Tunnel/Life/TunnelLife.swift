@@ -278,15 +278,12 @@ extension TunnelLife {
     /// What cannot run at all.
     static func problem(of spec: TunnelSpec) -> TunnelError? {
         guard spec.role == .server else { return nil }
-        switch spec.transport {
-        case .tcp, .websocket, .http2: return nil
-        case .quic: return QUICLink.isBuilt ? nil : TunnelError(.notSupportedYet, QUICLink.missing)
-        case .unknown(let code):
-            return TunnelError(
-                .invalidSpec,
-                "unknown type '\(code)'; known are 0 (tcp), 1 (quic), 2 (websocket) and 3 (http2)"
-            )
+        if case .unknown(let code) = spec.transport {
+            let message = "unknown type '\(code)'; known are 0 (tcp), 1 (quic), 2 (websocket) and 3 (http2)"
+            return TunnelError(.invalidSpec, message)
         }
+        let isMissing = spec.transports.contains(.quic) && !QUICLink.isBuilt
+        return isMissing ? TunnelError(.notSupportedYet, QUICLink.missing) : nil
     }
 
     private func listenKeys(_ mode: TunnelMode) -> [ListenKey] {

@@ -196,6 +196,11 @@ package enum TunnelLimits {
     static let quicPacketBytes = 1200
     /// How soon a socket without room is asked again.
     static let quicFullSocketPause = Duration.milliseconds(1)
+    /// How long a client waits for the first link of one kind where the server offers another.
+    package static let alternativePatience = Duration.seconds(3)
+    /// How long a kind of links that did not come about is not asked for again.
+    package static let unreachableTransport = Duration.seconds(600)
+
     /// Delays between attempts to reach the server.
     ///
     /// The cap is lower for the first attempts, so that a server that was restarted is reached

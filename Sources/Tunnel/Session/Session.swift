@@ -109,7 +109,7 @@ final class Session {
                 : "The other end takes the handshake of v1.14, which anyone who sees it can repeat"
         )
         tunnel.log.write(.info, .poolStart, "Getting tunnel pool ready...")
-        control.start { self.controlEvent($0) }
+        control.start(hasAlternative: terms.offers.count > 1) { self.controlEvent($0) }
         refill()
     }
 
@@ -137,6 +137,9 @@ final class Session {
         if isSealed { return .sealed }
         return terms.extensions.isEmpty ? .original : .own
     }
+
+    /// Whether a first link has come.
+    var hasControlLink: Bool { control.isOpen }
 
     /// True while users can be given links.
     var isEstablished: Bool { phase == .established }
@@ -395,7 +398,7 @@ final class Session {
     private func establish() {
         guard phase == .opening else { return }
         phase = .established
-        tunnel.peerCame(PeerSummary(address: peer, kind: peerKind, since: Date()))
+        tunnel.peerCame(PeerSummary(address: peer, kind: peerKind, transport: terms.transport, since: Date()))
         onEvent?(.established)
         tunnel.entrance.supplyUsers()
     }

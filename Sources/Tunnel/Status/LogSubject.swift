@@ -22,6 +22,7 @@ enum LogSubject: Sendable, Hashable {
     case linkFailed
     // Attempts and sessions.
     case attempt
+    case transport
     case terms
     case poolStart
     case handshakeDone

@@ -1,3 +1,4 @@
+package import Config
 package import FoundationEssentials
 
 /// The other end of a two-ended tunnel, as this end knows it.
@@ -15,13 +16,16 @@ package struct PeerSummary: Sendable, Hashable {
     /// Without a port.
     package let address: String
     package let kind: Kind
+    /// What carries the links.
+    package let transport: PoolTransport
     package let since: Date
     /// When it was lost; nil while it is connected.
     package var lostTime: Date?
 
-    package init(address: String, kind: Kind, since: Date) {
+    package init(address: String, kind: Kind, transport: PoolTransport, since: Date) {
         self.address = address
         self.kind = kind
+        self.transport = transport
         self.since = since
     }
 

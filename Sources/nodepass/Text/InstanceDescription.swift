@@ -107,7 +107,7 @@ enum InstanceDescription {
             let lost = peer.lost.map { " until \(time($0))" } ?? ""
             return Line("Peer", "none; \(peer.address) was connected\(lost)")
         }
-        return Line("Peer", "\(peer.address) (\(peer.program)), since \(time(peer.since))")
+        return Line("Peer", "\(peer.address) (\(peer.program), over \(peer.transport)), since \(time(peer.since))")
     }
 
     /// Which way connections go through the tunnel.

@@ -33,11 +33,17 @@ export const guided = [
   ['tls.key', 'Certificate key', { placeholder: '/etc/ssl/edge.key', roles: ['server'],
     when: (form) => form.tls === 'files' }],
   ['transport', 'Transport',
-    { choices: () => [['tcp', 'tcp'], ['quic', 'quic'], ['websocket', 'websocket'], ['http2', 'http2']],
-      roles: ['server'] }],
+    { choices: transportChoices, isList: true, roles: ['server'] }],
   ['alias', 'Alias', { placeholder: 'Web ingress', isLabel: true }],
   ['tags', 'Tags', { placeholder: 'env=prod, team=net', isLabel: true }],
 ];
+
+/** One kind, `auto`, or the list that the instance has. */
+function transportChoices({ transport }) {
+  const kinds = ['tcp', 'quic', 'websocket', 'http2'].map((kind) => [kind, kind]);
+  const choices = [...kinds, ['auto', 'auto: quic, else websocket']];
+  return !transport || choices.some(([value]) => value === transport) ? choices : [...choices, [transport, transport]];
+}
 
 /** The first choice of these is the default, which needs no saying. */
 export const defaults = { tls: 'off', transport: 'tcp', mode: 'auto' };

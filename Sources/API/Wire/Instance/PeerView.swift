@@ -14,6 +14,10 @@ package struct PeerView: WireView {
         "program",
         .words(PeerSummary.Kind.allCases.map(\.rawValue), "What it is, as far as the handshake shows")
     ) { $0.kind.rawValue }
+    package let transport = Field(
+        "transport",
+        .words(["tcp", "quic", "websocket", "http2"], "What carries the links between the ends")
+    ) { $0.transport.name }
     package let connected = Field("connected", .flag("Whether it is here now")) { $0.isConnected }
     package let since = Field("since", .time("When it was connected")) { $0.since }
     package let lost = Field("lost", .nullable(.time("When it was lost"))) { $0.lostTime }

@@ -18,12 +18,18 @@ extension TunnelPort {
 
     func expectation(of address: String) -> Expectation {
         guard let taker = takers(ofLinksFrom: address).first else { return .handshake }
-        return taker.session.isProven || taker.end.acceptor.clientSpeaksFirst ? .firstByte : .silence
+        return taker.session.isProven || taker.end.acceptor(at: self.address.transport)?.clientSpeaksFirst == true
+            ? .firstByte : .silence
+    }
+
+    /// Whether a connection from this address that begins so is one of the links' kind.
+    func recognizes(_ first: UInt8, from address: String) -> Bool {
+        takers(ofLinksFrom: address).first?.end.acceptor(at: self.address.transport)?.recognizes(first) == true
     }
 
     /// Whether a request for a WebSocket becomes a link now.
     func takesLink(_ request: HandshakeRequest) -> Bool {
-        ends.contains { $0.session != nil && $0.acceptor.recognizes(request) }
+        ends.contains { $0.session != nil && $0.acceptor(at: address.transport)?.recognizes(request) == true }
     }
 
     /// The terms of links from this address; nil where none is taken from there.
@@ -39,6 +45,7 @@ extension TunnelPort {
     /// alone, so that all from there is taken for its links.
     private func takers(ofLinksFrom address: String) -> [Taker] {
         let all = ends.compactMap { end in end.session.map { (end, $0) } }
+            .filter { $0.1.terms.transport.isOver(self.address.transport) }
         if let original = all.first(where: { $0.0.claimsLinks(from: address) }) { return [original] }
         return all.filter { $0.1.isProven }
     }
@@ -53,7 +60,7 @@ extension TunnelPort {
     /// proven and has as long as a handshake to become one.
     func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
         let address = LinkChannel(channel: channel, fingerprint: nil).peerName
-        guard let acceptor = ends.first?.acceptor,
+        guard let acceptor = takers(ofLinksFrom: address).first?.end.acceptor(at: self.address.transport),
             let entry = admit(from: address, place, cut: { channel.cut() })
         else {
             place.leave()

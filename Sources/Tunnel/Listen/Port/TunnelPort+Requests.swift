@@ -52,7 +52,8 @@ extension TunnelPort {
         let others = ends.filter { $0 !== end }
         let isClaimed = others.contains { $0.claimsLinks(from: address) }
         let wouldClaim =
-            !hasProofs && others.contains { !$0.acceptor.checksAddress || $0.session?.peer == address }
+            !hasProofs && !others.isEmpty
+            && (!end.checksAddress || others.contains { $0.session?.peer == address })
         return isClaimed || wouldClaim ? .indistinct(end, .sameAddress) : .end(end)
     }
 }

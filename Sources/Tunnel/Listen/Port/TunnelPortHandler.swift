@@ -86,7 +86,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     private func judge(_ expectation: TunnelPort.Expectation, _ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         guard let first = bytes.readableBytesView.first else { return }
         switch expectation {
-        case .firstByte where port.ends.first?.acceptor.recognizes(first) == true: becomeLink(context, .bytes(bytes))
+        case .firstByte where port.recognizes(first, from: address): becomeLink(context, .bytes(bytes))
         case .firstByte, .silence, .handshake: read(HTTPHead(), bytes, context)
         }
     }

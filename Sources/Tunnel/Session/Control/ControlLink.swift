@@ -40,9 +40,15 @@ final class ControlLink {
     var isOpen: Bool { handler != nil }
 
     /// Begins to wait for the channel; without one in time the session ends.
-    func start(_ onEvent: @escaping (Event) -> Void) {
+    ///
+    /// `hasAlternative` says that the server offers links of another kind, too.
+    func start(hasAlternative: Bool, _ onEvent: @escaping (Event) -> Void) {
         self.onEvent = onEvent
-        let patience = TimeAmount(tunnel.environment.handshakeTimeout + tunnel.environment.poolGetTimeout)
+        let patience = TimeAmount(
+            hasAlternative
+                ? TunnelLimits.alternativePatience
+                : tunnel.environment.handshakeTimeout + tunnel.environment.poolGetTimeout
+        )
         deadline = tunnel.home.assumeIsolated().scheduleTask(in: patience) {
             let seconds = patience.nanoseconds / 1_000_000_000
             self.onEvent?(.failed(TunnelError(.peerUnreachable, "no link to the peer within \(seconds) s")))

@@ -23,6 +23,7 @@ final class ClientEnd {
     /// Not shown yet, of the last sealed session.
     private var tickets: [String] = []
     private var besideBackoff = Backoff(base: TunnelLimits.redialBase, cap: TunnelLimits.redialCap)
+    private var transports = TransportMemory()
     private var isStopped = false
 
     init(
@@ -180,9 +181,29 @@ final class ClientEnd {
             sealing: Self.security(trust, .anyCertificate, nil),
             secondPlace: { [tunnel] in tunnel.descriptors.place(for: .tunnel) },
             // The first question is answered at once: whether another client has the tunnel.
+            unreachable: unreachable,
             wait: isRepeated ? tunnel.environment.handshakeTimeout * TunnelLimits.standbyHoldShare : .zero,
             ticket: { bound.value.tickets.popLast() },
             commit: { bound.value.commit() }
+        )
+    }
+
+    /// Kinds of links that do not reach this client, or that it does not have.
+    private var unreachable: Set<PoolTransport> {
+        let lacksQUIC = spec.via != nil || !QUICLink.isBuilt
+        return transports.unreachable(now: .now()).union(lacksQUIC ? [.quic] : [])
+    }
+
+    /// Has the server choose another kind of links where it offers one and none of this kind has come.
+    private func noteTransport(of ended: Session?) {
+        guard let ended, !ended.hasControlLink, ended.terms.offers.count > 1 else { return }
+        let transport = ended.terms.transport
+        transports.failed(transport, of: ended.terms.offers, now: .now())
+        let seconds = TimeAmount(TunnelLimits.unreachableTransport).nanoseconds / 1_000_000_000
+        tunnel.log.write(
+            .warn,
+            .transport,
+            "No link over \(transport.name) to the server; another kind is used for the next \(seconds) s"
         )
     }
 
@@ -395,6 +416,7 @@ final class ClientEnd {
             isDoubted = false
             besideBackoff.reset()
         case .ended(let error):
+            if !isStopped { noteTransport(of: session) }
             session = nil
             tunnel.entrance.session = nil
             isDoubted = false

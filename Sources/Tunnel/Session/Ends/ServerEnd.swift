@@ -8,7 +8,7 @@ import NIOCore
 /// Lives on the tunnel's loop. The port stays open through it all: which of a handshake and a link
 /// a connection is, its first byte says, or, where the client says nothing first, a short silence.
 final class ServerEnd {
-    let acceptor: any LinkAcceptor
+    private let acceptors: LinkAcceptors
     let tunnelKey: String
     /// Where it takes handshakes.
     let place: HandshakePlace
@@ -21,7 +21,7 @@ final class ServerEnd {
     private let onReload: @Sendable (ServerCredentials.ReloadOutcome) -> Void
     private let flow: TunnelFlow
     private let tlsCode: Int
-    private let transport: PoolTransport
+    private let transports: [PoolTransport]
     private let report: (EndReport) -> Void
     private var judge: HandshakeJudge
     private let policy: HandshakePolicy
@@ -41,6 +41,8 @@ final class ServerEnd {
         let keys: SessionKeys
         let nonce: [UInt8]
         let address: String
+        /// Kinds of links that do not reach it; nil for a client that cannot say.
+        var unreachable: Set<PoolTransport>?
         /// How long it waits while another client has the tunnel.
         var wait = Duration.zero
         let reply: (HandshakeAnswer) -> Void
@@ -50,7 +52,7 @@ final class ServerEnd {
         spec: TunnelSpec,
         flow: TunnelFlow,
         credentials: ServerCredentials?,
-        acceptor: any LinkAcceptor,
+        acceptors: LinkAcceptors,
         onReload: @escaping @Sendable (ServerCredentials.ReloadOutcome) -> Void,
         tunnel: TunnelContext,
         report: @escaping (EndReport) -> Void
@@ -66,8 +68,8 @@ final class ServerEnd {
         service = spec.service
         judge = HandshakeJudge(policy: policy, tunnelKey: tunnelKey, place: place)
         tlsCode = spec.linkTLS.code
-        transport = spec.transport
-        self.acceptor = acceptor
+        transports = spec.transports
+        self.acceptors = acceptors
         tunnel.log.write(.info, .attempt, "Pending tunnel handshake...")
     }
 
@@ -85,7 +87,18 @@ final class ServerEnd {
     /// Whether all that comes from this address is taken for links: of a client that does not prove them.
     func claimsLinks(from address: String) -> Bool {
         guard let session, !session.isProven else { return false }
-        return !acceptor.checksAddress || address == session.peer
+        return !checksAddress || address == session.peer
+    }
+
+    /// How links are taken at a port, of the kind that the present client has.
+    func acceptor(at port: TransportProtocol) -> (any LinkAcceptor)? {
+        acceptors.acceptor(at: port, for: session?.terms.transport)
+    }
+
+    /// Whether links of a client of v1.14, the present one or the next, have to come from its address.
+    var checksAddress: Bool {
+        let transport = session?.terms.transport ?? transports.last
+        return acceptors.acceptor(at: transport == .quic ? .udp : .tcp, for: transport)?.checksAddress != false
     }
 
     var takesSealed: Bool { policy != .compatible }
@@ -259,6 +272,7 @@ final class ServerEnd {
                 keys: keys,
                 nonce: nonce,
                 address: address,
+                unreachable: request.unreachable,
                 wait: request.wait,
                 reply: reply
             )
@@ -320,7 +334,8 @@ final class ServerEnd {
             flow: flow,
             max: max(tunnel.admission().plan.pool.max, 1),
             tls: tlsCode,
-            transport: transport,
+            transport: transport(for: contender),
+            offers: contender.unreachable == nil ? [] : transports,
             extensions: contender.extensions,
             nonce: contender.nonce
         )
@@ -328,7 +343,7 @@ final class ServerEnd {
         tunnel.log.write(
             .info,
             .terms,
-            "Sending tunnel config: FLOW=\(flow.rawValue)|MAX=\(terms.max)|TLS=\(tlsCode)|TYPE=\(transport.codeText)"
+            "Sending tunnel config: FLOW=\(flow.rawValue)|MAX=\(terms.max)|TLS=\(tlsCode)|TYPE=\(terms.transport.codeText)"
         )
         let session = Session(
             terms: terms,
@@ -346,6 +361,12 @@ final class ServerEnd {
         tunnel.entrance.session = session
         session.start()
         contender.reply(.terms(terms))
+    }
+
+    /// The first that works for the client; the last, which is to work anywhere, where none is known to.
+    private func transport(for contender: Contender) -> PoolTransport {
+        let first = contender.unreachable.flatMap { unreachable in transports.first { !unreachable.contains($0) } }
+        return first ?? transports[transports.count - 1]
     }
 
     private func sessionEvent(_ event: Session.Event, of number: Int) {

@@ -35,6 +35,8 @@ struct HandshakeClient: Sendable {
     let sealing: @Sendable () throws -> NIOSSLClientHandler
     /// The right to a second connection beside one that is not answered.
     var secondPlace: @Sendable () -> DescriptorPlace? = { nil }
+    /// Kinds of links that the server is not to choose.
+    var unreachable: Set<PoolTransport> = []
     /// How long the server may keep the answer while another client has the tunnel.
     var wait = Duration.zero
     /// A ticket of a former session with this server, taken once the server can be shown it.
@@ -105,7 +107,7 @@ struct HandshakeClient: Sendable {
         exchange(with: server, on: loop) { agreement in
             SealedClientHandler(
                 key: tunnelKey,
-                request: SealedRequest(clientID: clientID, wait: wait),
+                request: SealedRequest(clientID: clientID, unreachable: unreachable, wait: wait),
                 host: host,
                 path: path,
                 service: service,

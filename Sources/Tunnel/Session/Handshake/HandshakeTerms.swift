@@ -11,6 +11,8 @@ package struct HandshakeTerms: Sendable, Hashable {
     /// 0 off, 1 self-signed, 2 certificate files.
     package var tls: Int
     package var transport: PoolTransport
+    /// What the server could have instead, in its order; empty where it did not say.
+    package var offers: [PoolTransport] = []
     package var extensions: Set<SessionExtension> = []
     /// 16 random bytes, empty for a peer without extensions.
     package var nonce: [UInt8] = []
@@ -20,6 +22,7 @@ package struct HandshakeTerms: Sendable, Hashable {
         max: Int,
         tls: Int,
         transport: PoolTransport,
+        offers: [PoolTransport] = [],
         extensions: Set<SessionExtension> = [],
         nonce: [UInt8] = []
     ) {
@@ -27,6 +30,7 @@ package struct HandshakeTerms: Sendable, Hashable {
         self.max = max
         self.tls = tls
         self.transport = transport
+        self.offers = offers
         self.extensions = extensions
         self.nonce = nonce
     }
@@ -39,6 +43,9 @@ package struct HandshakeTerms: Sendable, Hashable {
             JSONValue.Member("tls", .string(String(tls))),
             JSONValue.Member("type", .string(transport.codeText)),
         ]
+        if offers.count > 1 {
+            members.append(JSONValue.Member("types", .array(offers.map { .string($0.codeText) })))
+        }
         if !extensions.isEmpty {
             let names = SessionExtension.allCases.filter(extensions.contains).map(\.rawValue)
             members.append(JSONValue.Member("ext", .array(names.map(JSONValue.string))))
@@ -55,6 +62,7 @@ package struct HandshakeTerms: Sendable, Hashable {
         guard let flow = TunnelFlow(rawValue: fields.flow) else { throw .malformed("unknown flow '\(fields.flow)'") }
         guard let tls = Int(fields.tls), (0...2).contains(tls) else { throw .malformed("unknown tls '\(fields.tls)'") }
         self.init(flow: flow, max: Swift.max(fields.max, 1), tls: tls, transport: PoolTransport(code: fields.type))
+        offers = (fields.types ?? []).prefix(PoolTransport.limit).map(PoolTransport.init(code:))
         let named = Set((fields.ext ?? []).compactMap(SessionExtension.init))
         guard !named.isEmpty, let nonce = fields.session.flatMap(Hex.bytes),
             nonce.count == SessionSecret.nonceLengthBytes
@@ -68,6 +76,7 @@ package struct HandshakeTerms: Sendable, Hashable {
         let max: Int
         let tls: String
         let type: String
+        var types: [String]?
         var ext: [String]?
         var session: String?
     }

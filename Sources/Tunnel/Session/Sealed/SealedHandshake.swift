@@ -172,15 +172,19 @@ struct SealedRequest: Hashable {
     /// Names one client for as long as it lives, so that its return is not taken for a second client.
     var clientID: String
     var extensions: Set<SessionExtension>
+    /// Kinds of links that it has lately tried in vain, or cannot have.
+    var unreachable: Set<PoolTransport>
     /// How long the answer may take while another client has the tunnel; in whole milliseconds.
     var wait: Duration
 
     init(
         clientID: String,
         extensions: Set<SessionExtension> = Set(SessionExtension.allCases),
+        unreachable: Set<PoolTransport> = [],
         wait: Duration = .zero
     ) {
         self.clientID = clientID
+        self.unreachable = unreachable
         self.extensions = extensions
         self.wait = wait
     }
@@ -188,6 +192,7 @@ struct SealedRequest: Hashable {
     private struct Fields: Codable {
         let client: String
         let ext: [String]
+        var not: [String]?
         var wait: Int?
     }
 
@@ -197,6 +202,10 @@ struct SealedRequest: Hashable {
             JSONValue.Member("client", .string(clientID)),
             JSONValue.Member("ext", .array(names.map(JSONValue.string))),
         ]
+        if !unreachable.isEmpty {
+            let codes = unreachable.map(\.codeText).sorted()
+            members.append(JSONValue.Member("not", .array(codes.map(JSONValue.string))))
+        }
         if wait > .zero {
             members.append(JSONValue.Member("wait", .int(TimeAmount(wait).nanoseconds / 1_000_000)))
         }
@@ -209,6 +218,7 @@ struct SealedRequest: Hashable {
         }
         clientID = String(fields.client.prefix(64))
         extensions = Set(fields.ext.compactMap(SessionExtension.init))
+        unreachable = Set((fields.not ?? []).prefix(PoolTransport.limit).map(PoolTransport.init(code:)))
         // Bounded before it is a duration: a server has a shorter limit of its own.
         wait = .milliseconds(min(max(0, fields.wait ?? 0), 60_000))
     }

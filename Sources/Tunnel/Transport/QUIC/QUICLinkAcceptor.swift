@@ -58,7 +58,7 @@ struct QUICLinkAcceptor: LinkAcceptor {
         _ secret: [UInt8]
     ) -> QUICVisit? {
         guard let terms = port.terms(ofLinksFrom: Endpoint(address).host),
-            let acceptor = port.ends.first?.acceptor as? QUICLinkAcceptor
+            let acceptor = port.ends.first?.acceptor(at: .udp) as? QUICLinkAcceptor
         else { return nil }
         let loaded = acceptor.credentials.current()
         let tunnel = port.first
