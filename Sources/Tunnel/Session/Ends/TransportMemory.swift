@@ -10,7 +10,9 @@ struct TransportMemory {
         Set(retries.filter { $0.value > now }.keys)
     }
 
-    /// No link of this kind has come about. Where none of what the server offers has, all are tried again.
+    /// No link of this kind has come about.
+    ///
+    /// Where none of what the server offers has, all are tried again.
     mutating func failed(_ transport: PoolTransport, of offers: [PoolTransport], now: NIODeadline) {
         retries[transport] = now + TimeAmount(TunnelLimits.unreachableTransport)
         if unreachable(now: now).isSuperset(of: offers) { retries = [:] }
