@@ -19,7 +19,7 @@ QUIC_PACKAGES = libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev
 endif
 # Libraries to build with, and the programs that `make run` and the tests call.
 PACKAGES = libyaml-dev libsqlite3-dev $(QUIC_PACKAGES) pkg-config ca-certificates curl
-TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fish zsh
+TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fish zsh nginx haproxy
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh \
@@ -44,6 +44,7 @@ deps: ## install the libraries the build needs (apt)
 
 test-deps: deps
 	@command -v node >/dev/null && command -v openssl >/dev/null && command -v "$${CHROMIUM:-chromium}" >/dev/null \
+	  && PATH=$$PATH:/usr/sbin command -v nginx >/dev/null && PATH=$$PATH:/usr/sbin command -v haproxy >/dev/null \
 	  && command -v prometheus >/dev/null && command -v fish >/dev/null && command -v zsh >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || $(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
 lint-deps:

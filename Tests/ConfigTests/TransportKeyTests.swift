@@ -9,7 +9,7 @@ struct TransportKeyTests {
         let text = """
             version: 1
             tunnels:
-              a: {role: server, mode: reverse, tunnel: '10.0.0.1:1', target: ':2', key: k, transport: \(value)}
+              a: {role: server, mode: reverse, tunnel: ':1', target: ':2', key: k, transport: \(value)}
             """
         let reading = ManifestReader.test().read(text: text, file: "m.yaml")
         return (reading.manifest?.tunnels.first?.spec, reading.diagnostics.filter { $0.severity == .error })

@@ -6,10 +6,14 @@ import Testing
 /// `examples/behind-nginx` with the real nginx, where it is installed.
 @Suite("A tunnel behind a web server", .timeLimit(.minutes(2)))
 struct BehindNginxTests {
-    private static let nginx =
-        (["/usr/sbin", "/usr/local/sbin"]
-        + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init))
-        .map { $0 + "/nginx" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    private static let nginx = program("nginx")
+    private static let haproxy = program("haproxy")
+
+    private static func program(_ name: String) -> String? {
+        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        return (["/usr/sbin", "/usr/local/sbin"] + path).map { "\($0)/\(name)" }
+            .first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
 
     @Test(
         "examples/behind-nginx carries users through nginx, beside the site's pages",
@@ -19,6 +23,34 @@ struct BehindNginxTests {
         let target = try await EchoServer.start()
         let ports = try FreePorts.take(3)
         let web = try Self.startNginx(listening: ports[1], tunnel: ports[0])
+        try await carriesUsers(through: ports, to: target)
+        web.stop()
+    }
+
+    @Test(
+        "examples/behind-nginx carries users through haproxy in the same way",
+        .enabled(if: haproxy != nil, "haproxy is not installed: apt install haproxy")
+    )
+    func behindHaproxy() async throws {
+        let target = try await EchoServer.start()
+        let pages = try await EchoServer.start(.answer("HTTP/1.0 200 OK\r\n\r\na page"))
+        let ports = try FreePorts.take(3)
+        let directory = try TemporaryDirectory()
+        let configuration = try Example.text(
+            "behind-nginx/haproxy.cfg",
+            [
+                "bind :443 ssl crt /etc/ssl/www.example.com.pem": "bind 127.0.0.1:\(ports[1])",
+                "127.0.0.1:10103": "127.0.0.1:\(ports[0])", "127.0.0.1:8081": "127.0.0.1:\(pages.port)",
+            ]
+        )
+        let path = try directory.write(configuration, to: "haproxy.cfg")
+        let process = try RunningProcess(["-db", "-f", path], executable: try #require(Self.haproxy))
+        try await carriesUsers(through: ports, to: target)
+        kill(process.id, SIGTERM)
+    }
+
+    /// Runs both ends of the example with the tunnel, the web server and the users at these ports.
+    private func carriesUsers(through ports: [Int], to target: EchoServer) async throws {
         let example = try await Example(
             "app",
             Example.Texts(
@@ -43,7 +75,6 @@ struct BehindNginxTests {
         try await page.send("GET / HTTP/1.0\r\n\r\n")
         #expect(String(buffer: try await page.receiveAll()).hasSuffix("a page"))
         try await example.stop()
-        web.stop()
     }
 
     @Test(
