@@ -149,6 +149,11 @@ package final class TunnelEngine: Sendable {
         for instance in state.withLock({ Array($0.instances.values) }) { instance.addressesChanged() }
     }
 
+    /// How people know the tunnel, for messages of others; kept until it is removed.
+    package func label(_ id: InstanceID, _ label: String) {
+        parts.board.label(id, label)
+    }
+
     package func snapshot() -> [InstanceID: TunnelStatus] {
         state.withLock { $0.instances }.mapValues(\.status)
     }
@@ -193,6 +198,7 @@ package final class TunnelEngine: Sendable {
         }
         await removed?.leave()
         forgetPeer(of: id)
+        parts.board.forget(id)
     }
 
     /// Accepts an unsealed peer of this instance again, where its `handshake` is `auto`.
