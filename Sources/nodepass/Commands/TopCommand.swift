@@ -62,7 +62,8 @@ struct TopCommand: AsyncParsableCommand {
         }
         let cells = busiest.prefix(count).map { line in
             [
-                InstanceText.name(line.row), InstanceText.phase(line.row), String(line.row.connections),
+                InstanceText.short(InstanceText.name(line.row)), InstanceText.phase(line.row),
+                String(line.row.connections),
                 ByteText.size(line.received) + "/s", ByteText.size(line.sent) + "/s",
             ]
         }
@@ -73,8 +74,6 @@ struct TopCommand: AsyncParsableCommand {
     }
 
     private static func room(_ isTerminal: Bool) -> Int {
-        var size = winsize()
-        guard isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 else { return countElsewhere }
-        return max(1, Int(size.ws_row) - 4)
+        isTerminal ? max(1, (Output.terminalSize?.rows ?? countElsewhere) - 4) : countElsewhere
     }
 }
