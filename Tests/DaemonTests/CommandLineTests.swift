@@ -17,6 +17,8 @@ struct CommandLineTests {
             (["create", "clent://:1/a:2"], "did you mean 'client://'?"),
             (["create", "client://:1/a:2", "--alias", String(repeating: "a", count: 257)], "the limit is 256"),
             (["stop", "web", "--reason", String(repeating: "a", count: 257)], "--reason: 257 bytes are too many"),
+            (["events", "--tail", "501"], "--tail takes a number from 1 to 500"),
+            (["watch", "--why", "--tail", "-1"], "tail"), (["top", "--count", "0"], "--count takes a number from 1"),
             (["ping", "localhost"], "'localhost' is not HOST:PORT"),
             (["run", "--listen", "x:y"], "--listen: "),
             (["run", "--log", "loud"], "--log: 'loud' is not a level"),

@@ -82,6 +82,7 @@ package final class TunnelEngine: Sendable {
         let wakeUps: AsyncStream<TunnelInstance>.Continuation
         (callers, wakeUps) = AsyncStream.makeStream(of: TunnelInstance.self)
         let dialer = TargetDialer(resolver: resolver, environment: environment)
+        let board = ListenBoard()
         parts = Parts(
             group: group,
             dialer: dialer,
@@ -90,8 +91,8 @@ package final class TunnelEngine: Sendable {
             unproven: UnprovenRoom(),
             datagramRoom: DatagramRoom(),
             reactors: ReactorGroup(isWanted: environment.hasReactors, pipes: descriptors.plan.pipes),
-            board: ListenBoard(),
-            ports: TunnelPorts(),
+            board: board,
+            ports: TunnelPorts(board: board),
             peers: peers,
             changed: changed,
             logSink: logSink,

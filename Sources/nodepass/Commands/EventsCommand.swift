@@ -33,6 +33,8 @@ struct EventsCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws { try CountLimit.check(tail, 1...APILimits.noticeTail, "--tail") }
+
     func run() async throws {
         let client = try connection.client
         let window = GoDuration.text(try DurationText.positive(since, "--since"))

@@ -67,7 +67,10 @@ struct GetCommand: AsyncParsableCommand {
         )
         let rows = sort.map { table.columns.sorted(chosen.rows, by: $0) } ?? Self.inOrder(chosen.rows)
         switch output {
-        case .table, .wide: try await printTable(rows, hidden, table, status, client)
+        case .table, .wide:
+            // Headers alone would say that there are no tunnels.
+            guard chosen.missing.isEmpty || !rows.isEmpty || !hidden.isEmpty else { break }
+            try await printTable(rows, hidden, table, status, client)
         case .name: Self.handles(of: rows, among: chosen.all).forEach { Output.line($0) }
         default: try print(rows, table)
         }

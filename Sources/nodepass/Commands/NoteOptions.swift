@@ -28,3 +28,11 @@ enum LabelText {
         throw ValidationError("\(option): \(text.utf8.count) bytes are too many; the limit is \(limit)")
     }
 }
+
+/// Numbers of options that have a limit.
+enum CountLimit {
+    static func check(_ count: Int?, _ range: ClosedRange<Int>, _ option: String) throws {
+        guard let count, !range.contains(count) else { return }
+        throw ValidationError("\(option) takes a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+}

@@ -23,6 +23,8 @@ struct TopCommand: AsyncParsableCommand {
 
     private static let countElsewhere = 20
 
+    func validate() throws { try CountLimit.check(count, 1...Int(UInt16.max), "--count") }
+
     func run() async throws {
         let client = try connection.client
         let pause = try DurationText.positive(interval, "--interval")
