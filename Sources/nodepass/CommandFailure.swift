@@ -10,6 +10,8 @@ struct CommandFailure: Error {
     /// The command line itself is wrong, so that the usage helps.
     var showsUsage = false
     /// The command line itself is wrong; scripts tell it from work that failed by the exit code.
+    ///
+    /// A tunnel's URL that cannot be read is not: NodePass exits with 1.
     var isUsage = false
     /// Of the log of a daemon or tunnel that could not run; nil for other commands.
     var logFormat: LogFormat?
@@ -30,6 +32,7 @@ extension CommandFailure {
         self.init(
             message: failure?.message ?? Self.words(for: error),
             showsUsage: failure?.showsUsage ?? false,
+            isUsage: failure?.isUsage ?? false,
             logFormat: LogFormat(namedIfKnown: logFormat)
         )
     }
@@ -50,6 +53,7 @@ extension CommandFailure {
         self.init(
             message: "start: \(failure.message) [\(getpid())]",
             showsUsage: failure.showsUsage,
+            isUsage: failure.isUsage,
             logFormat: failure.logFormat
         )
     }

@@ -15,11 +15,12 @@ enum NodePass {
     }
 
     /// Returns the exit code.
-    static func run(_ arguments: [String]) async -> Int32 {
-        guard !arguments.isEmpty else {
+    static func run(_ given: [String]) async -> Int32 {
+        guard !given.isEmpty else {
             Output.line(UsageText.text)
             return 1
         }
+        let arguments = LeadingOptions.behindCommand(given)
         let root = rootCommand(for: arguments)
         do {
             if root == RootCommand.self { try UnknownCommand.check(arguments) }
@@ -70,8 +71,7 @@ enum NodePass {
             return 0
         case .validationFailure:
             Output.error(PlainText.lines(root.fullMessage(for: error)))
-            // A URL that cannot be read is NodePass's 1.
-            return root == RootCommand.self ? usageCode : 1
+            return usageCode
         default:
             Output.error("Error: \(CommandFailure.words(for: error))")
             return 1

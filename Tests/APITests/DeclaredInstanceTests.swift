@@ -57,9 +57,12 @@ struct DeclaredInstanceTests {
 
     @Test("a peer is forgotten by POST, for a tunnel and for nothing else")
     func forgottenPeer() async throws {
-        try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n") { daemon in
-            let id = try #require(await daemon.reconciler.instances().first?.id)
-            for (path, status) in [(id, 200), ("********", 403), ("00000009", 404)] {
+        let pair = "pair: {role: client, mode: dual, tunnel: 'localhost:9', target: 'localhost:9', key: k}"
+        try await TestDaemon.run(manifest: "version: 1\ntunnels:\n  \(Self.tunnel)\n  \(pair)\n") { daemon in
+            let instances = await daemon.reconciler.instances()
+            let id = try #require(instances.first { $0.name == "pair" }?.id)
+            let single = try #require(instances.first { $0.name != "pair" }?.id)
+            for (path, status) in [(id, 200), (single, 400), ("********", 403), ("00000009", 404)] {
                 let answer = try await daemon.send(.post, "/api/v1/instances/\(path)/forget-peer")
                 #expect(answer.status == status, "\(path)")
             }

@@ -1,6 +1,7 @@
-import Config
 import FoundationEssentials
 import Testing
+
+@testable import Config
 
 struct SchemaTests {
     private let page: String
@@ -62,13 +63,32 @@ struct SchemaTests {
         }
     }
 
+    @Test(
+        "the schema accepts the rates that are read, and no other",
+        arguments: [
+            "0", "100", "100Mbps", "100 mbps", "1.0Mbps", "0.5Gbps", "1.2345Gbps", "0.5Mbps", "1.5Mbps", "500Kbps",
+            "2000kbps", "2000.0kbps", "0kbps", "1Tbps", "Mbps", "-1", "",
+        ]
+    )
+    func rates(_ text: String) throws {
+        let pattern = try Regex(BitRate.pattern)
+        #expect(text.contains(pattern) == ((try? BitRate.parse(text)) != nil))
+    }
+
     @Test("the examples of the documentation are read without errors")
     func examples() throws {
-        let blocks = page.split(separator: "```").filter { $0.hasPrefix("yaml\nversion: 1") }
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../docs/operating.md")
+        let operating = try String(contentsOf: file, encoding: .utf8)
+        #expect(operating.contains("```yaml\nversion: 1"))
+        let blocks = (page + operating).split(separator: "```").filter { $0.hasPrefix("yaml\nversion: 1") }
         try #require(!blocks.isEmpty)
         for block in blocks {
             let text = String(block.dropFirst("yaml\n".count))
-            let reading = ManifestReader.test(["WEB_KEY": "k"]).read(text: text, file: "m.yaml")
+            let reading = ManifestReader.test(["WEB_KEY": "k", "BLOG_KEY": "k", "WIKI_KEY": "k"]).read(
+                text: text,
+                file: "m.yaml"
+            )
             #expect(!reading.hasErrors, "\(reading.diagnostics)")
         }
     }

@@ -74,11 +74,17 @@ struct ValueTests {
     }
 
     @Test(
-        "JSON escapes what Go escapes, and nothing else",
+        "JSON escapes what Go escapes and what turns a line around, and nothing else",
         arguments: [
             ("", ""), ("plain é😀€", "plain é😀€"), ("a\"b\\c", #"a\"b\\c"#), ("\n\r\t", #"\n\r\t"#),
             ("\u{0}\u{8}\u{1f}\u{7f}", #"\u0000\u0008\u001f\u007f"#), ("<a&b>", #"\u003ca\u0026b\u003e"#),
-            ("\u{2027}\u{2028}\u{2029}\u{202a}", "\u{2027}\\u2028\\u2029\u{202a}"), ("é&", #"é\u0026"#),
+            ("\u{2027}\u{2028}\u{2029}\u{202a}", "\u{2027}\\u2028\\u2029\\u202a"),
+            (
+                "\u{61b}\u{61c}\u{200d}\u{200e}\u{2065}\u{2066}\u{2069}",
+                "\u{61b}\\u061c\u{200d}\\u200e\u{2065}\\u2066\\u2069"
+            ),
+            ("\u{fefe}\u{feff}\u{202e}ש", "\u{fefe}\\ufeff\\u202eש"),
+            ("é&", #"é\u0026"#),
         ]
     )
     func jsonText(text: String, escaped: String) {

@@ -84,20 +84,26 @@ struct WrittenYAMLTests {
     @Test(
         "a line that is not YAML is shown as it should be",
         arguments: [
-            ("version: 1\ntunnels:\n\tweb: {}\n", "a tab is used for indentation; use spaces; write: web: {}"),
+            ("version: 1\ntunnels:\n\tweb: {}\n", "a tab is used for indentation; use spaces; write:   web: {}"),
             ("version: 1\ntunnels\n  web: {}\n", "a colon is missing after 'tunnels'; write: tunnels:"),
-            ("version: 1\ntunnels:\n  a:\n    target: h: 80\n", "a blank splits the address; write: target: h:80"),
-            ("a:\n  alias: b: c\n", "has to be quoted; write: alias: \"b: c\""),
-            ("a:\n  alias: @b\n", "a value that begins with @ has to be quoted; write: alias: '@b'"),
-            ("a:\n  tunnel:h:1\n  log: info\n", "a blank is missing after 'tunnel:'; write: tunnel: h:1"),
+            ("version: 1\ntunnels:\n  a:\n    target: h: 80\n", "a blank splits the address; write:     target: h:80"),
+            ("a:\n  alias: b: c\n", "has to be quoted; write:   alias: \"b: c\""),
+            ("a:\n  alias: @b\n", "a value that begins with @ has to be quoted; write:   alias: '@b'"),
+            ("a:\n  tunnel:h:1\n  log: info\n", "a blank is missing after 'tunnel:'; write:   tunnel: h:1"),
             ("a: \"b\nc: d\n", "the quote that begins in line 1 is never closed: a: \"b"),
             ("a: {b: 1\nc: 2\n", "the { of line 1 is not closed"),
-            ("a:\n    b: 1\n  c: 2\n", "is indented by 2 blanks, the line above by 4; write: c: 2"),
+            ("a:\n    b: 1\n  c: 2\n", "is indented by 2 blanks, the line above by 4; write:     c: 2"),
             ("a: \u{201c}b\u{201d}: c\n", "only look like a blank, a colon or quotes; write: a: \"b\": c"),
-            ("a:\n  key: se: cret\n", "write: key: \"…\""),
-            ("a:\n  key: @secret\n", "has to be quoted; write: key: '…'"),
-            ("a:\n  role: client\n   log: info\n", "is indented by 3 blanks, the line above by 2; write: log: info"),
-            ("a:\n  alias: 'it's mine'\n", "a quote within quotes has to be written so; write: alias: 'it''s mine'"),
+            ("a:\n  key: se: cret\n", "write:   key: \"…\""),
+            ("a:\n  key: @secret\n", "has to be quoted; write:   key: '…'"),
+            ("a:\n  role: client\n   log: info\n", "is indented by 3 blanks, the line above by 2; write:   log: info"),
+            ("a:\n  alias: 'it's mine'\n", "a quote within quotes has to be written so; write:   alias: 'it''s mine'"),
+            ("a:\n  role client\n  mode: single\n", "a colon is missing after 'role'; write:   role: client"),
+            ("a:\n  mode: single\n  role client\n  log: info\n", "after 'role'; write:   role: client"),
+            ("a:\n  mode: single\n  role client\n", "a colon is missing after 'role'; write:   role: client"),
+            ("a:\n  limits:\n    rate 5\nb: 1\nc\n", "a colon is missing after 'c'; write: c:"),
+            ("a:\n  mode: single\n  key se-cret\n  log: info\n", "after 'key'; write:   key: …"),
+            ("version 1\ntunnels: {}\n", "a colon is missing after 'version'; write: version: 1"),
             ("a: {{ vault }}\n", "render a template such as {{ … }} before"),
             ("a: *b\n", "a text that begins with * has to be quoted: '*b'"),
             ("a: !b\n", "quote a text that begins with !"),
@@ -127,6 +133,8 @@ struct WrittenYAMLTests {
         #expect(read("role: Client, mode: single, tunnel: ':2000', target: 'h:1', log: INFO").lines.isEmpty)
         let list = ManifestReader.test().read(text: "version: 1\ntunnels:\n- name: web\n", file: "m.yaml")
         #expect(list.diagnostics.first?.message.hasSuffix("write each name as a key: 'web:'") == true)
+        let alone = ManifestReader.test().read(text: "version: 1\ntunnels:\n  web:\n    role client\n", file: "m.yaml")
+        #expect(alone.diagnostics.map(\.message) == ["a colon is missing after 'role'; write:     role: client"])
         let joined = read("\(Self.place), log:debug")
         #expect(joined.diagnostics.first?.message == "a blank is missing after the colon; write: log: debug")
     }

@@ -80,6 +80,19 @@ struct ConnectionTests {
         #expect(trust == .authorities("/ca.pem"))
     }
 
+    @Test("a file with the key that others can read is warned of, and one that only its owner can read is not")
+    func openKeyFile() throws {
+        let directory = try TemporaryDirectory()
+        let key = try directory.write("k3\n", to: "prod.key")
+        let file = "contexts: {a: {server: x, api-key-file: \(key)}}"
+        for (mode, isOpen) in [(0o644, true), (0o640, true), (0o600, false)] {
+            #expect(chmod(key, mode_t(mode)) == 0)
+            let choice = try choice(["--context", "a"], [:], file)
+            #expect(try remote(choice).key == "k3")
+            #expect(choice.warnings.contains { $0.contains("chmod 600 \(key)") } == isOpen)
+        }
+    }
+
     @Test(
         "a mistake in the file of contexts has its place",
         arguments: [

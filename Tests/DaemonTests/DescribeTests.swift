@@ -30,12 +30,12 @@ struct DescribeTests {
         let id = try await example.server.instance(named: "web")?.id ?? ""
         for line in [
             /Name: +web/, /Origin: +manifest, .*tunnels\.yaml:[0-9]+/, /URL: +server:\/\/•+@127\.0\.0\.1:.*/,
-            /Phase: +ready since [-0-9]+T[:0-9]+Z/,
+            /Phase: +ready since [-0-9]+ [:0-9]+ UTC/,
             /Mode: +reverse: users connect here, the client connects to the target/,
             /Connections: +1 \(1 TCP, 0 UDP\)/, /Traffic: +TCP 1\.5kB in, 1\.5kB out/, /\ +UDP 0B in, 0B out/,
             /Pool: +[1-9][0-9]* idle/, /Ping: +[0-9]+ ms/, /Rejected: +0/, /Certificate: +O=v1\.14\.0.*/,
-            /\ +sha256:[0-9A-F:]{95}/, /\ +valid until [-0-9]+T[:0-9]+Z \([0-9]+ days\)/,
-            /History: +[-0-9]+T[:0-9]+Z  stopped/, /\ +[-0-9]+T[:0-9]+Z  ready/,
+            /\ +sha256:[0-9A-F:]{95}/, /\ +valid until [-0-9]+ [:0-9]+ UTC \([0-9]+ days\)/,
+            /History: +[-0-9]+ [:0-9]+ UTC  stopped/, /\ +[-0-9]+ [:0-9]+ UTC  ready/,
         ] {
             #expect(
                 server.output.split(separator: "\n").contains { $0.wholeMatch(of: line) != nil },
@@ -76,9 +76,11 @@ struct DescribeTests {
         let web = try await Self.describe("My web", on: daemon)
         #expect(web.output.contains(/Override: +state stopped, url client:\/\/•+@127\.0\.0\.1:[^ ]+, alias My web\n/))
         #expect(
-            web.output.contains(/\n +since [-0-9]+T[:0-9]+Z, until [-0-9]+T[:0-9]+Z, by [^ ]+ \(local CLI\): INC-42\n/)
+            web.output.contains(
+                /\n +since [-0-9]+ [:0-9]+ UTC, until [-0-9]+ [:0-9]+ UTC, by [^ ]+ \(local CLI\): INC-42\n/
+            )
         )
-        #expect(web.output.contains(/Z  override  (stop|start)  by [^ ]+ \(local CLI\): INC-42\n/))
+        #expect(web.output.contains(/UTC  override  (stop|start)  by [^ ]+ \(local CLI\): INC-42\n/))
         #expect(web.output.contains(/Phase: +stopped since/))
         #expect(!web.output.contains("s3cret-key") && !web.output.contains("Pool:"))
 

@@ -59,7 +59,7 @@ struct HelpTests {
             .deletingLastPathComponent()
         let pages =
             ["README.md"]
-            + ["commands", "operating", "manifest", "api", "security", "migrating"].map { "docs/\($0).md" }
+            + ["commands", "operating", "health", "manifest", "api", "security", "migrating"].map { "docs/\($0).md" }
         let text = try pages.map { try String(contentsOf: root.appendingPathComponent($0), encoding: .utf8) }
             .joined(separator: "\n")
         let dump = try await RunningProcess.run(["--experimental-dump-help"]).output
@@ -187,7 +187,13 @@ struct HelpTests {
         #expect(rate.output.contains("limits.rate") && rate.output.contains("live: connections stay"))
         #expect(try await RunningProcess.run(["explain", "limits"]).output.contains("limits.rate"))
         let wrong = try await RunningProcess.run(["explain", "limits.rat"])
-        #expect(wrong.code == 1 && wrong.errors.contains("did you mean 'limits.rate'?"))
+        #expect(wrong.code == 64 && wrong.errors.contains("did you mean 'limits.rate'?"))
+        for (key, meant) in [
+            ("limts", "limits"), ("rat", "limits.rate"), ("drian", "drain"), ("conections", "limits.connections"),
+        ] {
+            let near = try await RunningProcess.run(["explain", key])
+            #expect(near.code == 64 && near.errors.contains("did you mean '\(meant)'?"), "\(near.errors)")
+        }
     }
 
     @Test("completion scripts are those of their shell, and ask the daemon for names")

@@ -63,7 +63,7 @@ struct LogsTests {
         #expect(nobody.code == 1 && nobody.errors.contains("nobody"))
         for more in [[], ["-f"]] {
             let wrong = try await Self.logs(["web", "--tail", "0"] + more, on: daemon)
-            #expect(wrong.code == 1 && wrong.errors.contains("tail takes a number from 1 to 500"))
+            #expect(wrong.code == 64 && wrong.errors.contains("tail takes a number from 1 to 500"))
         }
         try await daemon.stop()
     }

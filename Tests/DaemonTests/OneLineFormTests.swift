@@ -80,7 +80,7 @@ struct OneLineFormTests {
     }
 
     @Test(
-        "an option that has no place beside the URL is named, and the exit code is 1",
+        "an option that has no place beside the URL is named, and the exit code is 64",
         arguments: [
             (["master://127.0.0.1:0/api", "--listen", "127.0.0.1:0"], "Unknown option '--listen'"),
             (["client://127.0.0.1:0/127.0.0.1:9?mode=1", "-f", "tunnels.yaml"], "Unknown option '-f'"),
@@ -89,7 +89,7 @@ struct OneLineFormTests {
     )
     func refused(arguments: [String], message: String) async throws {
         let finished = try await RunningProcess.run(arguments)
-        #expect(finished.code == 1)
+        #expect(finished.code == 64)
         #expect(finished.errors.contains(message), "\(finished.errors)")
     }
 

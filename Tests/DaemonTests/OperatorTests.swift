@@ -112,27 +112,39 @@ struct OperatorTests {
             manifest: DeclaredTunnelTests.manifest(("web", ports[0], server.port), ("db", ports[1], server.port))
         )
         let stop = try await Self.nodepass("stop", "web", "--for", "30m", "--reason", "INC-42", on: daemon)
-        #expect(stop.output.contains(/^web: stopping\. Overrides the manifest until [-0-9]+T[:0-9]+Z\.\n$/))
+        #expect(stop.output.contains(/^web: stopping\. Overrides the manifest until [-0-9]+ [:0-9]+ UTC\.\n$/))
         let deletion = try await Self.nodepass("delete", "db", on: daemon).output
         #expect(
             deletion.contains(/^db: deleted\. Still declared at .*tunnels\.yaml:[0-9]+; `nodepass release db` brings/)
         )
+        #expect(try await Self.nodepass("release", "db", on: daemon).code == 0)
+        let timed = try await Self.nodepass("delete", "db", "--for", "2h", on: daemon).output
+        #expect(timed.contains(/^db: deleted until [-0-9]+ [:0-9]+ UTC\. Still declared/), "\(timed)")
+        #expect(try await Self.nodepass("release", "db", on: daemon).code == 0)
+        #expect(try await Self.nodepass("delete", "db", on: daemon).code == 0)
         try await daemon.tunnel("web") { $0.phase == "stopped" }
         let get = try await Self.nodepass("get", on: daemon)
         #expect(get.output.contains(/web +[0-9a-f]{8} +client +stopped !/))
         #expect(get.output.contains(/db +[0-9a-f]{8} +- +deleted !/))
+        for choice in [["db"], ["d*"], ["--overridden"]] {
+            let row = try await RunningProcess.run(["get", "--state-dir", daemon.stateDirectory] + choice)
+            #expect(row.code == 0 && row.output.contains(/db +[0-9a-f]{8} +- +deleted !/), "\(choice)")
+        }
         let gone = try await Self.nodepass("describe", "db", on: daemon)
-        #expect(gone.code == 1 && gone.errors.contains("`nodepass release db` brings it back"))
+        #expect(gone.code == 0 && gone.output.contains("`nodepass release db` brings it back"), "\(gone.errors)")
+        #expect(gone.output.contains(/Phase: +deleted since [-0-9]+ [:0-9]+ UTC, until released\n/))
+        let refused = try await Self.nodepass("stop", "db", on: daemon)
+        #expect(refused.code == 1 && refused.errors.contains("`nodepass release db` brings it back"))
         try await daemon.kill()
 
         let again = try await Daemon.start(in: daemon.directory)
         let plan = try await Self.nodepass("plan", on: again)
         #expect(plan.code == 0)
-        #expect(plan.output.contains(/! web +overridden since [-0-9]+T[:0-9]+Z until [-0-9]+T[:0-9]+Z by [^ ]+/))
+        #expect(plan.output.contains(/! web +overridden since [-0-9]+ [:0-9]+ UTC until [-0-9]+ [:0-9]+ UTC by [^ ]+/))
         #expect(plan.output.contains("(local CLI): INC-42 (stopped); the manifest says running"))
         #expect(
             plan.output.contains(
-                /! db +overridden since [-0-9]+T[:0-9]+Z by [^ ]+ \(local CLI\) \(deleted\); the manifest says running/
+                /! db +overridden since [-0-9]+ [:0-9]+ UTC by [^ ]+ \(local CLI\) \(deleted\); the manifest says running/
             )
         )
         #expect(try await Self.nodepass("release", "nobody", on: again).code == 1)
@@ -221,8 +233,8 @@ struct OperatorTests {
         for line in [
             /Spec: +role +client +.*tunnels\.yaml:5/, /\ +limits\.rate +5Mbps +.*tunnels\.yaml:9/,
             /\ +drain +2s +.*tunnels\.yaml:2/, /\ +target +•+ +.*tunnels\.yaml:8/, /\ +state +stopped/,
-            /Override: +state stopped/, /Events: +[-0-9]+T[:0-9]+Z .*/,
-            /\ +[-0-9]+T[:0-9]+Z  override  stop  by .* \(local CLI\)/,
+            /Override: +state stopped/, /Events: +[-0-9]+ [:0-9]+ UTC .*/,
+            /\ +[-0-9]+ [:0-9]+ UTC  override  stop  by .* \(local CLI\)/,
         ] {
             #expect(Self.lines(described).contains { $0.wholeMatch(of: line) != nil }, "\(described.output)")
         }

@@ -82,6 +82,9 @@ struct SelectionTests {
         #expect(
             try await Self.run("get", "-o", "json", "--show-secrets", on: daemon).output.contains("s3cret-key-of-0")
         )
+        // What the way back to NodePass needs: a URL that can be given to it.
+        let url = try await Self.run("get", "edge-0", "-o", "url", "--show-secrets", on: daemon).output
+        #expect(try TunnelURL.parse(url.filter { $0 != "\n" }).spec.key?.value == "s3cret-key-of-0")
         let described = try await Self.run("describe", "edge-0", "-o", "json", "--show-secrets", on: daemon)
         #expect(described.output.contains("s3cret-key-of-0"))
         try await daemon.stop()
@@ -115,7 +118,7 @@ struct SelectionTests {
         #expect(try await Self.run("stop", "web", "--reason", "INC-42", on: daemon).code == 0)
         let stopped = try await Self.run("get", "--overridden", "--no-headers", on: daemon).output
         #expect(
-            stopped.contains(/stopped ! .* stopped by [^ ]+ \(local CLI\), until released: INC-42\n$/),
+            stopped.contains(/stopped ! .* stopped by [^ ]+ \(local CLI\): INC-42, until released\n$/),
             "\(stopped)"
         )
         // Those of the API follow by name, not by their random ids.
@@ -163,6 +166,16 @@ struct SelectionTests {
         #expect(DisplayWidth.shortened("日本語日本語", to: 5) == "日本…")
     }
 
+    @Test("a terminal cuts the last column at its edge, a narrow one not before 60 columns, and nothing else does")
+    func lastColumn() {
+        let reason = "stopped by root (local CLI): INC-42, " + String(repeating: "x", count: 100)
+        let rows = [["NAME", "REASON"], ["web", reason]]
+        #expect(TextTable.lines(rows)[1] == "web   " + reason)
+        #expect(TextTable.lines(rows, terminalColumns: 100)[1].count == 100)
+        let narrow = TextTable.lines(rows, terminalColumns: 20)[1]
+        #expect(narrow.count == 66 && narrow.contains("INC-42") && narrow.hasSuffix("…"))
+    }
+
     @Test("a table of 10,000 tunnels is a line for each, all of them aligned")
     func manyRows() {
         let rows = (0..<10_000).map { ["日本 \($0)", "|"] }
@@ -196,7 +209,12 @@ struct SelectionTests {
         #expect(Self.lines(try await Self.run("events", "--why", on: daemon)).contains { $0.contains("1 to stop") })
         let web = Self.lines(try await Self.run("events", "web", "--since", "1h", "--json", on: daemon))
         #expect(!web.isEmpty && web.allSatisfy { $0.contains(#""tunnel":"web""#) })
-        #expect(try await Self.run("events", "nobody", on: daemon).errors.contains("No events in the last 24h0m0s."))
+        let misspelled = try await Self.run("events", "wbe", on: daemon)
+        #expect(misspelled.code == 1 && misspelled.errors.contains("did you mean 'web'?"), "\(misspelled.errors)")
+        let unknown = try await Self.run("get", "dbb", on: daemon)
+        #expect(unknown.output.isEmpty && unknown.errors.contains("did you mean 'db'?"), "\(unknown)")
+        let quiet = try await Self.run("events", "db", on: daemon)
+        #expect(quiet.code == 0 && quiet.errors.contains("No events in the last 24h."), "\(quiet)")
         #expect(try await Self.run("events", "--since", "soon", on: daemon).code == 64)
         let logs = Self.lines(try await Self.run("logs", "web", "db", "--since", "1h", on: daemon))
         #expect(logs.contains { $0.hasPrefix("web  ") } && logs.contains { $0.hasPrefix("db  ") })

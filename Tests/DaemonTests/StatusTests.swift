@@ -24,7 +24,7 @@ struct StatusTests {
         }
         let status = try await Self.nodepass("status", on: daemon)
         #expect(status.code == 1)
-        #expect(status.output.contains(/! web: target down, since [-0-9]+T[:0-9]+Z\n/), "\(status.output)")
+        #expect(status.output.contains(/! web: target down, since [-0-9]+ [:0-9]+ UTC\n/), "\(status.output)")
         #expect(status.output.contains("127.0.0.1:\(ports[2]) cannot be reached: Connection refused"))
         #expect(status.output.contains("Tunnels:       2 (2 ready, 0 stopped, 0 overridden)"))
         let get = try await Self.nodepass("get", on: daemon)
@@ -56,8 +56,38 @@ struct StatusTests {
         #expect(get.errors.contains(footer), "\(get.errors)")
         let describe = try await Self.nodepass("describe", "web", on: daemon)
         #expect(describe.output.contains(/Problem: +the declaration on disk is invalid, .*tunnels.yaml:[0-9]+:[0-9]+:/))
+        let plan = try await Self.nodepass("plan", on: daemon)
+        #expect(plan.code == 1)
+        #expect(
+            plan.output == "Plan: 1 declaration invalid (web), otherwise nothing to do, 1 unchanged.\n",
+            "\(plan.output)"
+        )
         let status = try await Self.nodepass("status", "--json", on: daemon)
         #expect(status.code == 1 && status.output.contains(#""kind": "invalid-declaration""#))
+        try await daemon.stop()
+    }
+
+    @Test("a port that another tunnel has names that tunnel as people know it, also after it was renamed")
+    func takenPort() async throws {
+        let echo = try await EchoServer.start()
+        let ports = try FreePorts.take(2)
+        let daemon = try await Daemon.start(manifest: DeclaredTunnelTests.manifest(("web", ports[0], echo.port)))
+        func create(_ alias: String, at port: Int) async throws -> String {
+            let url = "client://127.0.0.1:\(port)/127.0.0.1:\(echo.port)?mode=1"
+            return try await Self.nodepass("create", url, "--alias", alias, on: daemon).output.filter { $0 != "\n" }
+        }
+        func message(_ id: String) async throws -> String {
+            try await Self.nodepass("get", id, "-o", "jsonpath={.message}", on: daemon).output
+        }
+        let declared = try await create("late", at: ports[0])
+        #expect(try await Self.nodepass("apply", on: daemon).code == 1)
+        #expect(try await message(declared).contains("is in use by the tunnel web; "))
+        let front = try await create("front", at: ports[1])
+        #expect(try await Self.nodepass("apply", on: daemon).output.contains("front  applied"))
+        #expect(try await daemon.request("PATCH", "/api/v1/instances/\(front)", #"{"alias":"gate"}"#).status == 200)
+        let second = try await create("second", at: ports[1])
+        #expect(try await Self.nodepass("apply", on: daemon).code == 1)
+        #expect(try await message(second).contains("is in use by the tunnel gate (\(front)); "))
         try await daemon.stop()
     }
 
@@ -74,7 +104,7 @@ struct StatusTests {
         let port = try #require(user.channel.localAddress?.port)
         let entry = try await Self.nodepass("connections", "web", on: example.server)
         #expect(entry.output.contains("127.0.0.1:\(port)  tcp"), "\(entry.output)\(entry.errors)")
-        #expect(entry.output.contains(/Z  5B  [56]B/), "\(entry.output)")
+        #expect(entry.output.contains(/UTC  5B  [56]B/), "\(entry.output)")
         let exit = try await Self.nodepass("connections", "web", "--json", on: example.client)
         #expect(exit.output.contains(#""user": "127.0.0.1:\#(port)""#) && exit.output.contains(#""total": 1"#))
         try await user.close()

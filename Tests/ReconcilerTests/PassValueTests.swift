@@ -100,7 +100,7 @@ struct SettlementTests {
     @Test("what waited in the outbox goes with it: notices first, then the records")
     func outbox() throws {
         var outbox = Outbox()
-        outbox.add(.reject([]))
+        outbox.add(.reject([]), at: epoch)
         outbox.addRecords([id])
         let settlement = settle(try state(), [:], Announcements(records: []), outbox)
         #expect(settlement.events.map(\.kind) == [.reject, .create])
@@ -113,7 +113,7 @@ struct OutboxTests {
     @Test("it takes a limited number of notices")
     func limit() {
         var outbox = Outbox()
-        for _ in 0...Outbox.noticeLimit { outbox.add(.reject([])) }
+        for _ in 0...Outbox.noticeLimit { outbox.add(.reject([]), at: epoch) }
         #expect(outbox.notices.count == Outbox.noticeLimit)
     }
 

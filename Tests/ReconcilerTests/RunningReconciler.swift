@@ -67,9 +67,9 @@ final class RunningReconciler: Sendable {
     }
 
     @discardableResult
-    func create(_ alias: String, port: Int) async throws -> Instance {
+    func create(_ alias: String, port: Int, _ query: String = "mode=1") async throws -> Instance {
         let request = CreateRequest(
-            tunnel: try CheckedTunnel(url: clientURL(port)),
+            tunnel: try CheckedTunnel(url: clientURL(port, query)),
             labels: TunnelLabels(alias: alias),
             by: "test"
         )

@@ -64,6 +64,7 @@ struct EngineHost: ScenarioHost {
     // MARK: InstanceHost
 
     var changes: AsyncStream<Void> { engine.changes }
+    func label(_ id: InstanceID, _ label: String) { engine.label(id, label) }
     func snapshot() -> [InstanceID: TunnelStatus] { engine.snapshot() }
     func status(of id: InstanceID) -> TunnelStatus? { engine.status(of: id) }
 

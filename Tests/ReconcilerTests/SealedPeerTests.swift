@@ -88,10 +88,13 @@ struct SealedPeerTests {
     @Test("a request to forget reaches the store and the host, and a tunnel that waits tries again")
     func request() async throws {
         let daemon = try RunningReconciler(directory: directory)
-        let instance = try await daemon.create("a", port: 9001)
+        let single = try await daemon.create("b", port: 9002)
         _ = try await daemon.next(3)
+        let instance = try await daemon.create("a", port: 9001, "mode=2")
+        _ = try await daemon.next(2)
         try await daemon.store.rememberSealed(PeerMemory.Peer(instance: instance.id, server: "h:1"))
         let context = MutationContext(by: "test")
+        await #expect(throws: MutationError.self) { try await daemon.reconciler.forgetPeer(single.id, context) }
         await #expect(throws: MutationError.notFound) { try await daemon.reconciler.forgetPeer("00000009", context) }
         var dry = context
         dry.dryRun = true
@@ -101,7 +104,7 @@ struct SealedPeerTests {
         _ = try await daemon.reconciler.forgetPeer(instance.id, context)
         #expect(try daemon.store.sealedPeers().isEmpty)
         #expect(daemon.host.calls.contains(.forgetPeer(instance.id)))
-        #expect(try daemon.store.instances().records.first?.generation == 1)
+        #expect(try daemon.store.instances().records.first { $0.id == instance.id }?.generation == 1)
         try await daemon.stop()
     }
 

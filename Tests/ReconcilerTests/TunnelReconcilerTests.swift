@@ -1,11 +1,13 @@
 import Config
 import FoundationEssentials
+import GRDB
 import Logging
-import Reconciler
 import Synchronization
 import TestSupport
 import Testing
 import Tunnel
+
+@testable import Reconciler
 
 @Suite("Tunnel reconciler", .timeLimit(.minutes(1)))
 struct TunnelReconcilerTests {
@@ -243,6 +245,34 @@ struct TunnelReconcilerTests {
         try await daemon.stop()
     }
 
+    @Test("a full disk is a problem with the first request that is refused, and its event has the time of that")
+    func fullDisk() async throws {
+        let daemon = try RunningReconciler(directory: directory)
+        try daemon.store.write { try $0.execute(sql: "PRAGMA max_page_count = 1") }
+        let full = await #expect(throws: MutationError.self) {
+            for port in 9001..<9500 { try await daemon.create(String(repeating: "a", count: 256), port: port) }
+        }
+        guard case .storage(.full(let path)) = full else {
+            Issue.record("\(String(describing: full))")
+            return
+        }
+        #expect(path.hasPrefix("/"))
+        let problem = try #require(await daemon.reconciler.problems().first { $0.kind == .storage })
+        #expect(problem.text.contains(path) && problem.since == epoch)
+        await daemon.pass()
+        daemon.wall.advance(by: 60)
+        try daemon.store.database.inDatabase { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
+        try await daemon.settled()
+        #expect(await daemon.reconciler.problems().allSatisfy { $0.kind != .storage })
+        let notices = try await daemon.reconciler.notices(since: epoch.addingTimeInterval(-1), about: nil, limit: 1000)
+        let begun = notices.filter { event in
+            guard case .notice(.problem(_, .storage, _, false)) = event.content else { return false }
+            return true
+        }
+        #expect(begun.map(\.time) == [epoch])
+        try await daemon.stop()
+    }
+
     @Test("a dry run answers what would be and changes nothing")
     func dryRun() async throws {
         let daemon = try RunningReconciler(directory: directory)
@@ -254,5 +284,14 @@ struct TunnelReconcilerTests {
         #expect(try await daemon.reconciler.delete(id, dry).id == id)
         #expect(await daemon.reconciler.instance(id)?.url == clientURL(9001))
         try await daemon.stop()
+    }
+}
+
+extension RunningReconciler {
+    /// Returns when a pass has ended that began after this call, whether the store took it or not.
+    fileprivate func pass() async {
+        let next = await reconciler.schedule.current + 1
+        reconciler.wake()
+        await reconciler.end(of: next)
     }
 }

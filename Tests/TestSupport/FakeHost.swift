@@ -91,6 +91,9 @@ package final class FakeHost: InstanceHost {
 
     // MARK: InstanceHost
 
+    /// Its messages name no other tunnel.
+    package func label(_ id: InstanceID, _ label: String) {}
+
     package func snapshot() -> [InstanceID: TunnelStatus] {
         state.withLock { $0.entries.mapValues(\.shown) }
     }

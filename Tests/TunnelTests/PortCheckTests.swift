@@ -11,7 +11,7 @@ struct PortCheckTests {
         let server = try await EchoServer.start()
         let endpoint = Endpoint(host: "127.0.0.1", port: UInt16(server.port))
         let problem = try #require(PortCheck.problem(at: ListenAddress(endpoint, .tcp)))
-        #expect(problem.reason == .portInUse && problem.message.contains("ss -lnp"))
+        #expect(problem.reason == .portInUse && problem.message.contains("ss -tanp 'sport = :"))
         // Asking has taken nothing: the program still answers.
         let user = try await TestClient.connect(port: server.port)
         try await user.send("x")

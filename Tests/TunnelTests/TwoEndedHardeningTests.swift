@@ -207,7 +207,7 @@ extension TwoEnded {
                 // From the client's address it might be taken for a link if it did not come at once.
                 try await expect(200, for: mine, port: port, from: "127.0.0.12")
                 #expect(ContinuousClock.now - start < .milliseconds(600))
-                try await log.line("the client connected again", of: "00000001")
+                try await log.line("opened no link", of: "00000001")
             }
         }
 
@@ -281,6 +281,8 @@ extension TwoEnded {
                 #expect(try await refused.hasPrefix("HTTP/1.1 409 "))
                 try await expect(200, for: mine, port: port, from: "127.0.0.14")
                 #expect(try await !log.lines().contains { $0.message.contains("another takes its place") })
+                // A client that refuses this end's certificate does the same again and again.
+                try await log.line("the client took the terms and opened no link", of: "00000001")
             }
         }
 

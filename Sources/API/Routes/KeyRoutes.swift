@@ -111,7 +111,7 @@ extension APIError {
         APIError(
             .forbidden,
             "role",
-            "Forbidden: this key may \(role.rawValue), and the request needs \(needed.rawValue)"
+            "Forbidden: this key has the role \(role.rawValue), and the request needs the role \(needed.rawValue)"
         )
     }
 }

@@ -17,6 +17,10 @@ enum BitRate {
         return Int(value.rounded())
     }
 
+    /// What `parse` reads, as a regular expression: whole Mbps in each unit.
+    static let pattern =
+        #"^([0-9]+(\.0+)?( ?[Mm]bps)?|[0-9]+(\.[0-9]{1,3}0*)? ?[Gg]bps|(0|[0-9]+000)(\.0+)? ?[Kk]bps)$"#
+
     static func text(_ mbps: Int) -> String {
         mbps % 1000 == 0 ? "\(mbps / 1000)Gbps" : "\(mbps)Mbps"
     }

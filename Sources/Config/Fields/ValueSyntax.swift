@@ -54,11 +54,11 @@ extension ValueSyntax<Int> {
 
     /// A rate in whole Mbps; a bare number is Mbps, as in NodePass.
     static let rate = ValueSyntax(
-        expected: "a rate such as 100Mbps or 1Gbps, or 0 for none",
+        expected: "a rate in whole Mbps, such as 100Mbps or 1Gbps, or 0 for none",
         schema: [
             "anyOf": [
                 ["type": "integer", "minimum": 0, "maximum": .int(Int64(TunnelSpec.rateLimitMbps))],
-                ["type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?([KMGkmg]bps)?$"],
+                ["type": "string", "pattern": .string(BitRate.pattern)],
             ]
         ],
         parse: { text, _ throws(ValueProblem) in try BitRate.parse(text.value) },

@@ -107,7 +107,7 @@ package enum JSONValue: Sendable, Hashable {
                 guard let escape = escape(at: index, in: bytes) else { continue }
                 text += bytes[start..<index]
                 text += escape.utf8
-                start = index + (bytes[index] < 0x80 ? 1 : bytes[index] == 0xc2 ? 2 : 3)
+                start = index + (bytes[index] < 0x80 ? 1 : bytes[index] < 0xe0 ? 2 : 3)
             }
             text += bytes[start...]
         }
@@ -116,7 +116,7 @@ package enum JSONValue: Sendable, Hashable {
 
     /// Bytes that ``escape(at:in:)`` has to look at.
     private static let mayNeedEscape = (0...255).map { (byte: UInt8) in
-        byte < 0x20 || byte == 0x7f || byte == 0xc2 || byte == 0xe2 || "\"\\<>&".utf8.contains(byte)
+        byte < 0x20 || [0x7f, 0xc2, 0xd8, 0xe2, 0xef].contains(byte) || "\"\\<>&".utf8.contains(byte)
     }
 
     /// Nil for a byte that needs no escape.
@@ -131,11 +131,24 @@ package enum JSONValue: Sendable, Hashable {
             "\\u" + Hex.text(UInt16(bytes[index]))
         // U+0080 to U+009F control terminals as those below U+0020 do.
         case 0xc2 where bytes[index + 1] < 0xa0: "\\u" + Hex.text(UInt16(bytes[index + 1]))
-        // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-        case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa8: "\\u2028"
-        case 0xe2 where bytes[index + 1] == 0x80 && bytes[index + 2] == 0xa9: "\\u2029"
+        case 0xd8, 0xe2, 0xef: escape(scalar(at: index, in: bytes))
         default: nil
         }
+    }
+
+    /// Separators of lines, which JavaScript once took for the end of a text, and what turns the order of a line around.
+    private static func escape(_ scalar: UInt16) -> String? {
+        switch scalar {
+        case 0x61c, 0x200e, 0x200f, 0x2028...0x202e, 0x2066...0x2069, 0xfeff: "\\u" + Hex.text(scalar)
+        default: nil
+        }
+    }
+
+    /// The scalar of two or three bytes that begins there.
+    private static func scalar(at index: Int, in bytes: UnsafeBufferPointer<UInt8>) -> UInt16 {
+        let tail = { (offset: Int) in UInt16(bytes[index + offset] & 0x3f) }
+        guard bytes[index] >= 0xe0 else { return UInt16(bytes[index] & 0x1f) << 6 | tail(1) }
+        return UInt16(bytes[index] & 0x0f) << 12 | tail(1) << 6 | tail(2)
     }
 }
 

@@ -128,7 +128,7 @@ struct ManifestCollector {
 
     private mutating func readDocument(_ root: DocumentNode, path: String) {
         let entries = root.entries ?? []
-        let known = ["version", "defaults", "include", "policy", "tunnels"]
+        let known = ManifestSchema.documentKeys
         for entry in entries where !known.contains(entry.key) && !entry.key.hasPrefix("x-") {
             isRejected = true
             reader.unknown(entry.key, at: entry.keyLocation, among: known, path: entry.key)

@@ -122,8 +122,20 @@ package struct NodeReader {
     /// The keys of a mapping; nil after a diagnostic when it is something else.
     package mutating func entries(_ node: DocumentNode, _ path: String) -> [DocumentEntry]? {
         if let entries = node.entries { return entries }
-        fail(.notAMapping, node.location, path, "takes keys with values, not \(node.kindName)")
+        fail(
+            .notAMapping,
+            node.location,
+            path,
+            missingColon(node) ?? "takes keys with values, not \(node.kindName)"
+        )
         return nil
+    }
+
+    /// `role client` is a text where it is the only line of its mapping.
+    private func missingColon(_ node: DocumentNode) -> String? {
+        guard case .scalar(let scalar) = node.content, scalar.isPlain else { return nil }
+        let margin = String(repeating: " ", count: max(0, node.location.column - 1))
+        return YAMLAdvice.keyWithoutColon(Substring(margin + scalar.text))
     }
 
     /// Reports an unknown key, and the known one that was perhaps meant.

@@ -7,6 +7,9 @@ package enum ManifestSchema {
     package static let fields: [TunnelField] =
         TunnelField.place + TunnelField.session + TunnelField.traffic + TunnelField.presentation
 
+    /// The keys of a manifest itself.
+    static let documentKeys = ["version", "defaults", "include", "policy", "tunnels"]
+
     /// The key whose value is the one-line form of a tunnel.
     package static let urlKey = "url"
 

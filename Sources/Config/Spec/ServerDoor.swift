@@ -6,14 +6,14 @@ package struct ServerDoor: Sendable, Hashable {
     package let transports: [PoolTransport]
     package let tls: TLSMode
     package let service: String?
-    private let key: String
+    private let key: Secret
     private let isCompatible: Bool
 
     package init(_ spec: TunnelSpec) {
         transports = spec.transports
         tls = spec.linkTLS
         service = spec.service
-        key = spec.effectiveKey
+        key = Secret(spec.effectiveKey)
         isCompatible = spec.handshake == .compatible
     }
 

@@ -21,7 +21,8 @@ package struct YAMLAdvice {
                 ?? general(problem, line)
         }
         for candidate in [mark, mark - 1, context ?? mark] {
-            if let advice = missingBlank(self.line(candidate)) { return advice }
+            let line = self.line(candidate)
+            if let advice = missingBlank(line) ?? Self.keyWithoutColon(line) { return advice }
         }
         if problem.contains("':'"), let advice = missingColon(before: mark) { return advice }
         if problem.contains("flow"), let context, let advice = flow(context) { return advice }
@@ -56,14 +57,14 @@ package struct YAMLAdvice {
             }
         }
         guard fixed != Array(line) else { return nil }
-        return "characters that only look like a blank, a colon or quotes; " + write(Substring(String(fixed)))
+        return "characters that only look like a blank, a colon or quotes; " + Self.write(Substring(String(fixed)))
     }
 
     private func tabs(_ line: Substring) -> String? {
         let margin = line.prefix { $0 == " " || $0 == "\t" }
         guard margin.contains("\t") else { return nil }
         let blanks = margin.map { $0 == "\t" ? "  " : " " }.joined()
-        return "a tab is used for indentation; use spaces; " + write(blanks + line.dropFirst(margin.count))
+        return "a tab is used for indentation; use spaces; " + Self.write(blanks + line.dropFirst(margin.count))
     }
 
     private func unclosedQuote(_ number: Int) -> String {
@@ -78,13 +79,13 @@ package struct YAMLAdvice {
         let inner = value.dropFirst()
         guard inner.last == quote, inner.dropLast().contains(quote) else { return nil }
         let text = inner.dropLast().replacing(String(quote), with: quote == "'" ? "''" : "\\\"")
-        return "a quote within quotes has to be written so; " + write(head + " \(quote)\(text)\(quote)")
+        return "a quote within quotes has to be written so; " + Self.write(head + " \(quote)\(text)\(quote)")
     }
 
     /// `key: @abc`: these characters mean something to YAML where a value begins.
     private func reservedStart(_ line: Substring) -> String? {
         guard let (head, value) = split(line), let first = value.first, "@`%".contains(first) else { return nil }
-        return "a value that begins with \(first) has to be quoted; " + write(head + " '\(value)'")
+        return "a value that begins with \(first) has to be quoted; " + Self.write(head + " '\(value)'")
     }
 
     /// `tunnels` and then an indented line: the colon is missing.
@@ -92,19 +93,37 @@ package struct YAMLAdvice {
         for line in [lineAbove(number), self.line(number)] {
             let word = line.drop { $0 == " " || $0 == "-" }
             let isKey = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "-_.".contains($0) }
-            if isKey { return "a colon is missing after '\(word)'; " + write(line + ":") }
+            if isKey { return "a colon is missing after '\(word)'; " + Self.write(line + ":") }
+            if let advice = Self.keyWithoutColon(line) { return advice }
         }
         return nil
     }
+
+    /// `role client`: a key of ours, a blank and its value.
+    static func keyWithoutColon(_ line: Substring) -> String? {
+        let margin = line.prefix { $0 == " " || $0 == "-" }
+        let key = line.dropFirst(margin.count).prefix { $0 != " " }
+        let value = line.dropFirst(margin.count + key.count).drop { $0 == " " }
+        guard !value.isEmpty, !value.contains(": "), !value.hasPrefix("#"), keys.contains(String(key)) else {
+            return nil
+        }
+        return "a colon is missing after '\(key)'; " + write(margin + key + ": " + value)
+    }
+
+    /// Those of a manifest, of tunnels and of their groups.
+    private static let keys = Set(
+        ManifestSchema.keys(in: nil) + ManifestSchema.groups.flatMap { ManifestSchema.keys(in: $0) }
+            + ManifestSchema.documentKeys
+    )
 
     /// `target: host: 80`, or a text with a colon and a blank.
     private func colonInValue(_ line: Substring) -> String? {
         guard let (head, value) = split(line), let colon = value.firstRange(of: ": ") else { return nil }
         let rest = value[colon.upperBound...].drop { $0 == " " }
         guard !rest.isEmpty, rest.allSatisfy(\.isNumber) else {
-            return "a value with a colon and a blank has to be quoted; " + write(head + " \"\(value)\"")
+            return "a value with a colon and a blank has to be quoted; " + Self.write(head + " \"\(value)\"")
         }
-        return "a blank splits the address; " + write(head + " \(value[..<colon.lowerBound]):\(rest)")
+        return "a blank splits the address; " + Self.write(head + " \(value[..<colon.lowerBound]):\(rest)")
     }
 
     /// `tunnel:127.0.0.1:80`.
@@ -116,7 +135,7 @@ package struct YAMLAdvice {
             !rest.contains(": ")
         else { return nil }
         let margin = line.prefix(line.count - word.count)
-        return "a blank is missing after '\(key):'; " + write("\(margin)\(key): \(rest.dropFirst())")
+        return "a blank is missing after '\(key):'; " + Self.write("\(margin)\(key): \(rest.dropFirst())")
     }
 
     private func flow(_ number: Int) -> String? {
@@ -133,7 +152,7 @@ package struct YAMLAdvice {
         let (blanks, wanted) = (own.prefix { $0 == " " }, other.prefix { $0 == " " })
         guard blanks.count != wanted.count, split(own) != nil || own.hasSuffix(":") else { return nil }
         return "is indented by \(blanks.count) blanks, the line above by \(wanted.count); "
-            + write(wanted + own.dropFirst(blanks.count))
+            + Self.write(wanted + own.dropFirst(blanks.count))
     }
 
     private func general(_ problem: String, _ line: Substring) -> String {
@@ -150,7 +169,10 @@ package struct YAMLAdvice {
         return (line[..<line.index(after: colon.lowerBound)], value)
     }
 
-    private func write(_ line: some StringProtocol) -> String { "write: " + Self.shown(Substring(line)) }
+    /// The line with its margin, which is part of what it means.
+    private static func write(_ line: some StringProtocol) -> String {
+        "write: " + line.prefix { $0 == " " } + shown(Substring(line))
+    }
 
     private static let longest = 120
 

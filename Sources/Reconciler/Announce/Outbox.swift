@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Tunnel
 
 /// What waits for the next pass: records to store, and what clients are to learn with it.
@@ -11,7 +12,8 @@ struct Outbox: Sendable {
     private(set) var records: Set<InstanceID> = []
     /// Instances that get an `update` though nothing a client compares has changed (a reset).
     private(set) var updates: Set<InstanceID> = []
-    private(set) var notices: [ReconcileNotice] = []
+    /// With the time when each happened, which is not when a store takes it that was full for a while.
+    private(set) var notices: [RecordedEvent] = []
     /// The next pass is reported though it may do nothing: clients learn that a rejection has ended.
     private var reportsPass = false
 
@@ -22,8 +24,8 @@ struct Outbox: Sendable {
 
     mutating func addUpdate(_ id: InstanceID) { updates.insert(id) }
 
-    mutating func add(_ notice: ReconcileNotice) {
-        if notices.count < Self.noticeLimit { notices.append(notice) }
+    mutating func add(_ notice: ReconcileNotice, at time: Date) {
+        if notices.count < Self.noticeLimit { notices.append(RecordedEvent(time: time, .notice(notice))) }
     }
 
     mutating func reportPass() { reportsPass = true }

@@ -33,7 +33,7 @@ struct Settlement {
         self.inputs = inputs
         self.announcements = announcements
         owedUpdates = outbox.updates
-        events = outbox.notices.map { RecordedEvent(time: inputs.now, .notice($0)) }
+        events = outbox.notices
         for id in outbox.records { records[id] = inputs.state.records[id] }
         let news = inputs.state.desired.values.filter(hasNews)
         for desired in news.sorted(by: DesiredState.precedes) { announce(desired) }

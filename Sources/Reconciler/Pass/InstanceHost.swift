@@ -6,6 +6,9 @@ package import Tunnel
 /// Every call is idempotent and returns when the listeners are in their new state: bound, handed over or closed. A tunnel
 /// that cannot run is not an error here: its status shows why, and the host itself retries what can be retried.
 package protocol InstanceHost: Sendable {
+    /// How people know the instance: messages about another tunnel name it so.
+    func label(_ id: InstanceID, _ label: String)
+
     /// Every instance the host knows, stopped ones included.
     func snapshot() -> [InstanceID: TunnelStatus]
 

@@ -62,6 +62,10 @@ extension TunnelReconciler {
     /// Accepts a peer again that offers less than it has before, and tries at once where the tunnel waits.
     package func forgetPeer(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> Instance {
         guard var record = state.records[id], let current = instance(id) else { throw .notFound }
+        let isSingle = current.spec.mode == .one || current.status?.resolvedMode == TunnelMode.one.rawValue
+        guard current.spec.role == .server || !isSingle else {
+            throw .invalid(message: "The tunnel connects to its target by itself: it has no peer", code: "no-peer")
+        }
         guard !context.dryRun else { return current }
         do throws(StateStoreError) {
             try store.forgetPeers(of: [id])

@@ -149,8 +149,8 @@ package actor TunnelReconciler: Service {
         let report = isReported ? PlanReport(plan, from: announcements.lastForms, to: state, actual: actual) : nil
         await apply(plan)
         if let report {
-            outbox.add(.plan(report.digest, revision: revision))
-            outbox.add(.apply(report.counts, revision: revision, failing: failing(report)))
+            outbox.add(.plan(report.digest, revision: revision), at: settings.now())
+            outbox.add(.apply(report.counts, revision: revision, failing: failing(report)), at: settings.now())
         }
         lookForProblems()
         guard settle() else { return }
@@ -167,7 +167,7 @@ package actor TunnelReconciler: Service {
     private func expireOverrides() {
         for record in state.expireOverrides(now: settings.now()) {
             outbox.addRecords([record.id])
-            outbox.add(.release(state.subject(record.id), .expiry, by: .expiry, note: nil))
+            outbox.add(.release(state.subject(record.id), .expiry, by: .expiry, note: nil), at: settings.now())
             settings.logger.info("override expired", metadata: ["tunnel": "\(state.label(record.id))"])
         }
     }
@@ -197,7 +197,7 @@ package actor TunnelReconciler: Service {
 
     private func lookForProblems() {
         for change in problemWatch.take(problems(), now: settings.now()) {
-            outbox.add(.problem(change))
+            outbox.add(.problem(change), at: settings.now())
             settings.logger.log(change)
         }
     }
@@ -249,6 +249,11 @@ package actor TunnelReconciler: Service {
         for id in settlement.ended { streams.logs.endFollowing(id) }
         announcements = settlement.announcements
         outbox.empty()
+    }
+
+    /// What messages of other tunnels call it; a new alias changes nothing that a pass would apply.
+    private func label(_ record: InstanceRecord) {
+        if let label = DesiredInstance(record)?.label { host.label(record.id, label) }
     }
 
     // MARK: Traffic and log lines
@@ -340,7 +345,8 @@ package actor TunnelReconciler: Service {
             // Clients that know of a rejection learn of its end, also when the files are as they were before.
             if progress.rejection != nil { outbox.reportPass() }
             progress.accept(reading, manifest, invalid: outcome.invalid, at: settings.now())
-            for notice in outcome.notices(state) { outbox.add(notice) }
+            for notice in outcome.notices(state) { outbox.add(notice, at: settings.now()) }
+            for record in outcome.changed { label(record) }
             settings.logger.info(outcome, of: reading, revision: manifest.revision, naming: state.label)
         } else {
             reject(reading.diagnostics + (objection.map { [$0] } ?? []))
@@ -353,7 +359,7 @@ package actor TunnelReconciler: Service {
         progress.reject(diagnostics, at: settings.now())
         // A file that is looked at again and again says the same again and again.
         guard !isKnown else { return }
-        outbox.add(.reject(diagnostics))
+        outbox.add(.reject(diagnostics), at: settings.now())
         // After a restart the last good one is what the state has of it.
         let isInUse = !state.manifestRevision.isEmpty || !state.declaredNames.isEmpty
         settings.logger.error(
@@ -367,7 +373,16 @@ package actor TunnelReconciler: Service {
     /// `resets`: the counters begin anew.
     func commit(_ record: InstanceRecord, _ notice: ReconcileNotice?, resets: Bool) throws(StateStoreError) {
         let events = notice.map { [RecordedEvent(time: settings.now(), .notice($0))] } ?? []
-        streams.publish(try store.save([record], events: events))
+        do {
+            streams.publish(try store.save([record], events: events))
+            progress.storageWorks()
+        } catch {
+            // Known at once, and not only when a pass has something to write.
+            progress.storageFailed(error, at: settings.now())
+            wake()
+            throw error
+        }
+        label(record)
         if resets {
             traffic.fold(record.id, host.status(of: record.id))
             outbox.addUpdate(record.id)

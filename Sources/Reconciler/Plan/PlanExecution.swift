@@ -28,6 +28,7 @@ extension ReconcilePlan.Action {
         case .stop(let id):
             await host.stop(id)
         case .run(let desired, _, let releaseFirst):
+            host.label(desired.id, desired.label)
             await host.run(desired.id, spec: desired.spec, generation: desired.generation, releaseFirst: releaseFirst)
         }
     }

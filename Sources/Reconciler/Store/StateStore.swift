@@ -1,3 +1,4 @@
+import Config
 package import FoundationEssentials
 import GRDB
 import Synchronization
@@ -49,7 +50,9 @@ package final class StateStore: Sendable {
         reset: Bool = false,
         now: Date = Date()
     ) throws(StateStoreError) -> StateStore {
-        try open(StateDirectory(path: path), reset: reset, now: now)
+        // Messages name it, and their reader may have another current directory.
+        let absolute = TextFile.absolute(path, from: FileManager.default.currentDirectoryPath)
+        return try open(StateDirectory(path: absolute), reset: reset, now: now)
     }
 
     static func open(_ directory: StateDirectory, reset: Bool, now: Date) throws(StateStoreError) -> StateStore {

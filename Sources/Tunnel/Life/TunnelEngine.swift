@@ -82,6 +82,7 @@ package final class TunnelEngine: Sendable {
         let wakeUps: AsyncStream<TunnelInstance>.Continuation
         (callers, wakeUps) = AsyncStream.makeStream(of: TunnelInstance.self)
         let dialer = TargetDialer(resolver: resolver, environment: environment)
+        let board = ListenBoard()
         parts = Parts(
             group: group,
             dialer: dialer,
@@ -90,8 +91,8 @@ package final class TunnelEngine: Sendable {
             unproven: UnprovenRoom(),
             datagramRoom: DatagramRoom(),
             reactors: ReactorGroup(isWanted: environment.hasReactors, pipes: descriptors.plan.pipes),
-            board: ListenBoard(),
-            ports: TunnelPorts(),
+            board: board,
+            ports: TunnelPorts(board: board),
             peers: peers,
             changed: changed,
             logSink: logSink,
@@ -149,6 +150,11 @@ package final class TunnelEngine: Sendable {
         for instance in state.withLock({ Array($0.instances.values) }) { instance.addressesChanged() }
     }
 
+    /// How people know the tunnel, for messages of others; kept until it is removed.
+    package func label(_ id: InstanceID, _ label: String) {
+        parts.board.label(id, label)
+    }
+
     package func snapshot() -> [InstanceID: TunnelStatus] {
         state.withLock { $0.instances }.mapValues(\.status)
     }
@@ -193,6 +199,7 @@ package final class TunnelEngine: Sendable {
         }
         await removed?.leave()
         forgetPeer(of: id)
+        parts.board.forget(id)
     }
 
     /// Accepts an unsealed peer of this instance again, where its `handshake` is `auto`.

@@ -4,6 +4,18 @@ import Synchronization
 /// Which tunnels have bound which address: one that finds its address taken by another names it.
 final class ListenBoard: Sendable {
     private let owners = Mutex<[ListenAddress: [InstanceID: ListenAddress]]>([:])
+    /// How people know the tunnels.
+    private let labels = Mutex<[InstanceID: String]>([:])
+
+    func label(_ id: InstanceID, _ label: String) {
+        labels.withLock { $0[id] = label }
+    }
+
+    func label(of id: InstanceID) -> String { labels.withLock { $0[id] } ?? id }
+
+    func forget(_ id: InstanceID) {
+        labels.withLock { $0[id] = nil }
+    }
 
     func note(_ address: ListenAddress, by id: InstanceID) {
         owners.withLock { $0[address, default: [:]][id] = address }

@@ -63,7 +63,8 @@ struct ListenerSet: Sendable {
                 guard error.reason == .portInUse, let owner = board.owner(of: key.address, besides: tunnel.id) else {
                     throw error
                 }
-                throw .taken(key.address, by: owner.id, key.address.problem(sharingWith: owner.address))
+                let problem = key.address.problem(sharingWith: owner.address)
+                throw .taken(key.address, by: owner.id, labeled: board.label(of: owner.id), problem)
             }
         }
     }

@@ -99,6 +99,9 @@ final class Session {
         }
     }
 
+    /// Whether the peer has opened a link at all.
+    var hasControlLink: Bool { control.isOpen }
+
     /// Begins: the client dials, the server waits; without a control link in time the session ends.
     func start() {
         tunnel.log.write(

@@ -34,12 +34,19 @@ package struct TunnelError: Error, Sendable, Hashable {
     }
 
     /// An address that another tunnel of this daemon has; `problem` is why the two cannot share it.
-    static func taken(_ address: ListenAddress, by owner: InstanceID, _ problem: String?) -> TunnelError {
+    ///
+    /// `label` is how people know the owner.
+    static func taken(
+        _ address: ListenAddress,
+        by owner: InstanceID,
+        labeled label: String,
+        _ problem: String?
+    ) -> TunnelError {
         let place = "\(address.transport.rawValue) \(address.endpoint)"
         let advice = problem ?? "give one of them another address"
         return TunnelError(
             .portInUse,
-            "\(place) is in use by this daemon's tunnel \(owner); \(advice); nodepass get \(owner) shows it"
+            "\(place) is in use by the tunnel \(PlainText.line(label)); \(advice); nodepass get \(owner) shows it"
         )
     }
 
@@ -52,7 +59,9 @@ package struct TunnelError: Error, Sendable, Hashable {
         }
         switch code {
         case EADDRINUSE:
-            let hint = "find its owner with: ss -lnp 'sport = :\(endpoint.port)'"
+            // Not only what listens: a connected socket, or one in TIME-WAIT, may have the port too.
+            let sockets = transport == .tcp ? "ss -tanp" : "ss -uanp"
+            let hint = "find its owner with: \(sockets) 'sport = :\(endpoint.port)'"
             return TunnelError(.portInUse, "\(place) is in use; \(hint)")
         case EACCES, EPERM:
             return TunnelError(

@@ -70,11 +70,18 @@ struct ContextFile {
         }
         context.apiKey = try value("api-key")
         if context.apiKey != nil, isOpen {
-            context.warnings.append("other users can read the API key in \(path): chmod 600 \(path)")
+            context.warnings.append(Self.open(path))
         }
-        if let file = try value("api-key-file").map(resolved) { context.apiKey = try key(in: file) }
+        if let file = try value("api-key-file").map(resolved) {
+            context.apiKey = try key(in: file)
+            if FileState.mode(of: file).map({ $0 & 0o077 != 0 }) == true { context.warnings.append(Self.open(file)) }
+        }
         context.trust = try trust(node)
         return context
+    }
+
+    private static func open(_ file: String) -> String {
+        "other users can read the API key in \(file): chmod 600 \(file)"
     }
 
     private func key(in file: String) throws(CommandFailure) -> String {

@@ -138,8 +138,14 @@ struct ControlClient: Sendable {
         let error = WireObject<ErrorView>(answer)
         let details = (error.details ?? []).map { "\n" + DiagnosticText.line($0) }.joined()
         // What the daemon says needs no introduction where there is one daemon only.
-        let text = isLocal ? error.error : "\(place) answers: \(error.error)"
+        let words = Self.withOptions(error.error)
+        let text = isLocal ? words : "\(place) answers: \(words)"
         return CommandFailure(message: "\(text)\(advice(status))\(details)")
+    }
+
+    /// A message about a parameter of a request, as one about the option that was typed.
+    private static func withOptions(_ message: String) -> String {
+        message.hasPrefix("ttl: ") ? "--for: " + message.dropFirst(5) : message
     }
 
     private func json(_ bytes: [UInt8]) throws(CommandFailure) -> JSONValue {

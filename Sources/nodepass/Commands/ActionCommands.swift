@@ -148,15 +148,17 @@ struct DeleteCommand: AsyncParsableCommand {
         let query = options.tunnels.why.query(try options.parameters())
         try await options.tunnels.forEach(to: "delete") { row, client in
             try await client.delete("/instances/\(row.id)\(query)")
-            return "\(InstanceText.name(row)): deleted" + Self.rest(row)
+            return "\(InstanceText.name(row)): deleted" + (try await Self.rest(row, client))
         }
     }
 
-    /// How a declared tunnel comes back.
-    private static func rest(_ row: InstanceRow) -> String {
+    /// How a declared tunnel comes back, and when it does so by itself.
+    private static func rest(_ row: InstanceRow, _ client: ControlClient) async throws -> String {
         guard row.origin == "manifest" else { return "" }
+        let hidden = try await client.status().hidden.first { $0.id == row.id }
+        let end = hidden?.until.map { " until \(InstanceText.time($0))" } ?? ""
         let place = row.source.map { " at \($0)" } ?? ""
-        return ". Still declared\(place); `nodepass release \(InstanceText.name(row))` brings it back."
+        return "\(end). Still declared\(place); `nodepass release \(InstanceText.name(row))` brings it back."
     }
 }
 
@@ -164,7 +166,7 @@ struct DeleteCommand: AsyncParsableCommand {
 struct ForgetPeerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forget-peer",
-        abstract: "Accept an other end without the sealed handshake again, after a PeerDowngraded."
+        abstract: "Accept a peer without the sealed handshake again, after a PeerDowngraded."
     )
     @OptionGroup var options: TunnelOptions
 

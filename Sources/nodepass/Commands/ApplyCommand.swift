@@ -89,6 +89,6 @@ struct ApplyCommand: AsyncParsableCommand {
 
     private func cells(_ tunnel: WireObject<OutcomeView.TunnelOutcome>) -> [String] {
         let why = [tunnel.reason, tunnel.message].filter { !$0.isEmpty }.joined(separator: ": ")
-        return [Self.name(tunnel), tunnel.outcome, tunnel.phase, why]
+        return [InstanceText.short(Self.name(tunnel)), tunnel.outcome, tunnel.phase, why]
     }
 }

@@ -18,6 +18,11 @@ struct CreateCommand: AsyncParsableCommand {
     @OptionGroup var why: NoteOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws {
+        if let problem = TunnelScheme.problem(url) { throw ValidationError(problem) }
+        if let alias { try LabelText.check(alias, "--alias") }
+    }
+
     func run() async throws {
         var members = [JSONValue.Member("url", .string(url))]
         members += why.members
@@ -56,12 +61,27 @@ struct PingCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws {
+        do throws(Endpoint.ParseError) {
+            _ = try Endpoint(target)
+        } catch {
+            throw ValidationError(PlainText.line("'\(target)' is not HOST:PORT: \(error.problem)"))
+        }
+    }
+
     func run() async throws {
         let path = "/tcping?target=" + PercentCoding.encode(target, keeping: "-._~:[]")
         let ping = try await connection.client.get(path, as: PingView.self)
         guard ping.connected else {
-            throw CommandFailure(message: "\(target): \(ping.error ?? "not reachable")")
+            throw CommandFailure(message: "\(target): \(Self.words(ping.error ?? "not reachable"))")
         }
         Output.line("\(target): connected in \(ping.latency) ms")
+    }
+
+    /// Without what NodePass's answer says of the call: `dial tcp 127.0.0.1:1: connect: `.
+    private static func words(_ error: String) -> String {
+        let parts = error.split(separator: ": ")
+        guard error.hasPrefix("dial tcp"), let last = parts.last else { return error }
+        return String(last).replacing("i/o timeout", with: "no answer in time")
     }
 }

@@ -27,16 +27,32 @@ struct DescribeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = try connection.client
-        let rows = try await selection.required(from: client, to: "describe", isConfirmed: true)
+        let (rows, deleted) = try await chosen(client)
         var described: [InstanceRow] = []
         for row in rows { described.append(try await client.instance(row.id, showsSecrets: showSecrets)) }
+        let objects = described.map(\.json) + deleted.map(\.json)
         // A list is a list whatever it holds; a name is one tunnel.
-        let isOne = selection.names.count == 1 && described.count == 1
-        let json = isOne ? described[0].json : .array(described.map(\.json))
+        let json = selection.names.count == 1 && objects.count == 1 ? objects[0] : .array(objects)
         switch output {
-        case .text: Output.line(described.map(InstanceDescription.text).joined(separator: "\n\n"))
+        case .text:
+            let texts = described.map(InstanceDescription.text) + deleted.map(InstanceDescription.text)
+            Output.line(texts.joined(separator: "\n\n"))
         case .json: Output.line(json.prettyText)
         case .yaml: Output.raw(YAMLText.document(json))
         }
+    }
+
+    /// Those that exist, and declared ones that a request has deleted.
+    private func chosen(
+        _ client: ControlClient
+    ) async throws -> (rows: [InstanceRow], deleted: [WireObject<PlanView.Overridden>]) {
+        let deleted = selection.isEmpty ? [] : selection.chosen(of: try await client.status().hidden)
+        guard !deleted.isEmpty else {
+            return (try await selection.required(from: client, to: "describe", isConfirmed: true), [])
+        }
+        let chosen = try await selection.chosen(from: client)
+        let missing = chosen.missing.first { name in !deleted.contains { TunnelSelection.names(name, $0) } }
+        if let missing { throw TunnelSelection.unknown(missing, among: chosen.all) }
+        return (chosen.rows, deleted)
     }
 }

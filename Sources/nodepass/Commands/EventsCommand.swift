@@ -33,19 +33,12 @@ struct EventsCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws { try CountLimit.check(tail, 1...APILimits.noticeTail, "--tail") }
+
     func run() async throws {
         let client = try connection.client
         let window = GoDuration.text(try DurationText.positive(since, "--since"))
-        var events: [JSONValue] = []
-        for name in names.isEmpty ? [nil] : names.map(Optional.some) {
-            var query = [QueryParameter(name: "since", value: window), QueryParameter(name: "tail", value: "\(tail)")]
-            if let name { query.append(QueryParameter(name: "tunnel", value: name)) }
-            let path = "/reconcile/log?" + QueryString(query).sortedText
-            events += try await client.get(path, as: NoticeLogView.self).events
-        }
-        if names.count > 1 {
-            events.sort { WireObject<NoticeView>($0).time < WireObject<NoticeView>($1).time }
-        }
+        let (events, missing) = try await events(within: window, client)
         let sentences = EventSentence(time: LocalTime(isUTC: utc), showsSteps: why)
         for event in events {
             if json {
@@ -54,6 +47,53 @@ struct EventsCommand: AsyncParsableCommand {
                 for line in sentences.lines(event) { guard Output.line(PlainText.line(line)) else { return } }
             }
         }
-        if events.isEmpty, !json { Output.error("No events in the last \(window).") }
+        for failure in missing { Output.error("Error: " + failure.printableMessage) }
+        if !missing.isEmpty { throw ExitCode(1) }
+        if events.isEmpty, !json { Output.error("No events in the last \(Self.short(window)).") }
+    }
+
+    /// `24h`, not `24h0m0s`.
+    private static func short(_ window: String) -> String {
+        var text = window[...]
+        for rest in ["m0s", "h0m"] where text.hasSuffix(rest) { text = text.dropLast(2) }
+        return String(text)
+    }
+
+    /// In the order of time; of the names, those that no tunnel and no event has.
+    private func events(
+        within window: String,
+        _ client: ControlClient
+    ) async throws -> (events: [JSONValue], missing: [CommandFailure]) {
+        guard !names.isEmpty else { return (try await events(about: nil, within: window, client), []) }
+        let rows = try await client.instances()
+        let hidden = try await client.status().hidden
+        var events: [JSONValue] = []
+        var missing: [CommandFailure] = []
+        for name in names {
+            let ids = try TunnelSelection.matching(name, in: rows).map(\.id)
+            let deleted = hidden.filter { TunnelSelection.names(name, $0) }.map(\.id)
+            let known = Set(ids + deleted)
+            // A tunnel that is gone is known by its events alone.
+            var found: [JSONValue] = []
+            for subject in known.isEmpty ? [name] : known.sorted() {
+                found += try await self.events(about: subject, within: window, client)
+            }
+            if known.isEmpty, found.isEmpty {
+                missing.append(TunnelSelection.unknown(name, among: rows, hidden: hidden))
+            }
+            events += found
+        }
+        events.sort { WireObject<NoticeView>($0).time < WireObject<NoticeView>($1).time }
+        return (events, missing)
+    }
+
+    private func events(
+        about tunnel: String?,
+        within window: String,
+        _ client: ControlClient
+    ) async throws -> [JSONValue] {
+        var query = [QueryParameter(name: "since", value: window), QueryParameter(name: "tail", value: "\(tail)")]
+        if let tunnel { query.append(QueryParameter(name: "tunnel", value: tunnel)) }
+        return try await client.get("/reconcile/log?" + QueryString(query).sortedText, as: NoticeLogView.self).events
     }
 }

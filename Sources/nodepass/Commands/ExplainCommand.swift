@@ -22,9 +22,19 @@ struct ExplainCommand: ParsableCommand {
         if let field = fields.first(where: { $0.path == path }) { return text(field) }
         let below = fields.filter { $0.path.hasPrefix(path + ".") }
         guard below.isEmpty else { return list(below) }
-        let nearest = EditDistance.nearest(to: path, among: fields.map(\.path))
-        let advice = nearest.map { "; did you mean '\($0)'?" } ?? "; `nodepass explain` lists them"
-        throw CommandFailure(message: PlainText.line("there is no key '\(key)'\(advice)"))
+        let advice = nearest(to: path, fields).map { "; did you mean '\($0)'?" } ?? "; `nodepass explain` lists them"
+        throw CommandFailure(message: PlainText.line("there is no key '\(key)'\(advice)"), isUsage: true)
+    }
+
+    /// A key, a group of keys, or the key whose last part this nearly is.
+    private static func nearest(to path: String, _ fields: [TunnelField]) -> String? {
+        let paths = fields.map(\.path)
+        let groups = paths.compactMap { path in path.firstIndex(of: ".").map { String(path[..<$0]) } }
+        let known = paths + groups
+        if let nearest = EditDistance.nearest(to: path, among: known) { return nearest }
+        let ends = paths.map { path in (path: path, end: path.split(separator: ".").last.map(String.init) ?? path) }
+        let end = EditDistance.nearest(to: path, among: ends.map(\.end))
+        return ends.first { $0.end == end }?.path
     }
 
     private static func list(_ fields: [TunnelField]) -> String {

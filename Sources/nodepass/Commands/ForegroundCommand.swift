@@ -28,6 +28,10 @@ struct ForegroundCommand: AsyncParsableCommand {
     @Option(help: "How long connections may take to finish at a stop; at most the tunnel's drain.")
     var shutdownTimeout: String?
 
+    func validate() throws {
+        if let problem = TunnelScheme.problem(url) { throw ValidationError(problem) }
+    }
+
     func run() async throws {
         let output = LogOutput(try LogFormat(named: logFormat))
         do {

@@ -34,7 +34,7 @@ struct GetCommand: AsyncParsableCommand {
     )
     var output = Format.table
 
-    @Option(help: "Order: name, phase, conns, in, out, rate, age or an other column of `-o wide`.")
+    @Option(help: "Order: name, phase, conns, in, out, rate, age or another column of `-o wide`.")
     var sort: InstanceColumns.Column?
 
     @Flag(help: "Leave out the line of headers.")
@@ -49,26 +49,40 @@ struct GetCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if watch, output != .table, output != .wide { throw ValidationError("-w goes with -o table and -o wide") }
+        if watch, !isTable { throw ValidationError("-w goes with -o table and -o wide") }
     }
 
     func run() async throws {
         let client = try connection.client
-        var (chosen, missing) = try await selection.chosen(from: client, showsSecrets: showSecrets)
+        var chosen = try await selection.chosen(from: client, showsSecrets: showSecrets)
         let status = try await client.status()
+        let hidden = selection.chosen(of: status.hidden)
+        // Only columns can show a tunnel that does not exist now.
+        if isTable { chosen.missing.removeAll { name in hidden.contains { TunnelSelection.names(name, $0) } } }
         let table = InstanceTable(
             columns: InstanceColumns(rates: try await rates(client), problems: status.problems),
             isWide: output == .wide,
-            hasHeader: !noHeaders
+            hasHeader: !noHeaders,
+            terminalColumns: Output.terminalSize?.columns
         )
-        if let sort { chosen = table.columns.sorted(chosen, by: sort) } else { chosen = Self.inOrder(chosen) }
-        try await print(chosen, table, status, client)
-        for name in missing {
-            Output.error("Error: " + PlainText.line(TunnelSelection.unknown(name, hidden: status.hidden).message))
+        let rows = sort.map { table.columns.sorted(chosen.rows, by: $0) } ?? Self.inOrder(chosen.rows)
+        switch output {
+        case .table, .wide:
+            // Headers alone would say that there are no tunnels.
+            guard chosen.missing.isEmpty || !rows.isEmpty || !hidden.isEmpty else { break }
+            try await printTable(rows, hidden, table, status, client)
+        case .name: Self.handles(of: rows, among: chosen.all).forEach { Output.line($0) }
+        default: try print(rows, table)
         }
-        if watch { try await follow(Set(chosen.map(\.id)), client) }
-        if !missing.isEmpty { throw ExitCode(1) }
+        for name in chosen.missing {
+            let failure = TunnelSelection.unknown(name, among: chosen.all, hidden: status.hidden)
+            Output.error("Error: " + failure.printableMessage)
+        }
+        if watch { try await follow(Set(rows.map(\.id)), client) }
+        if !chosen.missing.isEmpty { throw ExitCode(1) }
     }
+
+    private var isTable: Bool { output == .table || output == .wide }
 
     /// The API lists those that it created by id; people look for what is in the first column.
     static func inOrder(_ rows: [InstanceRow]) -> [InstanceRow] {
@@ -80,7 +94,7 @@ struct GetCommand: AsyncParsableCommand {
 
     /// The history is a convenience: without it there are no rates.
     private func rates(_ client: ControlClient) async throws -> [String: Int64] {
-        let isShown = output == .wide || output == .table || output == .csv || sort == .rate
+        let isShown = isTable || output == .csv || sort == .rate
         guard isShown, let overview = try? await client.get("/history", as: HistoryOverviewView.self) else {
             return [:]
         }
@@ -90,30 +104,47 @@ struct GetCommand: AsyncParsableCommand {
         ) { first, _ in first }
     }
 
-    private func print(
+    private func printTable(
         _ rows: [InstanceRow],
+        _ hidden: [WireObject<PlanView.Overridden>],
         _ table: InstanceTable,
         _ status: WireObject<StatusView>,
         _ client: ControlClient
     ) async throws {
+        let leaving = selection.isEmpty ? try await client.reconcile().leaving : []
+        let text = table.text(rows, hidden: hidden, leaving: leaving)
+        if !text.isEmpty { Output.line(text) }
+        guard selection.isEmpty else { return }
+        for problem in status.problems where Self.concernsAll(problem) {
+            Output.error(PlainText.line((problem.tunnel.map { $0 + ": " } ?? "") + problem.text))
+        }
+    }
+
+    private func print(_ rows: [InstanceRow], _ table: InstanceTable) throws {
         switch output {
-        case .table, .wide:
-            let daemon = selection.isEmpty ? try await client.reconcile() : nil
-            let hidden = selection.isEmpty ? status.hidden : []
-            let text = table.text(rows, hidden: hidden, leaving: daemon?.leaving ?? [])
-            if !text.isEmpty { Output.line(text) }
-            guard selection.isEmpty else { return }
-            for problem in status.problems where Self.concernsAll(problem) {
-                Output.error(PlainText.line((problem.tunnel.map { $0 + ": " } ?? "") + problem.text))
-            }
+        case .table, .wide, .name: break
         case .json: Output.line(JSONValue.array(rows.map(\.json)).prettyText)
         case .yaml: Output.raw(YAMLText.document(.array(rows.map(\.json))))
         case .url: rows.forEach { Output.line(PlainText.line($0.url)) }
-        case .name: rows.forEach { Output.line(PlainText.line(InstanceText.name($0))) }
         case .csv: Output.line(table.csv(rows))
         case .template(let template):
             let template = try PathTemplate(template)
             rows.forEach { Output.line(template.text($0.json)) }
+        }
+    }
+
+    /// What names each of these tunnels, and no other, on a command line: its name, else its alias where that is
+    /// unique and a terminal shows all of it, else its id.
+    static func handles(of rows: [InstanceRow], among all: [InstanceRow]) -> [String] {
+        let counts = Dictionary(all.map { ($0.alias, 1) }, uniquingKeysWith: +)
+        let others = Set(all.map(\.id) + all.compactMap(\.name))
+        return rows.map { row in
+            if let name = row.name, !name.isEmpty { return name }
+            let alias = row.alias
+            let isTyped =
+                PlainText.line(alias) == alias && !alias.contains { "*?".contains($0) } && !alias.hasPrefix("-")
+            let isClear = isTyped && !alias.isEmpty && counts[alias] == 1 && !others.contains(alias)
+            return isClear ? alias : row.id
         }
     }
 
@@ -136,7 +167,7 @@ struct GetCommand: AsyncParsableCommand {
 
     static func find(_ name: String, in rows: [InstanceRow]) throws(CommandFailure) -> InstanceRow {
         let matching = try TunnelSelection.matching(name, in: rows)
-        guard let row = matching.first else { throw TunnelSelection.unknown(name) }
+        guard let row = matching.first else { throw TunnelSelection.unknown(name, among: rows) }
         guard matching.count == 1 else {
             throw CommandFailure(message: "'\(name)' matches \(matching.count) tunnels; name one")
         }

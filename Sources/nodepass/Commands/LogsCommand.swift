@@ -2,6 +2,7 @@ import API
 import ArgumentParser
 import Config
 import FoundationEssentials
+import Reconciler
 
 /// `nodepass logs`: the newest log lines of tunnels, and with `-f` those that follow.
 struct LogsCommand: AsyncParsableCommand {
@@ -22,6 +23,8 @@ struct LogsCommand: AsyncParsableCommand {
     var since: String?
 
     @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws { try CountLimit.check(tail, 1...LogLimits().lines, "--tail") }
 
     func run() async throws {
         let client = try connection.client

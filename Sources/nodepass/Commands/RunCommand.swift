@@ -34,7 +34,7 @@ struct RunCommand: AsyncParsableCommand {
         do throws(Endpoint.ParseError) {
             options.listen = try Endpoint(listen)
         } catch {
-            throw CommandFailure(message: "--listen: \(error.problem)")
+            throw CommandFailure(message: "--listen: \(error.problem)", isUsage: true)
         }
         return options
     }

@@ -23,6 +23,8 @@ struct TopCommand: AsyncParsableCommand {
 
     private static let countElsewhere = 20
 
+    func validate() throws { try CountLimit.check(count, 1...Int(UInt16.max), "--count") }
+
     func run() async throws {
         let client = try connection.client
         let pause = try DurationText.positive(interval, "--interval")
@@ -62,7 +64,8 @@ struct TopCommand: AsyncParsableCommand {
         }
         let cells = busiest.prefix(count).map { line in
             [
-                InstanceText.name(line.row), InstanceText.phase(line.row), String(line.row.connections),
+                InstanceText.short(InstanceText.name(line.row)), InstanceText.phase(line.row),
+                String(line.row.connections),
                 ByteText.size(line.received) + "/s", ByteText.size(line.sent) + "/s",
             ]
         }
@@ -73,8 +76,6 @@ struct TopCommand: AsyncParsableCommand {
     }
 
     private static func room(_ isTerminal: Bool) -> Int {
-        var size = winsize()
-        guard isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 else { return countElsewhere }
-        return max(1, Int(size.ws_row) - 4)
+        isTerminal ? max(1, (Output.terminalSize?.rows ?? countElsewhere) - 4) : countElsewhere
     }
 }

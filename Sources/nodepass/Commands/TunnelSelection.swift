@@ -44,11 +44,15 @@ struct TunnelSelection: ParsableArguments {
         }
     }
 
-    /// Those it chooses of all tunnels, in their order, and the names that nothing has.
-    func chosen(
-        from client: ControlClient,
-        showsSecrets: Bool = false
-    ) async throws -> (rows: [InstanceRow], missing: [String]) {
+    /// What it chooses of all tunnels, in their order.
+    struct Chosen {
+        let all: [InstanceRow]
+        let rows: [InstanceRow]
+        /// Names that none of `all` has.
+        var missing: [String]
+    }
+
+    func chosen(from client: ControlClient, showsSecrets: Bool = false) async throws -> Chosen {
         let rows = try await client.instances(showsSecrets: showsSecrets)
         guard problem else { return try chosen(from: rows) }
         let problems = try await client.status().problems
@@ -59,7 +63,7 @@ struct TunnelSelection: ParsableArguments {
     private func chosen(
         from rows: [InstanceRow],
         troubled: Set<String> = []
-    ) throws(CommandFailure) -> (rows: [InstanceRow], missing: [String]) {
+    ) throws(CommandFailure) -> Chosen {
         let requirements = try requirements()
         var ids: Set<String> = []
         var missing: [String] = []
@@ -74,7 +78,18 @@ struct TunnelSelection: ParsableArguments {
             return requirements.allSatisfy { $0.holds(tags) } && (phases?.contains(row.phase) ?? true)
                 && (!overridden || row.override != nil) && (!problem || troubled.contains(row.id))
         }
-        return (chosen, missing)
+        return Chosen(all: rows, rows: chosen, missing: missing)
+    }
+
+    /// Those it chooses of the declared tunnels that requests have deleted, which have neither tags nor a phase.
+    func chosen(of hidden: [WireObject<PlanView.Overridden>]) -> [WireObject<PlanView.Overridden>] {
+        guard selector == nil, phase == nil, !problem else { return [] }
+        return hidden.filter { tunnel in names.isEmpty || names.contains { Self.names($0, tunnel) } }
+    }
+
+    /// Whether a name of the command line is that of a deleted tunnel.
+    static func names(_ name: String, _ tunnel: WireObject<PlanView.Overridden>) -> Bool {
+        tunnel.id == name || Glob.matches(tunnel.name, name)
     }
 
     /// For a command that changes something: nothing is chosen by accident, and many only after a question.
@@ -84,19 +99,38 @@ struct TunnelSelection: ParsableArguments {
         isConfirmed: Bool
     ) async throws -> [InstanceRow] {
         guard !isEmpty else { throw CommandFailure(message: "name the tunnels to \(action)", isUsage: true) }
-        let (chosen, missing) = try await chosen(from: client)
-        if let name = missing.first { throw Self.unknown(name, hidden: try await client.status().hidden) }
-        guard !chosen.isEmpty else { throw CommandFailure(message: "no tunnel is chosen; nothing was done") }
-        try Confirmation.ask(action, chosen.map(InstanceText.name), isConfirmed: isConfirmed)
-        return chosen
+        let chosen = try await chosen(from: client)
+        if let name = chosen.missing.first {
+            throw Self.unknown(name, among: chosen.all, hidden: try await client.status().hidden)
+        }
+        guard !chosen.rows.isEmpty else { throw CommandFailure(message: "no tunnel is chosen; nothing was done") }
+        try Confirmation.ask(action, chosen.rows.map(InstanceText.name), isConfirmed: isConfirmed)
+        return chosen.rows
     }
 
     /// `hidden` are declared tunnels that requests have deleted: they come back by a release.
-    static func unknown(_ name: String, hidden: [WireObject<PlanView.Overridden>] = []) -> CommandFailure {
-        if let tunnel = hidden.first(where: { $0.name == name || $0.id == name }) {
+    static func unknown(
+        _ name: String,
+        among rows: [InstanceRow],
+        hidden: [WireObject<PlanView.Overridden>] = []
+    ) -> CommandFailure {
+        if let tunnel = hidden.first(where: { names(name, $0) }) {
             return CommandFailure(message: InstanceText.hidden(tunnel))
         }
-        return CommandFailure(message: "no tunnel has the name, id or alias '\(name)'; `nodepass get` lists them")
+        return CommandFailure(
+            message: "no tunnel has the name, id or alias '\(PlainText.line(name))'; \(advice(name, rows, hidden))"
+        )
+    }
+
+    private static func advice(
+        _ name: String,
+        _ rows: [InstanceRow],
+        _ hidden: [WireObject<PlanView.Overridden>]
+    ) -> String {
+        if name.hasSuffix("…") { return "a name that a table has cut is given by its id" }
+        let known = rows.flatMap { [$0.name ?? "", $0.alias] } + hidden.map(\.name)
+        let nearest = EditDistance.nearest(to: name, among: known.filter { !$0.isEmpty })
+        return nearest.map { "did you mean '\(PlainText.line($0))'?" } ?? "`nodepass get` lists them"
     }
 
     /// A name, else an id, else a unique alias; any number for a pattern.
@@ -107,7 +141,9 @@ struct TunnelSelection: ParsableArguments {
             }
         }
         if let row = rows.first(where: { $0.name == name }) ?? rows.first(where: { $0.id == name }) { return [row] }
-        let aliased = rows.filter { $0.alias == name }
+        var aliased = rows.filter { $0.alias == name }
+        // As a table shows it, without what would control the terminal.
+        if aliased.isEmpty { aliased = rows.filter { !$0.alias.isEmpty && PlainText.line($0.alias) == name } }
         guard aliased.count <= 1 else {
             let ids = aliased.map(\.id).joined(separator: ", ")
             throw CommandFailure(message: "the alias '\(name)' is not unique; use one of the ids \(ids)")

@@ -28,6 +28,7 @@ struct WatchCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
+        try CountLimit.check(tail, 0...APILimits.noticeTail, "--tail")
         if tail != nil, !why { throw ValidationError("--tail goes with --why; `nodepass logs` has a tunnel's past") }
     }
 

@@ -55,14 +55,15 @@ struct DaemonArguments: ParsableArguments {
 
     static func shutdownTimeout(_ text: String) throws(CommandFailure) -> Duration {
         guard let limit = GoDuration.parse(text) else {
-            throw CommandFailure(message: "--shutdown-timeout: '\(text)' is not a duration; write 8s or 1m30s")
+            let problem = "'\(text)' is not a duration; write 8s or 1m30s"
+            throw CommandFailure(message: "--shutdown-timeout: \(problem)", isUsage: true)
         }
         return limit
     }
 
     private static func group(_ name: String) throws(CommandFailure) -> UInt32 {
         if let group = getgrnam(name) { return group.pointee.gr_gid }
-        throw CommandFailure(message: "--socket-group: there is no group '\(name)'")
+        throw CommandFailure(message: "--socket-group: there is no group '\(name)'", isUsage: true)
     }
 
     private static func tls(_ text: String) throws(CommandFailure) -> TLSMode {
@@ -72,7 +73,8 @@ struct DaemonArguments: ParsableArguments {
         default:
             let paths = text.split(separator: ",", omittingEmptySubsequences: false)
             guard paths.count == 2, !paths[0].isEmpty, !paths[1].isEmpty else {
-                throw CommandFailure(message: "--tls: '\(text)' is not one of off, self-signed, CERT,KEY")
+                let problem = "'\(text)' is not one of off, self-signed, CERT,KEY"
+                throw CommandFailure(message: "--tls: \(problem)", isUsage: true)
             }
             return .files(certificate: String(paths[0]), key: String(paths[1]))
         }

@@ -44,7 +44,7 @@ struct DaemonOptions: Sendable {
     static func log(named name: String) throws(CommandFailure) -> LogLevel {
         guard let level = LogLevel(rawValue: name) else {
             let known = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
-            throw CommandFailure(message: "--log: '\(name)' is not a level; use one of \(known)")
+            throw CommandFailure(message: "--log: '\(name)' is not a level; use one of \(known)", isUsage: true)
         }
         return level
     }

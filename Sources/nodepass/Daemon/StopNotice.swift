@@ -45,6 +45,6 @@ struct StopNotice {
     var words: String {
         let count = connections == 1 ? "1 connection drains" : "\(connections) connections drain"
         let what = connections == 0 ? "nothing drains" : count
-        return "is stopping: \(what), until \(RFC3339.text(until)) at the latest"
+        return "is stopping: \(what), until \(LocalTime(isUTC: true).text(until)) at the latest"
     }
 }

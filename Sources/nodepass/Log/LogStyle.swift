@@ -77,7 +77,8 @@ enum LogFormat: String, Sendable, CaseIterable {
             return
         }
         guard let format = LogFormat(rawValue: name) else {
-            throw CommandFailure(message: "--log-format: '\(name)' is not a format; use one of text, json")
+            let problem = "'\(name)' is not a format; use one of text, json"
+            throw CommandFailure(message: "--log-format: \(problem)", isUsage: true)
         }
         self = format
     }

@@ -48,22 +48,25 @@ struct EventSentence {
     }
 
     /// `stopped by root (local CLI), until released: INC-42`.
-    func overridden(_ override: WireObject<OverrideView>) -> String {
+    private func overridden(_ override: WireObject<OverrideView>) -> String {
+        let end = override.until.map { "until \(time.text($0))" } ?? "until released"
+        return "\(Self.verb(override)) by \(override.by), \(end)" + Self.note(override.note)
+    }
+
+    /// `stopped`, `changed (its URL)`.
+    static func verb(_ override: WireObject<OverrideView>) -> String {
         var changes: [String] = []
         if override.command != nil { changes.append("its URL") }
         if override.alias != nil { changes.append("its alias") }
         if override.tags != nil { changes.append("its tags") }
         if override.peer != nil { changes.append("its peer") }
         if override.restart != nil { changes.append("its restart") }
-        let verb =
-            switch (override.deleted, override.state) {
-            case (true, _): "deleted"
-            case (_, "stopped"): "stopped"
-            case (_, "running"): "started"
-            default: changes.isEmpty ? "overridden" : "changed (\(changes.joined(separator: ", ")))"
-            }
-        let end = override.until.map { "until \(time.text($0))" } ?? "until released"
-        return "\(verb) by \(override.by), \(end)" + Self.note(override.note)
+        return switch (override.deleted, override.state) {
+        case (true, _): "deleted"
+        case (_, "stopped"): "stopped"
+        case (_, "running"): "started"
+        default: changes.isEmpty ? "overridden" : "changed (\(changes.joined(separator: ", ")))"
+        }
     }
 
     private func released(_ tunnel: String, _ release: WireObject<NoticeView.Released>) -> String {

@@ -41,9 +41,6 @@ struct InstanceColumns {
         }
     }
 
-    /// A message is cut there, but for `wide`.
-    private static let reasonColumns = 60
-
     func cell(_ column: Column, _ row: InstanceRow, isWide: Bool) -> String {
         switch column {
         case .name:
@@ -57,10 +54,8 @@ struct InstanceColumns {
         case .sent: return ByteText.size(row.tcpOut + row.udpOut)
         case .rate: return rates[row.id].map { $0 == 0 ? "-" : ByteText.size($0) + "/s" } ?? "-"
         case .age: return row.phase == "ready" ? ByteText.age(seconds: row.uptime) : "-"
-        case .target: return Self.target(row)
-        case .reason:
-            let reason = reason(row)
-            return isWide ? reason : DisplayWidth.shortened(PlainText.line(reason), to: Self.reasonColumns)
+        case .target: return isWide ? Self.target(row) : InstanceText.short(Self.target(row))
+        case .reason: return reason(row)
         case .pool: return String(row.poolSize)
         case .source: return row.source ?? "api"
         case .url: return TunnelURL.masked(row.url)
@@ -81,8 +76,14 @@ struct InstanceColumns {
     private func reason(_ row: InstanceRow) -> String {
         if !row.message.isEmpty { return row.message }
         if let problem = problems[row.id]?.first { return problem.text }
-        let sentence = EventSentence(time: LocalTime(isUTC: true), showsSteps: false)
-        return row.override.map(sentence.overridden) ?? ""
+        return row.override.map(Self.overridden) ?? ""
+    }
+
+    /// The end last: what a narrow terminal cuts is no news.
+    private static func overridden(_ override: WireObject<OverrideView>) -> String {
+        let author = InstanceText.author(override.by, note: override.note)
+        let end = override.until.map { "until " + InstanceText.time($0) } ?? "until released"
+        return "\(EventSentence.verb(override)) by \(author), \(end)"
     }
 
     /// The part of its URL that says where connections go.

@@ -5,10 +5,25 @@ import Reconciler
 /// One tunnel as text: its declaration, its state and its history; its key is masked.
 enum InstanceDescription {
     static func text(_ row: InstanceRow) -> String {
-        let lines =
+        aligned(
             identity(row) + state(row) + figures(row) + targets(row) + (row.certificate.map(certificate) ?? [])
-            + history(row)
-            + events(row)
+                + history(row) + events(row)
+        )
+    }
+
+    /// A declared tunnel that a request has deleted.
+    static func text(_ tunnel: WireObject<PlanView.Overridden>) -> String {
+        let end = tunnel.until.map { "until \(time($0))" } ?? "until released"
+        return aligned([
+            Line("Name", tunnel.name), Line("Id", tunnel.id),
+            Line("Origin", "manifest" + (tunnel.source.map { ", " + $0 } ?? "")),
+            Line("Phase", "deleted since \(time(tunnel.since)), \(end)"),
+            Line("", "by " + InstanceText.author(tunnel.by, note: tunnel.note)),
+            Line("", "`nodepass release \(tunnel.name)` brings it back"),
+        ])
+    }
+
+    private static func aligned(_ lines: [Line]) -> String {
         let width = (lines.map(\.label.count).max() ?? 0) + 2
         return lines.map { line in
             let label = line.label.isEmpty ? "" : line.label + ":"

@@ -6,6 +6,8 @@ struct InstanceTable {
     let columns: InstanceColumns
     var isWide = false
     var hasHeader = true
+    /// Where the terminal ends; nil for what is not one.
+    var terminalColumns: Int?
 
     private var shown: [InstanceColumns.Column] { isWide ? InstanceColumns.Column.wide : InstanceColumns.Column.usual }
 
@@ -16,9 +18,16 @@ struct InstanceTable {
         hidden: [WireObject<PlanView.Overridden>] = [],
         leaving: [WireObject<ReconcileView.Leaving>] = []
     ) -> String {
-        let cells = rows.map(cells) + hidden.map(cells) + leaving.map(cells)
-        let lines = TextTable.lines([shown.map(\.rawValue)] + cells)
-        return (hasHeader ? lines[...] : lines.dropFirst()).joined(separator: "\n")
+        let draining = Dictionary(leaving.map { ($0.id, $0) }) { first, _ in first }
+        let hiddenIDs = Set(hidden.map(\.id))
+        let lines =
+            rows.map(cells) + hidden.map { deletedCells($0, draining[$0.id]) }
+            + leaving.filter { !hiddenIDs.contains($0.id) }.map(cells)
+        let text = TextTable.lines(
+            [shown.map(\.rawValue)] + lines,
+            terminalColumns: isWide ? nil : terminalColumns
+        )
+        return (hasHeader ? text[...] : text.dropFirst()).joined(separator: "\n")
     }
 
     /// As RFC 4180 has it; a text that a spreadsheet would take for a formula is quoted by an apostrophe.
@@ -36,12 +45,16 @@ struct InstanceTable {
         return safe.contains(where: { ",\"".contains($0) }) ? "\"" + safe.replacing("\"", with: "\"\"") + "\"" : safe
     }
 
-    private func cells(_ tunnel: WireObject<PlanView.Overridden>) -> [String] {
+    private func deletedCells(
+        _ tunnel: WireObject<PlanView.Overridden>,
+        _ draining: WireObject<ReconcileView.Leaving>?
+    ) -> [String] {
         shown.map { column in
             switch column {
             case .name: tunnel.name
             case .id: tunnel.id
-            case .phase: "deleted !"
+            case .phase: draining == nil ? "deleted !" : "deleted, draining !"
+            case .connections: draining.map { String($0.connections) } ?? "-"
             case .source: tunnel.source ?? "-"
             case .reason: "by " + InstanceText.author(tunnel.by, note: tunnel.note)
             default: "-"
@@ -63,6 +76,9 @@ struct InstanceTable {
     }
 
     private func cells(_ row: InstanceRow) -> [String] {
-        shown.map { columns.cell($0, row, isWide: isWide) }
+        shown.map { column in
+            let text = columns.cell(column, row, isWide: isWide)
+            return column == .name ? InstanceText.short(text) : text
+        }
     }
 }

@@ -1,4 +1,5 @@
 import API
+import Config
 
 /// Single words and times of an instance, as commands print them.
 enum InstanceText {
@@ -6,6 +7,12 @@ enum InstanceText {
     static func name(_ row: InstanceRow) -> String {
         [row.name ?? "", row.alias, row.id].first { !$0.isEmpty } ?? ""
     }
+
+    /// Columns of a name in a table.
+    private static let nameColumns = 40
+
+    /// Its beginning where it is longer than a column should be.
+    static func short(_ text: String) -> String { DisplayWidth.shortened(PlainText.line(text), to: nameColumns) }
 
     /// `backoff (PortInUse)`.
     static func phase(_ row: InstanceRow) -> String {
@@ -30,8 +37,6 @@ enum InstanceText {
     /// `root (local CLI): INC-42`.
     static func author(_ by: String, note: String?) -> String { by + (note.map { ": " + $0 } ?? "") }
 
-    /// The API's times without their fraction of a second.
-    static func time(_ text: String) -> String {
-        text.contains(".") ? text.prefix { $0 != "." } + "Z" : text
-    }
+    /// The API's times as people read them: `2026-11-24 16:05:56 UTC`.
+    static func time(_ text: String) -> String { LocalTime(isUTC: true).text(text) }
 }

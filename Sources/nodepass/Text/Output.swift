@@ -18,6 +18,15 @@ enum Output {
         return getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
     }
 
+    /// Of the terminal that standard output is; nil where it is none.
+    static var terminalSize: (columns: Int, rows: Int)? {
+        var size = winsize()
+        guard isatty(STDOUT_FILENO) == 1, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
+            return nil
+        }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
+
     /// Text that already has its line feed.
     static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
 

@@ -42,11 +42,11 @@ struct PlanText {
         let lines = Self.forms.flatMap { form in
             steps.filter { $0.action == form.action }.map { line($0, form) }
         }
-        let names = steps.map(Self.name) + overridden.map(\.name)
-        let width = max(9, names.map(\.count).max() ?? 0)
+        let names = (steps.map(Self.name) + overridden.map(\.name)).map(InstanceText.short)
+        let width = max(9, names.map(DisplayWidth.of).max() ?? 0)
         return
             (printed(lines, width) + overridden.map { self.overridden($0, width) } + conflicts(plan.conflicts)
-            + ["Plan: " + Self.summary(plan.counts)])
+            + ["Plan: " + Self.summary(plan.counts, invalid: Self.invalid(plan.diagnostics))])
             .joined(separator: "\n")
     }
 
@@ -64,7 +64,7 @@ struct PlanText {
         return Line(
             symbol: shown.symbol,
             color: shown.color,
-            name: PlainText.line(Self.name(step)),
+            name: InstanceText.short(Self.name(step)),
             action: step.action,
             detail: PlainText.line(detail.joined(separator: " ")),
             connections: step.connections.map(Self.connections) ?? ""
@@ -98,7 +98,10 @@ struct PlanText {
     }
 
     private func printed(_ lines: [Line], _ nameWidth: Int) -> [String] {
-        let detailWidth = max(45, lines.filter { !$0.connections.isEmpty }.map(\.detail.count).max() ?? 0)
+        let detailWidth = max(
+            45,
+            lines.filter { !$0.connections.isEmpty }.map { DisplayWidth.of($0.detail) }.max() ?? 0
+        )
         return lines.map { line in
             let head = "\(colored(line.symbol, line.color)) \(padded(line.name, nameWidth)) \(padded(line.action, 9))"
             guard !line.connections.isEmpty else { return trimmed("\(head) \(line.detail)") }
@@ -111,7 +114,7 @@ struct PlanText {
         let since = InstanceText.time(tunnel.since)
         let author = InstanceText.author(tunnel.by, note: tunnel.note)
         let text = "\(since)\(end) by \(author) (\(tunnel.present)); the manifest says \(tunnel.declared)"
-        let name = padded(PlainText.line(tunnel.name), width)
+        let name = padded(InstanceText.short(tunnel.name), width)
         return "\(colored("!", "36")) \(name) overridden since \(PlainText.line(text))"
     }
 
@@ -134,10 +137,33 @@ struct PlanText {
         }
     }
 
-    static func summary(_ counts: WireObject<PlanView.Summary>) -> String {
+    /// `invalid` are the names of declarations that are left out of the plan.
+    static func summary(_ counts: WireObject<PlanView.Summary>, invalid: [String] = []) -> String {
         let done = forms.compactMap { counted($0.count(counts), $0.counted) }
         let rest = [counted(counts.overridden, "overridden"), counted(counts.unchanged, "unchanged")]
-        return ((done.isEmpty ? ["nothing to do"] : done) + rest.compactMap(\.self)).joined(separator: ", ") + "."
+        let idle = invalid.isEmpty ? "nothing to do" : "otherwise nothing to do"
+        let parts = (done.isEmpty ? [idle] : done) + rest.compactMap(\.self)
+        return (wrong(invalid) + parts).joined(separator: ", ") + "."
+    }
+
+    private static let invalidShown = 10
+
+    /// `2 declarations invalid (db, web)`.
+    private static func wrong(_ names: [String]) -> [String] {
+        guard !names.isEmpty else { return [] }
+        let shown = names.prefix(invalidShown).joined(separator: ", ")
+        let more = names.count > invalidShown ? " and \(names.count - invalidShown) more" : ""
+        return ["\(names.count) \(names.count == 1 ? "declaration" : "declarations") invalid (\(shown)\(more))"]
+    }
+
+    /// The tunnels that the errors among the diagnostics are about, each once and in their order.
+    private static func invalid(_ diagnostics: [WireObject<DiagnosticView>]) -> [String] {
+        diagnostics.reduce(into: []) { names, diagnostic in
+            let path = diagnostic.path.split(separator: ".")
+            guard diagnostic.severity == "error", path.count > 1, path[0] == "tunnels" else { return }
+            let name = PlainText.line(String(path[1]))
+            if !names.contains(name) { names.append(name) }
+        }
     }
 
     private static func counted(_ count: Int64, _ word: String) -> String? { count > 0 ? "\(count) \(word)" : nil }
@@ -147,7 +173,7 @@ struct PlanText {
     }
 
     private func padded(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.count))
+        text + String(repeating: " ", count: max(0, width - DisplayWidth.of(text)))
     }
 
     private func trimmed(_ text: String) -> String {

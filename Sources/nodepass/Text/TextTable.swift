@@ -7,8 +7,11 @@ enum TextTable {
     }
 
     /// Strangers choose some of the texts: none of them moves what is beside it.
-    static func lines(_ given: [[String]]) -> [String] {
-        let rows = given.map { $0.map(PlainText.line) }
+    ///
+    /// `terminalColumns` cuts the last column there, and leaves it at least ``leastColumns``; nil cuts nothing.
+    static func lines(_ given: [[String]], terminalColumns: Int? = nil) -> [String] {
+        var rows = given.map { $0.map(PlainText.line) }
+        if let terminalColumns { cut(&rows, at: terminalColumns) }
         var widths = rows.first.map { [Int](repeating: 0, count: $0.count) } ?? []
         let cellWidths = rows.map { $0.map(DisplayWidth.of) }
         for row in cellWidths {
@@ -24,5 +27,14 @@ enum TextTable {
             while line.last == " " { line.removeLast() }
             return line
         }
+    }
+
+    private static let leastColumns = 60
+
+    private static func cut(_ rows: inout [[String]], at columns: Int) {
+        guard let last = rows.first.map({ $0.count - 1 }), last >= 0 else { return }
+        let others = (0..<last).map { column in (rows.map { DisplayWidth.of($0[column]) }.max() ?? 0) + 2 }
+        let room = max(leastColumns, columns - others.reduce(0, +))
+        for row in rows.indices { rows[row][last] = DisplayWidth.shortened(rows[row][last], to: room) }
     }
 }

@@ -39,10 +39,17 @@ export function verdict(totals, reconcile, problems, link, now = Date.now()) {
     note: `revision ${reconcile.observed}`, parts };
   if (totals.tunnels === 0) return { tone: 'idle', icon: 'square', title: 'No tunnels',
     note: 'No tunnel is declared and none was created', parts };
-  if (totals.api === totals.tunnels) return { tone: 'good', icon: 'check',
-    title: `${count(totals.tunnels, 'tunnel')} running as created`, note: 'The manifest declares none', parts };
+  if (totals.api === totals.tunnels) return asCreated(totals, parts);
   return { tone: 'good', icon: 'check', title: 'All as declared',
     note: count(totals.tunnels - totals.api, 'declared tunnel'), parts };
+}
+
+/** Without a manifest: only those that run count as running. */
+function asCreated(totals, parts) {
+  const { ready } = totals.groups;
+  const title = ready ? `${count(ready, 'tunnel')} running as created` : 'No tunnel is running';
+  return { tone: ready ? 'good' : 'idle', icon: ready ? 'check' : 'square', title, note: 'The manifest declares none',
+    parts };
 }
 
 /** `2 target down, 1 no peer`. */
@@ -61,7 +68,7 @@ function notConnected(link, now) {
 
 /** Further counts, without the one that already is the title. */
 function partsOf(totals, reconcile, problems) {
-  const { failing, overridden, waiting, draining } = totals.groups;
+  const { failing, overridden, waiting, draining, stopped } = totals.groups;
   const isRejected = Boolean(reconcile.rejection);
   const parts = [];
   const certificates = problems.filter(({ kind }) => kind === 'certificate').length;
@@ -73,6 +80,7 @@ function partsOf(totals, reconcile, problems) {
     text: `${overridden} overridden` });
   if (waiting) parts.push({ group: 'waiting', tone: 'wait', text: `${waiting} connecting` });
   if (draining) parts.push({ group: 'draining', tone: 'warn', text: `${draining} draining` });
+  if (stopped) parts.push({ group: 'stopped', tone: 'idle', text: `${stopped} stopped` });
   if (totals.api && totals.api < totals.tunnels) parts.push({ group: 'api', tone: 'idle',
     text: `${totals.api} created through the API` });
   return parts;

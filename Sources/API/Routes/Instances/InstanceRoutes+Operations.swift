@@ -163,7 +163,8 @@ extension InstanceRoutes {
             summary: "Accept an unsealed peer again, after the other end was replaced by one that is not sealed",
             details:
                 "With `handshake: auto`, an end that has found its peer sealed once refuses one that is not "
-                + "(`PeerDowngraded`). A tunnel that waits because of that tries again at once.",
+                + "(`PeerDowngraded`). A tunnel that waits because of that tries again at once. A client in mode single has "
+                + "no peer: 400 with the code `no-peer`.",
             parameters: [.dryRun, .note],
             answers: [.instance, .badRequest, .forbidden, .notFound, .unstored, .full],
             handler: forgetPeer

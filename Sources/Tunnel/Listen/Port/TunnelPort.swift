@@ -27,15 +27,16 @@ final class TunnelPort: Sendable {
 
     var tunnels: [TunnelContext] { members.withLock { $0 } }
 
-    /// Adds a tunnel; why it cannot be here, where it cannot.
-    func add(_ tunnel: TunnelContext, _ door: ServerDoor?) -> TunnelError? {
-        members.withLock { members in
+    /// Adds a tunnel; why it cannot be here, where it cannot, with a name that the board has.
+    func add(_ tunnel: TunnelContext, _ door: ServerDoor?, _ board: ListenBoard) -> TunnelError? {
+        func taken(by other: TunnelContext, _ problem: String) -> TunnelError {
+            .taken(address, by: other.id, labeled: board.label(of: other.id), problem)
+        }
+        return members.withLock { members in
             for other in members {
-                if let problem = door?.problem(beside: other.door) {
-                    return .taken(address, by: other.id, problem)
-                }
+                if let problem = door?.problem(beside: other.door) { return taken(by: other, problem) }
             }
-            guard tunnel.home === home else { return .taken(address, by: opener.id, "restart this tunnel") }
+            guard tunnel.home === home else { return taken(by: opener, "restart this tunnel") }
             members.append(tunnel)
             return nil
         }
@@ -93,6 +94,11 @@ final class TunnelPorts: Sendable {
     }
 
     private let entries = Mutex<[Place: Entry]>([:])
+    private let board: ListenBoard
+
+    init(board: ListenBoard) {
+        self.board = board
+    }
 
     /// On which loop the server of a spec has to live to share an address that others have; nil where it may be any.
     func home(of spec: TunnelSpec) -> (any EventLoop)? {
@@ -155,7 +161,7 @@ final class TunnelPorts: Sendable {
         return entries.withLock { entries in
             switch entries[Place(address)] {
             case .closing(let port)?: return .waits(for: port)
-            case .open(let port)?: return port.add(tunnel, address.door).map { .refused($0) } ?? .joins(port)
+            case .open(let port)?: return port.add(tunnel, address.door, board).map { .refused($0) } ?? .joins(port)
             case nil:
                 let port = TunnelPort(address, opener: tunnel)
                 entries[Place(address)] = .open(port)

@@ -315,7 +315,20 @@ final class ServerEnd {
             case .clientCameBack: Self.clientCameBack
             case .clientGone: "the client is gone; another takes its place"
             }
-        current.session.end(TunnelError(.peerUnreachable, message))
+        end(current.session, message)
+    }
+
+    /// A client that never opened a link has a reason of its own to ask again.
+    private func end(_ session: Session, _ message: String) {
+        let unopened = "the client took the terms and opened no link"
+        session.end(TunnelError(.peerUnreachable, session.hasControlLink ? message : unopened))
+    }
+
+    /// What a session has ended with that never had a link, with what is mostly the cause.
+    private func doubting(_ error: TunnelError) -> TunnelError {
+        guard credentials != nil, error.reason == .peerUnreachable else { return error }
+        let doubt = "the client may not accept this end's certificate: its log says why"
+        return TunnelError(error.reason, "\(error.message); \(doubt)")
     }
 
     private func probe(_ number: Int) {
@@ -376,8 +389,9 @@ final class ServerEnd {
             if let credentials { current?.session.announce(credentials.current().certificate.fingerprint) }
             report(.established(flow))
         case .doubted, .trusted: break
-        case .ended(let error):
+        case .ended(var error):
             if current?.number == number {
+                if current?.session.hasControlLink == false { error = doubting(error) }
                 current = nil
                 tunnel.entrance.session = nil
             }
@@ -390,7 +404,7 @@ final class ServerEnd {
                 case .request(let request) = HandshakeRequest.parse(bytes.readableBytesView),
                 judge.hasToken(request)
             else { return }
-            current?.session.end(TunnelError(.peerUnreachable, Self.clientCameBack))
+            if let current { end(current.session, Self.clientCameBack) }
         }
     }
 }
