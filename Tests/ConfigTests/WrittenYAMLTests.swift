@@ -147,6 +147,8 @@ struct WrittenYAMLTests {
             ("$HOST:8080", "'$HOST' is not replaced; write ${env:HOST}:8080"),
             ("web:53/udp", "an address has no protocol; write web:53 here, and protocols: [udp]"),
             ("::1:80", "an IPv6 address needs brackets: [::1]:80"),
+            ("edge.example#.com:1", "'edge.example#.com' is not a host name or address"),
+            ("web?x:1", "'web?x' is not a host name or address"),
             ("web:80:81:82", "'web:80:81' is not a host name or address"),
         ]
     )

@@ -67,12 +67,12 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// What ends a host in a URL or cannot be in one (RFC 3986 §2.2), controls aside.
+    private static let strangers = Set("/@[]#?\\\"<>^`{|}".utf8)
+
     /// Whether a byte of ASCII may be part of a host name or address.
     static func mayStandInHost(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x00...0x20, 0x7f, UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "["), UInt8(ascii: "]"): false
-        default: true
-        }
+        byte > 0x20 && byte != 0x7f && !strangers.contains(byte)
     }
 
     package var description: String {

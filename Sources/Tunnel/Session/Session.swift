@@ -141,9 +141,6 @@ final class Session {
         return terms.extensions.isEmpty ? .original : .own
     }
 
-    /// Whether a first link has come.
-    var hasControlLink: Bool { control.isOpen }
-
     /// True while users can be given links.
     var isEstablished: Bool { phase == .established }
 
