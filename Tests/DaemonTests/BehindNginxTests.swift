@@ -6,14 +6,9 @@ import Testing
 /// `examples/behind-nginx` with the real nginx, where it is installed.
 @Suite("A tunnel behind a web server", .timeLimit(.minutes(2)))
 struct BehindNginxTests {
-    private static let nginx =
-        (["/usr/sbin", "/usr/local/sbin"]
-        + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init))
-        .map { $0 + "/nginx" }.first { FileManager.default.isExecutableFile(atPath: $0) }
-
     @Test(
         "examples/behind-nginx carries users through nginx, beside the site's pages",
-        .enabled(if: nginx != nil, "nginx is not installed: apt install nginx")
+        .enabled(if: Nginx.program != nil, "nginx is not installed: apt install nginx")
     )
     func behindNginx() async throws {
         let target = try await EchoServer.start()
@@ -26,17 +21,9 @@ struct BehindNginxTests {
                 "listen 443 ssl": "listen 127.0.0.1:\(ports[1])", "127.0.0.1:10103": "127.0.0.1:\(ports[0])",
                 "ssl_certificate     /etc/ssl/www.example.com.crt;": "",
                 "ssl_certificate_key /etc/ssl/www.example.com.key;": "", "/var/www/html": directory.path,
-                "http {": "http {\n access_log off;\n" + Self.temporaryPaths(directory.path),
             ]
         )
-        let path = try directory.write(
-            "daemon off;\nmaster_process off;\npid \(directory.path)/nginx.pid;\n" + configuration,
-            to: "nginx.conf"
-        )
-        let web = try RunningProcess(
-            ["-c", path, "-e", "stderr", "-p", directory.path],
-            executable: try #require(Self.nginx)
-        )
+        let nginx = try await Nginx.start(configuration, in: directory)
         let example = try await Example(
             "app",
             Example.Texts(
@@ -61,12 +48,6 @@ struct BehindNginxTests {
         try await page.send("GET / HTTP/1.0\r\n\r\n")
         #expect(String(buffer: try await page.receiveAll()).hasSuffix("a page"))
         try await example.stop()
-        kill(web.id, SIGTERM)
-    }
-
-    /// Where nginx may write without being root.
-    private static func temporaryPaths(_ directory: String) -> String {
-        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \(directory)/\($0);" }
-            .joined(separator: "\n")
+        try await nginx.stop()
     }
 }
