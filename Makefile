@@ -66,8 +66,10 @@ soak-edits: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 	swift build $(TRAITS) --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
+# What `nodepass --version` says of a release's commit.
+COMMIT = $(shell git describe --always --abbrev=12 --exclude '*' --dirty 2>/dev/null)
 release: deps ## build a program that needs no Swift, in .build-static
-	swift build -c release $(TRAITS) --static-swift-stdlib --scratch-path .build-static --product nodepass
+	NODEPASS_COMMIT=$(COMMIT) swift build -c release $(TRAITS) --static-swift-stdlib --scratch-path .build-static --product nodepass
 
 DIST ?= .build-static/dist
 dist: release ## make the archive and the Debian package of a release, in DIST
