@@ -23,13 +23,14 @@ TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fis
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh \
-  Tests/PackageTests/deb.sh packaging/build-deb packaging/build-tar packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
+  Tests/PackageTests/deb.sh Tests/PackageTests/oci.sh packaging/build-deb packaging/build-tar packaging/build-rpm \
+  packaging/build-oci packaging/instance-unit packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
 
 .PHONY: help deps test-deps lint-deps build run test soak soak-edits fuzz fuzz-bytes netem netem-deps chaos chaos-deps tsan check format
-.PHONY: release dist package-test package-deps
+.PHONY: release dist image rpm package-test package-deps kubernetes-test
 .PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
@@ -77,12 +78,24 @@ dist: release ## make the archive and the Debian package of a release, in DIST
 	packaging/build-deb .build-static/release/nodepass $(DIST)
 	cd $(DIST) && sha256sum nodepass-*.tar.gz nodepass_*.deb > SHA256SUMS
 
-package-test: package-deps dist ## install, upgrade and purge the Debian package in a system of its own (root)
+image: release ## make a container image's file system, and with umoci and skopeo the image, in DIST
+	packaging/build-oci .build-static/release/nodepass $(DIST)
+
+rpm: release ## make an rpm for a system like this one, in DIST
+	packaging/build-rpm $(DIST) .build-static/release/nodepass
+
+package-test: package-deps dist image rpm kubernetes-test ## try the packages in systems of their own (root)
 	lintian --fail-on error,warning $(DIST)/nodepass_*.deb
 	Tests/PackageTests/deb.sh $(DIST)/nodepass_*.deb
+	Tests/PackageTests/oci.sh $(DIST)/nodepass-*-oci.tar
+	rpm --query --list --package $(DIST)/nodepass-*.rpm | grep -qx /usr/bin/nodepass
+
+kubernetes-test: ## check packaging/kubernetes against the schemas of Kubernetes
+	python3 Tests/PackageTests/kubernetes.py
 
 package-deps:
-	@command -v debootstrap >/dev/null && command -v lintian >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian"
+	@command -v debootstrap >/dev/null && command -v lintian >/dev/null && command -v umoci >/dev/null && command -v skopeo >/dev/null \
+	  && command -v rpmbuild >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian umoci skopeo rpm python3-venv"
 
 soak: CONFIG = release
 soak: build ## 220 tunnels, 9,000 connections, edits and kills for an hour; memory must not grow (SOAK="--minutes 5")
