@@ -23,7 +23,7 @@ TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fis
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh \
-  Tests/PackageTests/deb.sh Tests/PackageTests/oci.sh packaging/build-deb packaging/build-tar packaging/build-rpm \
+  Tests/PackageTests/deb.sh Tests/PackageTests/oci.sh Tests/PackageTests/upgrade.sh packaging/build-deb packaging/build-tar packaging/build-rpm \
   packaging/build-oci packaging/instance-unit packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
@@ -87,6 +87,7 @@ rpm: release ## make an rpm for a system like this one, in DIST
 package-test: package-deps dist image rpm kubernetes-test ## try the packages in systems of their own (root)
 	lintian --fail-on error,warning $(DIST)/nodepass_*.deb
 	Tests/PackageTests/deb.sh $(DIST)/nodepass_*.deb
+	Tests/PackageTests/upgrade.sh $(DIST)/nodepass_*.deb
 	Tests/PackageTests/oci.sh $(DIST)/nodepass-*-oci.tar
 	rpm --query --list --package $(DIST)/nodepass-*.rpm | grep -qx /usr/bin/nodepass
 
@@ -95,7 +96,7 @@ kubernetes-test: ## check packaging/kubernetes against the schemas of Kubernetes
 
 package-deps:
 	@command -v debootstrap >/dev/null && command -v lintian >/dev/null && command -v umoci >/dev/null && command -v skopeo >/dev/null \
-	  && command -v rpmbuild >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian umoci skopeo rpm python3-venv"
+	  && command -v rpmbuild >/dev/null && command -v systemd-nspawn >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian umoci skopeo rpm python3-venv systemd-container"
 
 soak: CONFIG = release
 soak: build ## 220 tunnels, 9,000 connections, edits and kills for an hour; memory must not grow (SOAK="--minutes 5")
