@@ -10,7 +10,7 @@ suite=${2-bookworm}
 root=${ROOT-$(mktemp -d)}
 here=$(cd "$(dirname "$0")" && pwd)
 # Without open connections a restart is the end of one process and the start of the next.
-limit_milliseconds=3000
+limit_milliseconds=5000
 drain_seconds=3
 
 say() { echo "upgrade.sh: $*"; }
@@ -58,6 +58,13 @@ within systemctl enable --now nodepass.socket nodepass.service >/dev/null 2>&1 |
 [ "$(within curl -s http://127.0.0.1:9090/healthz)" = ok ] || fail "the API does not answer"
 say "the sandbox: $(within systemd-analyze security nodepass.service | tail -n 1 | sed 's/.*level for //')"
 
+within systemd-analyze verify --man=no nodepass.service nodepass.socket nodepass@edge.service || fail "a unit is not well formed"
+
+say "an instance beside it"
+sed -e 's/web:/edge:/' -e 's/8080/8082/' "$root/etc/nodepass/tunnels.yaml" >"$root/etc/nodepass/edge.yaml"
+within systemctl start nodepass@edge || { within journalctl -u nodepass@edge; fail "the instance does not start"; }
+within nodepass get edge --state-dir /var/lib/nodepass-edge >/dev/null || fail "the instance does not answer"
+within systemctl stop nodepass@edge
 pid=$(within systemctl show -P MainPID nodepass)
 
 # Packages with a higher version, made before there is traffic.
