@@ -23,8 +23,8 @@ TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fis
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh \
-  Tests/PackageTests/deb.sh Tests/PackageTests/oci.sh Tests/PackageTests/upgrade.sh packaging/build-deb packaging/build-tar packaging/build-rpm \
-  packaging/build-oci packaging/instance-unit packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
+  $(wildcard Tests/PackageTests/*.sh) $(wildcard packaging/build-*) packaging/instance-unit \
+  $(addprefix packaging/debian/,postinst prerm postrm)
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
@@ -70,7 +70,10 @@ soak-edits: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 # What `nodepass --version` says of a release's commit.
 COMMIT = $(shell git describe --always --abbrev=12 --exclude '*' --dirty 2>/dev/null)
 release: deps ## build a program that needs no Swift, in .build-static
-	NODEPASS_COMMIT=$(COMMIT) swift build -c release $(TRAITS) --static-swift-stdlib --scratch-path .build-static --product nodepass
+	mkdir -p .build-static
+	data=$$(packaging/thin-icu .build-static/icu.o) && NODEPASS_COMMIT=$(COMMIT) swift build -c release $(TRAITS) \
+	  --static-swift-stdlib --scratch-path .build-static --product nodepass -Xswiftc -use-ld=lld \
+	  -Xlinker --gc-sections -Xlinker --icf=safe -Xlinker --no-export-dynamic -Xlinker "$$data" -Xlinker $(CURDIR)/.build-static/icu.o
 
 DIST ?= .build-static/dist
 dist: release ## make the archive and the Debian package of a release, in DIST
@@ -88,6 +91,7 @@ package-test: package-deps dist image rpm kubernetes-test ## try the packages in
 	lintian --fail-on error,warning $(DIST)/nodepass_*.deb
 	Tests/PackageTests/deb.sh $(DIST)/nodepass_*.deb
 	Tests/PackageTests/upgrade.sh $(DIST)/nodepass_*.deb
+	Tests/PackageTests/icu.sh
 	Tests/PackageTests/oci.sh $(DIST)/nodepass-*-oci.tar
 	rpm --query --list --package $(DIST)/nodepass-*.rpm | grep -qx /usr/bin/nodepass
 
