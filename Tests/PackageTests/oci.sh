@@ -15,6 +15,7 @@ cleanup() {
     rm -rf "$work"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 
 say "what the image says"
 skopeo inspect --config "oci-archive:$image" >"$work/config.json"

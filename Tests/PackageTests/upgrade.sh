@@ -21,6 +21,7 @@ cleanup() {
     [ -n "${ROOT-}" ] || rm -rf "$root"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 
 if [ ! -x "$root/usr/bin/apt-get" ]; then
     say "a $suite with systemd in $root"
