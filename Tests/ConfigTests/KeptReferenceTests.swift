@@ -49,8 +49,8 @@ struct KeptReferenceTests {
     )
     func strength(keys: String) {
         for handshake in ["auto", "sealed"] {
-            let tunnel = "role: server, mode: reverse, tunnel: ':2000', target: 'h:5003', handshake: \(handshake), \(keys)"
-            let text = "version: 1\ntunnels:\n  t: {\(tunnel)}\n"
+            let tunnel = "role: server, mode: reverse, tunnel: ':2000', target: 'h:5003', \(keys)"
+            let text = "version: 1\ntunnels:\n  t: {\(tunnel), handshake: \(handshake)}\n"
             let reading = reader.read(text: text, file: "m.yaml", keepsReferences: true)
             #expect(reading.diagnostics.isEmpty)
         }
