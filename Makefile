@@ -23,13 +23,14 @@ TEST_PACKAGES = nodejs chromium openssl python3 python3-venv prometheus bash fis
 LINT_PACKAGES = nodejs shellcheck eslint node-chalk node-v8-compile-cache
 SWIFT_FILES = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 SHELL_FILES = .ci/run .ci/words .ci/pages examples/quickstart.sh Tests/FuzzTests/fuzz-bytes.sh Tests/DaemonTests/Clients/np.sh \
-  Tests/PackageTests/deb.sh packaging/build-deb packaging/build-tar packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm
+  $(wildcard Tests/PackageTests/*.sh) $(wildcard packaging/build-*) packaging/instance-unit \
+  $(addprefix packaging/debian/,postinst prerm postrm)
 # What `make tsan` runs: the suites that decide in values and those with several threads, without a daemon process.
 TSAN_TESTS ?= TunnelTests|ReconcilerTests
 TSAN_SKIP ?= TwoEnded
 
 .PHONY: help deps test-deps lint-deps build run test soak soak-edits fuzz fuzz-bytes netem netem-deps chaos chaos-deps tsan check format
-.PHONY: release dist package-test package-deps
+.PHONY: release dist image rpm package-test package-deps kubernetes-test
 .PHONY: lint lint-swift lint-words lint-shell lint-pages bench bench-build clean
 
 help: ## list the targets
@@ -67,8 +68,13 @@ soak-edits: test-deps ## edit a daemon under traffic, EDITS times; takes a while
 	swift build $(TRAITS) --build-tests
 	NODEPASS_TEST_EDITS=$(EDITS) swift test --skip-build --filter LiveChangeTests
 
+# What `nodepass --version` says of a release's commit.
+COMMIT = $(shell git describe --always --abbrev=12 --exclude '*' --dirty 2>/dev/null)
 release: deps ## build a program that needs no Swift, in .build-static
-	swift build -c release $(TRAITS) --static-swift-stdlib --scratch-path .build-static --product nodepass
+	mkdir -p .build-static
+	data=$$(packaging/thin-icu .build-static/icu.o) && NODEPASS_COMMIT=$(COMMIT) swift build -c release $(TRAITS) \
+	  --static-swift-stdlib --scratch-path .build-static --product nodepass -Xswiftc -use-ld=lld \
+	  -Xlinker --gc-sections -Xlinker --icf=safe -Xlinker --no-export-dynamic -Xlinker "$$data" -Xlinker $(CURDIR)/.build-static/icu.o
 
 DIST ?= .build-static/dist
 dist: release ## make the archive and the Debian package of a release, in DIST
@@ -76,12 +82,26 @@ dist: release ## make the archive and the Debian package of a release, in DIST
 	packaging/build-deb .build-static/release/nodepass $(DIST)
 	cd $(DIST) && sha256sum nodepass-*.tar.gz nodepass_*.deb > SHA256SUMS
 
-package-test: package-deps dist ## install, upgrade and purge the Debian package in a system of its own (root)
+image: release ## make a container image's file system, and with umoci and skopeo the image, in DIST
+	packaging/build-oci .build-static/release/nodepass $(DIST)
+
+rpm: release ## make an rpm for a system like this one, in DIST
+	packaging/build-rpm $(DIST) .build-static/release/nodepass
+
+package-test: package-deps dist image rpm kubernetes-test ## try the packages in systems of their own (root)
 	lintian --fail-on error,warning $(DIST)/nodepass_*.deb
 	Tests/PackageTests/deb.sh $(DIST)/nodepass_*.deb
+	Tests/PackageTests/upgrade.sh $(DIST)/nodepass_*.deb
+	Tests/PackageTests/icu.sh
+	Tests/PackageTests/oci.sh $(DIST)/nodepass-*-oci.tar
+	rpm --query --list --package $(DIST)/nodepass-*.rpm | grep -qx /usr/bin/nodepass
+
+kubernetes-test: ## check packaging/kubernetes against the schemas of Kubernetes
+	python3 Tests/PackageTests/kubernetes.py
 
 package-deps:
-	@command -v debootstrap >/dev/null && command -v lintian >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian"
+	@command -v debootstrap >/dev/null && command -v lintian >/dev/null && command -v umoci >/dev/null && command -v skopeo >/dev/null \
+	  && command -v rpmbuild >/dev/null && command -v systemd-nspawn >/dev/null || $(MAKE) --no-print-directory deps PACKAGES="debootstrap lintian umoci skopeo rpm python3-venv systemd-container"
 
 soak: CONFIG = release
 soak: build ## 220 tunnels, 9,000 connections, edits and kills for an hour; memory must not grow (SOAK="--minutes 5")

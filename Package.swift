@@ -38,6 +38,11 @@ let fuzz: Target =
         swiftSettings: settings
     )
 
+/// What `nodepass --version` says of the commit; nothing unless the build is given it (`make release`).
+let commit: [CSetting] = (Context.environment["NODEPASS_COMMIT"].map { [$0] } ?? []).filter { commit in
+    !commit.isEmpty && commit.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }
+}.map { .define("CBUILD_COMMIT", to: "\"\($0)\"") }
+
 let package = Package(
     name: "nodepass",
     products: [.executable(name: "nodepass", targets: ["nodepass"])],
@@ -64,6 +69,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        // C, because Swift takes no text from the command line of its compiler.
+        .target(name: "CBuild", cSettings: commit),
         // Headers only: Swift's Glibc module leaves `epoll`, `splice`, `accept4` and `eventfd` out.
         .systemLibrary(name: "CLinux"),
         // C, because the library's entry points are macros that Swift does not see, and differ between its versions.
@@ -119,6 +126,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
+                "CBuild",
                 "Config",
                 "Reconciler",
                 "Tunnel",
@@ -128,6 +136,8 @@ let package = Package(
                 .product(name: "HummingbirdHTTP2", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

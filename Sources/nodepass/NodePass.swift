@@ -90,7 +90,7 @@ struct RootCommand: AsyncParsableCommand {
             A URL instead of a subcommand runs one tunnel (server://…, client://…) or a daemon (master://…); \
             `nodepass "master://…" --help` lists the options that go with it.
             """,
-        version: "nodepass v\(Version.api) (\(Version.implementation) \(Version.build))",
+        version: Version.line,
         subcommands: [
             RunCommand.self, ValidateCommand.self, PlanCommand.self, ApplyCommand.self, GetCommand.self,
             StatusCommand.self, ConnectionsCommand.self, DescribeCommand.self, StartCommand.self, StopCommand.self,

@@ -58,4 +58,30 @@ struct DiagnosticFormatTests {
             #expect(text.contains(part), "\(part)")
         }
     }
+
+    @Test("JUnit has a suite for each file, a failure for each error, and a case that passes where there is none")
+    func junit() {
+        let place = SourceLocation(file: "a,b.yaml", line: 4, column: 1)
+        let hostile = Diagnostic(.error, at: place, path: "", code: "x", "<&\"\u{1b}")
+        let text = DiagnosticFormat.render(diagnostics + [hostile], of: ["good.yaml", "a,b.yaml"], as: .junit)
+        #expect(
+            text == """
+                <?xml version="1.0" encoding="UTF-8"?>
+                <testsuites name="nodepass validate" failures="2">
+                  <testsuite name="good.yaml" tests="2" failures="0">
+                    <testcase classname="good.yaml" name="no-key" file="good.yaml"><system-out>warning: no key [no-key]</system-out></testcase>
+                    <testcase classname="good.yaml" name="is valid"/>
+                  </testsuite>
+                  <testsuite name="a,b.yaml" tests="2" failures="2">
+                    <testcase classname="a,b.yaml" name="tunnels.web.pool.min [pool-range]" file="a,b.yaml" line="3">\
+                <failure type="pool-range" message="must be at most pool.max (16) 100%">\
+                a,b.yaml:3:7: error: tunnels.web.pool.min: must be at most pool.max (16) 100% (see c.yaml:1:2) [pool-range]</failure></testcase>
+                    <testcase classname="a,b.yaml" name="x" file="a,b.yaml" line="4">\
+                <failure type="x" message="&lt;&amp;&quot;">a,b.yaml:4:1: error: &lt;&amp;&quot; [x]</failure></testcase>
+                  </testsuite>
+                </testsuites>
+
+                """
+        )
+    }
 }

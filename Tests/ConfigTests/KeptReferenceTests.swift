@@ -43,6 +43,19 @@ struct KeptReferenceTests {
         }
     }
 
+    @Test(
+        "nothing is said of the strength of a key that is not known",
+        arguments: ["key: '${env:K}'", "url: 'server://${env:K}@:2000/h:5003?mode=1'"]
+    )
+    func strength(keys: String) {
+        for handshake in ["auto", "sealed"] {
+            let tunnel = "role: server, mode: reverse, tunnel: ':2000', target: 'h:5003', \(keys)"
+            let text = "version: 1\ntunnels:\n  t: {\(tunnel), handshake: \(handshake)}\n"
+            let reading = reader.read(text: text, file: "m.yaml", keepsReferences: true)
+            #expect(reading.diagnostics.isEmpty)
+        }
+    }
+
     @Test("a change beside a reference is shown as it is")
     func beside() throws {
         #expect(kept(("alias: plain", "alias: other")).manifest?["t"]?.labels.alias == "other")

@@ -6,25 +6,18 @@ import Testing
 /// `examples/behind-nginx` with the real nginx, where it is installed.
 @Suite("A tunnel behind a web server", .timeLimit(.minutes(2)))
 struct BehindNginxTests {
-    private static let nginx = program("nginx")
-    private static let haproxy = program("haproxy")
-
-    private static func program(_ name: String) -> String? {
-        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
-        return (["/usr/sbin", "/usr/local/sbin"] + path).map { "\($0)/\(name)" }
-            .first { FileManager.default.isExecutableFile(atPath: $0) }
-    }
+    private static let haproxy = Nginx.path(ofServer: "haproxy")
 
     @Test(
         "examples/behind-nginx carries users through nginx, beside the site's pages",
-        .enabled(if: nginx != nil, "nginx is not installed: apt install nginx")
+        .enabled(if: Nginx.program != nil, "nginx is not installed: apt install nginx")
     )
     func behindNginx() async throws {
         let target = try await EchoServer.start()
         let ports = try FreePorts.take(3)
-        let web = try Self.startNginx(listening: ports[1], tunnel: ports[0])
+        let web = try await Self.startNginx(listening: ports[1], tunnel: ports[0])
         try await carriesUsers(through: ports, to: target)
-        web.stop()
+        try await web.stop()
     }
 
     @Test(
@@ -79,14 +72,14 @@ struct BehindNginxTests {
 
     @Test(
         "one path of nginx carries a hundred tunnels, each with its own service",
-        .enabled(if: nginx != nil, "nginx is not installed: apt install nginx")
+        .enabled(if: Nginx.program != nil, "nginx is not installed: apt install nginx")
     )
     func hundred() async throws {
         let count = 100
         let ports = try FreePorts.take(count + 2)
         var targets: [EchoServer] = []
         for number in 0..<count { targets.append(try await EchoServer.start(.answer("target \(number)"))) }
-        let web = try Self.startNginx(listening: ports[count + 1], tunnel: ports[count])
+        let web = try await Self.startNginx(listening: ports[count + 1], tunnel: ports[count])
         func manifest(_ defaults: String, _ target: (Int) -> Int, tunnel: Int) -> String {
             let tunnels = (0..<count).map { number in
                 "  t\(number): {service: s\(number), path: /tunnel/app, tunnel: '127.0.0.1:\(tunnel)',"
@@ -120,11 +113,11 @@ struct BehindNginxTests {
             try? await user.close()
         }
         try await example.stop()
-        web.stop()
+        try await web.stop()
     }
 
     /// Runs nginx with the example's file; what it has at `/` is a page.
-    private static func startNginx(listening port: Int, tunnel: Int) throws -> WebServer {
+    private static func startNginx(listening port: Int, tunnel: Int) async throws -> Nginx {
         let directory = try TemporaryDirectory()
         try directory.write("a page", to: "index.html")
         let configuration = try Example.text(
@@ -133,30 +126,8 @@ struct BehindNginxTests {
                 "listen 443 ssl": "listen 127.0.0.1:\(port)", "127.0.0.1:10103": "127.0.0.1:\(tunnel)",
                 "ssl_certificate     /etc/ssl/www.example.com.crt;": "",
                 "ssl_certificate_key /etc/ssl/www.example.com.key;": "", "/var/www/html": directory.path,
-                "http {": "http {\n access_log off;\n" + temporaryPaths(directory.path),
             ]
         )
-        let path = try directory.write(
-            "daemon off;\nmaster_process off;\npid \(directory.path)/nginx.pid;\n" + configuration,
-            to: "nginx.conf"
-        )
-        let process = try RunningProcess(
-            ["-c", path, "-e", "stderr", "-p", directory.path],
-            executable: try #require(nginx)
-        )
-        return WebServer(process: process, directory: directory)
-    }
-
-    private struct WebServer {
-        let process: RunningProcess
-        let directory: TemporaryDirectory
-
-        func stop() { kill(process.id, SIGTERM) }
-    }
-
-    /// Where nginx may write without being root.
-    private static func temporaryPaths(_ directory: String) -> String {
-        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map { "\($0)_temp_path \(directory)/\($0);" }
-            .joined(separator: "\n")
+        return try await Nginx.start(configuration, in: directory)
     }
 }

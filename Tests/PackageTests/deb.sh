@@ -18,6 +18,7 @@ cleanup() {
     [ -n "${ROOT-}" ] || rm -rf "$root"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 
 if [ ! -x "$root/usr/bin/apt-get" ]; then
     say "a $suite without Swift in $root"
@@ -31,6 +32,8 @@ within apt-get install -y -qq --no-install-recommends /tmp/nodepass.deb >"$root/
     || { tail -n 20 "$root/tmp/install.log"; exit 1; }
 grep -q 'systemctl enable --now nodepass' "$root/tmp/install.log" || fail "the installer does not say how to start it"
 within nodepass --version
+commit=$(git -C "$(dirname "$0")" rev-parse --short=12 HEAD 2>/dev/null || true)
+within nodepass --version | grep -q "commit $commit" || fail "the program does not name the commit $commit"
 ! within ldd /usr/bin/nodepass | grep -E 'swift|not found' || fail "a library is missing, or Swift's is needed"
 within nodepass validate /etc/nodepass/tunnels.yaml
 within getent passwd nodepass >/dev/null || fail "there is no user nodepass"

@@ -64,13 +64,15 @@ package struct APIListener: Service {
     private let logger: Logger
     private let waits: Bool
     private let socketGroup: UInt32?
+    private let inherited: Int32?
     private let onReport: @Sendable (Report) -> Void
     private let onShutdown: @Sendable () -> Void
 
     /// Serves `application` over TLS where there are `credentials`; a Unix socket never does.
     ///
     /// `waits`: an address that is taken or not there is tried again, instead of ending `run()`.
-    /// `socketGroup` may open the Unix socket too. `onShutdown` ends the event streams, which would otherwise keep a graceful shutdown from
+    /// `socketGroup` may open the Unix socket too. `inherited` is a TCP socket that listens at the address already, and is
+    /// served instead of one that would be bound. `onShutdown` ends the event streams, which would otherwise keep a graceful shutdown from
     /// ending.
     package init(
         _ address: Address,
@@ -81,6 +83,7 @@ package struct APIListener: Service {
         logger: Logger,
         waits: Bool = false,
         socketGroup: UInt32? = nil,
+        inherited: Int32? = nil,
         onReport: @escaping @Sendable (Report) -> Void,
         onShutdown: @escaping @Sendable () -> Void
     ) {
@@ -97,6 +100,7 @@ package struct APIListener: Service {
         self.logger = logger
         self.waits = waits
         self.socketGroup = socketGroup
+        self.inherited = address.isSocket ? nil : inherited
         self.onReport = onReport
         self.onShutdown = onShutdown
     }
@@ -123,8 +127,12 @@ package struct APIListener: Service {
     /// Serves until it is to end; what it waits for when it could not begin.
     private func serve() async throws -> String? {
         do {
-            try await lookUpName()
-            try await application.run()
+            if let inherited {
+                try await server(on: inherited).run(channel)
+            } else {
+                try await lookUpName()
+                try await application.run()
+            }
             return nil
         } catch let error as IOError {
             let problem = "cannot listen on \(address): \(words(for: error))"
@@ -152,25 +160,42 @@ package struct APIListener: Service {
     }
 
     private var application: Application<RouterResponder<APIRequestContext>> {
-        // Hummingbird logs a welcome at `info`, and logs its own cancellation as an error; `run`
-        // throws what matters.
-        var logger = logger
-        logger.logLevel = .critical
-        return Application(
+        Application(
             responder: responder,
-            server: server,
+            server: HTTPServerBuilder { channel($0) },
             configuration: ApplicationConfiguration(
                 address: bindAddress,
                 availableConnectionsDelegate: MaximumAvailableConnections(limits.connections)
             ),
-            onServerRunning: { channel in
-                try? await pauseAccepting(on: channel)
-                try? await keepAlive(on: channel)
-                running(on: channel.localAddress)
-            },
+            onServerRunning: began,
             eventLoopGroupProvider: .shared(group),
-            logger: logger
+            logger: quietLogger
         )
+    }
+
+    private func server(on descriptor: Int32) -> InheritedServer {
+        InheritedServer(
+            descriptor: descriptor,
+            responder: responder,
+            connections: limits.connections,
+            group: group,
+            logger: quietLogger,
+            onRunning: began
+        )
+    }
+
+    /// Hummingbird logs a welcome at `info`, and logs its own cancellation as an error; `run` throws what matters.
+    private var quietLogger: Logger {
+        var logger = logger
+        logger.logLevel = .critical
+        return logger
+    }
+
+    @Sendable
+    private func began(_ channel: any Channel) async {
+        try? await pauseAccepting(on: channel)
+        try? await keepAlive(on: channel)
+        running(on: channel.localAddress)
     }
 
     /// Connections inherit it from the listener, so that a client that has vanished does not keep its place.
@@ -179,7 +204,8 @@ package struct APIListener: Service {
         try await channel.eventLoop.submit { try KeepAlive.set(.standard, on: channel) }.get()
     }
 
-    private var server: HTTPServerBuilder {
+    /// What a connection speaks.
+    private func channel(_ responder: @escaping HTTPChannelHandler.Responder) -> any ServerChildChannel {
         let configuration = HTTP1Channel.Configuration(
             additionalChannelHandlers: [CrossOriginFields(), StalledReader(limit: limits.write)],
             idleTimeout: limits.idle,
@@ -189,16 +215,14 @@ package struct APIListener: Service {
                 maxHeaderFieldCount: APILimits.headerFields
             )
         )
-        guard let credentials else { return .http1(configuration: configuration) }
-        return HTTPServerBuilder { [limits] responder in
-            SecureChannel(
-                credentials: credentials,
-                limits: limits,
-                configuration: configuration,
-                responder: responder,
-                onReload: reloaded
-            )
-        }
+        guard let credentials else { return HTTP1Channel(responder: responder, configuration: configuration) }
+        return SecureChannel(
+            credentials: credentials,
+            limits: limits,
+            configuration: configuration,
+            responder: responder,
+            onReload: reloaded
+        )
     }
 
     private func reloaded(_ outcome: ServerCredentials.ReloadOutcome) {

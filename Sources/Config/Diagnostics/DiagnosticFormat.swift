@@ -8,14 +8,21 @@ package enum DiagnosticFormat: String, Sendable, CaseIterable {
     case github
     /// SARIF 2.1.0, for code scanning.
     case sarif
+    /// JUnit's XML, for the test results of CI servers.
+    case junit
 
-    /// All diagnostics as one text; ends with a line end unless it is empty.
-    package static func render(_ diagnostics: [Diagnostic], as format: DiagnosticFormat) -> String {
+    /// All diagnostics of these files as one text; ends with a line end unless it is empty.
+    package static func render(
+        _ diagnostics: [Diagnostic],
+        of files: [String] = [],
+        as format: DiagnosticFormat
+    ) -> String {
         switch format {
         case .text: diagnostics.map { "\($0)\n" }.joined()
         case .json: JSONValue.array(diagnostics.map(\.json)).prettyText + "\n"
         case .github: diagnostics.map { $0.workflowCommand + "\n" }.joined()
         case .sarif: sarif(diagnostics).prettyText + "\n"
+        case .junit: JUnitReport(diagnostics: diagnostics, files: files).text
         }
     }
 

@@ -25,6 +25,7 @@ enum ManifestLint {
     }
 
     private static func checkKey(_ tunnel: TunnelDeclaration, _ reader: inout NodeReader) {
+        guard !reader.tunnelsWithUnknownKey.contains(tunnel.name) else { return }
         guard let problem = KeyStrength.problem(of: tunnel.spec), !problem.isFatal else { return }
         reader.warn(problem.code, place(of: "key", tunnel), "key", problem.message)
     }

@@ -10,6 +10,8 @@ package struct NodeReader {
     package var referencedPaths: Set<String> = []
     /// The text of the file for each scalar that came from references, by path: `${env:WEB_KEY}`.
     package var referenceTexts: [String: String] = [:]
+    /// Tunnels whose key is behind a reference that stays a text: nothing can be said of its strength.
+    var tunnelsWithUnknownKey: Set<String> = []
 
     private var suggested: Set<String> = []
     /// False for a document without lines, whose messages name the path alone.

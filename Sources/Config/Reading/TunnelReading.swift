@@ -271,8 +271,17 @@ struct TunnelReading {
 
     /// A key that may not run; one that may is a warning of the lint.
     private func checkKey(_ reader: inout NodeReader) {
+        guard !isKeyUnknown(reader) else {
+            reader.tunnelsWithUnknownKey.insert(name)
+            return
+        }
         guard let problem = KeyStrength.problem(of: content.spec), problem.isFatal else { return }
         reader.fail(problem.code, fieldSources["key"] ?? source, "key", problem.message)
+    }
+
+    private func isKeyUnknown(_ reader: NodeReader) -> Bool {
+        guard reader.references.policy == .keep else { return false }
+        return ["key", "url"].contains { reader.referencedPaths.contains($0) && !sameReferences.contains($0) }
     }
 
     private mutating func checkLength(_ reader: inout NodeReader) {

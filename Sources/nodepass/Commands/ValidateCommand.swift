@@ -12,7 +12,7 @@ struct ValidateCommand: ParsableCommand {
     @Argument(help: "Files, or directories of *.yaml and *.yml; - is standard input.")
     var files: [String]
 
-    @Option(help: "Format: text, json, github or sarif.")
+    @Option(help: "Format: text, json, github, sarif or junit.")
     var format = DiagnosticFormat.text
 
     @Flag(help: "Do not look up references: variables and files that are set only on the daemon's machine.")
@@ -43,7 +43,7 @@ struct ValidateCommand: ParsableCommand {
             let excerpts = SourceExcerpt(input: input)
             for diagnostic in diagnostics { Output.line(excerpts.text(diagnostic)) }
         } else {
-            let report = DiagnosticFormat.render(diagnostics, as: format)
+            let report = DiagnosticFormat.render(diagnostics, of: input == nil ? files : ["<stdin>"], as: format)
             if !report.isEmpty { Output.raw(report.hasSuffix("\n") ? report : report + "\n") }
         }
         guard !diagnostics.contains(where: { $0.severity == .error }) else { throw ExitCode(1) }

@@ -64,6 +64,7 @@ struct Daemon {
         openFiles: Int
     ) async throws {
         let logger = Logger(label: "nodepass")
+        let inherited = try ListenDescriptors(environment: environment).api(at: options.listen)
         let reader = ManifestReader(
             environment: environment,
             workingDirectory: FileManager.default.currentDirectoryPath
@@ -154,6 +155,7 @@ struct Daemon {
                 logger: logger,
                 waits: !options.isStrict,
                 socketGroup: options.socketGroup,
+                inherited: inherited,
                 onReport: { report in
                     listening.take(report)
                     reporting.yield(report)

@@ -3,7 +3,7 @@ import API
 /// What `nodepass` without arguments prints; installers read the version from it.
 enum UsageText {
     static let text = """
-        nodepass v\(Version.api) (\(Version.implementation) \(Version.build))
+        \(Version.line)
 
         Usage:
           nodepass run -f tunnels.yaml                       run the tunnels that a file declares
