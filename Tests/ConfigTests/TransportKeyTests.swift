@@ -6,11 +6,8 @@ import Testing
 @Suite("The key transport")
 struct TransportKeyTests {
     private func transports(_ value: String) throws -> (spec: TunnelSpec?, problems: [Diagnostic]) {
-        let text = """
-            version: 1
-            tunnels:
-              a: {role: server, mode: reverse, tunnel: ':1', target: ':2', key: k, transport: \(value)}
-            """
+        let rest = "role: server, mode: reverse, tunnel: '10.0.0.1:1', target: '10.0.0.1:2', key: k"
+        let text = "version: 1\ntunnels:\n  a: {\(rest), transport: \(value)}\n"
         let reading = ManifestReader.test().read(text: text, file: "m.yaml")
         return (reading.manifest?.tunnels.first?.spec, reading.diagnostics.filter { $0.severity == .error })
     }
@@ -35,7 +32,10 @@ struct TransportKeyTests {
         #expect(again?.spec == spec && problems.filter { $0.severity == .error }.isEmpty)
     }
 
-    @Test("what is no such list is an error", arguments: ["[]", "[auto, tcp]", "[tcp, tcp]", "[udp]", "fast", "{a: b}"])
+    @Test(
+        "what is no such list is an error",
+        arguments: ["[]", "[auto, tcp]", "[tcp, tcp]", "[udp]", "fast", "{a: b}"]
+    )
     func refused(_ value: String) throws {
         let (_, problems) = try transports(value)
         #expect(problems.count >= 1 && problems.allSatisfy { $0.path == "tunnels.a.transport" }, "\(problems)")

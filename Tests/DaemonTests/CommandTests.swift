@@ -33,7 +33,8 @@ struct CommandTests {
     @Test("every example, in folders too, is valid without a warning and leads to the schema it follows")
     func examples() async throws {
         let folder = Example.folder
-        let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
+        let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+            .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("workflow/") }
         #expect(files.contains("quickstart.yaml") && files.contains("reverse-tunnel/server.yaml"))
         for file in files {
             let path = folder.appendingPathComponent(file).path

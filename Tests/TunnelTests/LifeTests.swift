@@ -58,7 +58,8 @@ struct LifeTests {
             _ = await engine.start(spec, as: "00000002")
             let blocked = engine.snapshot()["00000002"]?.transitions.last
             #expect(blocked?.reason == .portInUse)
-            #expect(blocked?.message.contains("this daemon's tunnel 00000001") == true)
+            #expect(blocked?.message.contains("in use by the tunnel") == true)
+            #expect(blocked?.message.contains("nodepass get 00000001 shows it") == true)
             await engine.stop("00000001")
             #expect(await engine.status(of: "00000002") { $0.phase == .ready } != nil)
         }
