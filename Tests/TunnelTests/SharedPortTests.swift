@@ -33,6 +33,11 @@ extension TwoEnded {
                 ends.client.pool.min = 2
             }
 
+            mutating func move(to port: UInt16) {
+                ends.server.tunnel.port = port
+                ends.client.tunnel.port = port
+            }
+
             func runServer(on engine: TunnelEngine) async {
                 await engine.run(server, spec: ends.server, generation: 0, releaseFirst: false)
             }
@@ -115,6 +120,32 @@ extension TwoEnded {
                 // Another program can have the port now.
                 let next = try await EchoServer.start(at: Int(all[0].ends.server.tunnel.port))
                 try await next.stop()
+            }
+        }
+
+        @Test("a tunnel moves to a port whose servers live on another loop, and back")
+        func moves() async throws {
+            let port = UInt16(try FreePorts.take(2)[0])
+            let way = TunnelWay(.reverse, .tcp)
+            let web = try await Shared("web", way, at: port)
+            // Ports that follow one another are given to one loop after the other.
+            var ssh = try await Shared("ssh", way, at: port + 1)
+            let (first, second) = (web, ssh)
+            ssh.move(to: port)
+            let moved = ssh
+            try await withKeptLog { engine, _ in
+                await first.run(on: engine)
+                await second.run(on: engine)
+                try await second.ready(on: engine)
+                for place in [moved, second] {
+                    await place.run(on: engine)
+                    try await engine.wait(place.server, for: "the port") { status in
+                        status.phase == .ready && status.listening.contains { $0.port == place.ends.server.tunnel.port }
+                    }
+                    try await place.ready(on: engine)
+                    #expect(try await place.answer() == "ssh")
+                    #expect(try await first.answer() == "web")
+                }
             }
         }
 
