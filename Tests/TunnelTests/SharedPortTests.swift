@@ -228,5 +228,82 @@ extension TwoEnded {
                 #expect(try await Self.ask(port, "another key", from: "127.0.0.4").contains("429"))
             }
         }
+
+        @Test("a right token shows nothing once its address has failed too often", arguments: ["auto", "sealed"])
+        func oracle(_ policy: String) async throws {
+            var all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
+            for index in all.indices { all[index].ends.server.handshake = HandshakePolicy(rawValue: policy) ?? .auto }
+            let made = all
+            try await withKeptLog { engine, _ in
+                for tunnel in made { await tunnel.runServer(on: engine) }
+                let port = Int(made[0].ends.server.tunnel.port)
+                if policy == "sealed" {
+                    #expect(try await Self.ask(port, "secret", from: "127.0.0.5").contains("401"))
+                }
+                for number in 0..<10 { _ = try await Self.ask(port, "guess \(number)", from: "127.0.0.5") }
+                #expect(try await Self.ask(port, "secret", from: "127.0.0.5").contains("429"))
+            }
+        }
+
+        @Test("an address has as many tries of sealed handshakes at all servers of the port together as at one")
+        func sealedTries() async throws {
+            let all = try await Self.shared(TunnelWay(.reverse, .tcp))
+            try await withKeptLog { engine, _ in
+                for tunnel in all { await tunnel.runServer(on: engine) }
+                var answered = 0
+                for number in 0..<30 {
+                    let link = try await ReferenceLink.connect(
+                        port: Int(all[0].ends.server.tunnel.port),
+                        from: "127.0.0.6"
+                    )
+                    let offer = SealedOffer.make(
+                        host: "none",
+                        service: all[number % all.count].service,
+                        isBehindProxy: false,
+                        nonce: SealedHandshake.makeNonce()
+                    )
+                    try await link.write(offer.text)
+                    if try await link.readText(12) == "HTTP/1.1 101" { answered += 1 }
+                    await link.close()
+                }
+                #expect(answered == TunnelLimits.handshakeFailures)
+            }
+        }
+
+        @Test("an edit that makes a server another one's double is refused, and that one is left alone")
+        func edited() async throws {
+            var all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
+            let before = all
+            all[0].ends.server.service = all[1].service
+            let made = all
+            try await withKeptLog { engine, _ in
+                for tunnel in before { await tunnel.run(on: engine) }
+                for tunnel in before { try await tunnel.ready(on: engine) }
+                await made[0].runServer(on: engine)
+                let status = try await engine.wait(made[0].server, for: "the conflict") { $0.reason == .portInUse }
+                #expect(status.message.contains("servers at one address need a service each"))
+                await engine.run(before[1].client, spec: before[1].ends.client, generation: 1, releaseFirst: false)
+                try await before[1].ready(on: engine)
+                #expect(try await before[1].answer() == before[1].service)
+                await before[0].runServer(on: engine)
+                try await before[0].ready(on: engine)
+                #expect(try await before[0].answer() == before[0].service)
+            }
+        }
+
+        @Test("a link is charged to the tunnel that it is of, whoever else is at the port")
+        func descriptors() async throws {
+            let all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
+            try await withKeptLog { engine, _ in
+                for tunnel in all { await tunnel.run(on: engine) }
+                for tunnel in all { try await tunnel.ready(on: engine) }
+                let other = TunnelDescriptors(engine.parts.descriptors)
+                let before = engine.parts.descriptors.figures.taken
+                let place = try #require(other.place(for: .link))
+                let owner = TunnelDescriptors(engine.parts.descriptors)
+                #expect(place.move(to: owner, for: .link) && engine.parts.descriptors.figures.taken == before + 1)
+                withExtendedLifetime(place) {}
+            }
+        }
     }
 }

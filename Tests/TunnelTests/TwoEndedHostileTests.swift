@@ -60,6 +60,21 @@ extension TwoEnded {
             }
         }
 
+        @Test("parts of a message without end, or pongs, are read up to a limit", arguments: [0x00, 0x8A] as [UInt8])
+        func endless(_ kind: UInt8) async throws {
+            try await withTunnel(.websocket) { engine, port in
+                let stranger = try await ReferencePeer.stranger(port: port, tls: false)
+                try await stranger.write(Self.upgrade)
+                #expect(try await stranger.readText(12) == "HTTP/1.1 101")
+                let endless = Array(repeating: [kind, 0x80, 0, 0, 0, 0], count: 20_000).joined()
+                let frames: [UInt8] = [0x02, 0x80, 0, 0, 0, 0] + endless
+                try? await stranger.write(ByteBuffer(bytes: frames))
+                #expect(try await stranger.readToEnd().readableBytes < 200)
+                await stranger.close()
+                try await engine.wait(TwoEnds.serverID, for: "the count") { $0.rejected > 0 }
+            }
+        }
+
         @Test("a server with all its idle links answers another 503")
         func full() async throws {
             try await withTunnel(.websocket, max: 4) { engine, port in
@@ -156,6 +171,8 @@ enum Flood: CaseIterable {
     case settings
     case continuations
     case garbage
+    /// Each adds one byte to the connection's window, and is as short as a frame may be.
+    case windows
 
     /// The client's preface and empty settings.
     static let beginning = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + frame(4, 0, 0, [])
@@ -170,6 +187,7 @@ enum Flood: CaseIterable {
             Self.frame(1, 0, 1, [0x83])
                 + Self.repeated(2000) { _ in Self.frame(9, 0, 1, Array(repeating: 0x87, count: 64)) }
         case .garbage: Array(repeating: 0xFF, count: 4096)
+        case .windows: Self.repeated(10_000) { _ in Self.frame(8, 0, 0, [0, 0, 0, 1]) }
         }
     }
 

@@ -67,6 +67,26 @@ package final class DescriptorBudget: Sendable {
         return false
     }
 
+    /// Charges another tunnel with what one holds, as far as its part allows.
+    fileprivate func move(
+        _ count: Int,
+        from former: borrowing Atomic<Int>,
+        to next: borrowing Atomic<Int>,
+        for purpose: DescriptorPlan.Purpose
+    ) -> Bool {
+        let own = next.wrappingAdd(count, ordering: .relaxed).oldValue
+        if own == 0 { holders.wrappingAdd(1, ordering: .relaxed) }
+        let others = holders.load(ordering: .relaxed)
+        let rest = taken.load(ordering: .relaxed) - count
+        let isAdmitted = plan.admits(count, for: purpose, taken: rest, held: own, holders: others)
+        let left =
+            isAdmitted
+            ? former.wrappingSubtract(count, ordering: .relaxed).newValue
+            : next.wrappingSubtract(count, ordering: .relaxed).newValue
+        if left == 0 { holders.wrappingSubtract(1, ordering: .relaxed) }
+        return isAdmitted
+    }
+
     fileprivate func giveBack(_ count: Int, of held: borrowing Atomic<Int>) {
         if held.wrappingSubtract(count, ordering: .relaxed).newValue == 0 {
             holders.wrappingSubtract(1, ordering: .relaxed)
@@ -97,6 +117,10 @@ final class TunnelDescriptors: Sendable {
     fileprivate func giveBack(_ count: Int) {
         budget.giveBack(count, of: held)
     }
+
+    fileprivate func move(_ count: Int, to other: TunnelDescriptors, for purpose: DescriptorPlan.Purpose) -> Bool {
+        budget.move(count, from: held, to: other.held, for: purpose)
+    }
 }
 
 /// There is none now; trying again later may help.
@@ -104,12 +128,12 @@ struct NoDescriptor: Error {}
 
 /// The right to one open descriptor: for as long as the channel that it is kept for is open, or until nobody has it.
 final class DescriptorPlace: Sendable {
-    private let owner: TunnelDescriptors
+    private let owner: Mutex<TunnelDescriptors>
     private let count: Int
     private let isHeld = Atomic<Bool>(true)
 
     fileprivate init(_ owner: TunnelDescriptors, _ count: Int) {
-        self.owner = owner
+        self.owner = Mutex(owner)
         self.count = count
     }
 
@@ -122,8 +146,20 @@ final class DescriptorPlace: Sendable {
         channel.closeFuture.whenComplete { _ in self.giveBack() }
     }
 
+    /// Charges another tunnel with it; false where its part does not allow that.
+    func move(to other: TunnelDescriptors, for purpose: DescriptorPlan.Purpose) -> Bool {
+        owner.withLock { owner in
+            guard owner !== other, isHeld.load(ordering: .relaxed) else { return true }
+            guard owner.move(count, to: other, for: purpose) else { return false }
+            owner = other
+            return true
+        }
+    }
+
     private func giveBack() {
-        if isHeld.exchange(false, ordering: .relaxed) { owner.giveBack(count) }
+        owner.withLock { owner in
+            if isHeld.exchange(false, ordering: .relaxed) { owner.giveBack(count) }
+        }
     }
 }
 

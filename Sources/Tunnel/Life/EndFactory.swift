@@ -8,12 +8,13 @@ struct EndFactory: Sendable {
     let board: StatusBoard
     let trust: ClientTrust
 
-    /// Throws `CertificateInvalid`.
+    /// Throws `CertificateInvalid`, and `PortInUse` where it cannot share its port any longer.
     func makeServer(
         _ spec: TunnelSpec,
         _ flow: TunnelFlow,
         _ report: @escaping @Sendable (EndReport) -> Void
     ) async throws(TunnelError) -> TunnelEnd {
+        if let problem = tunnel.renewDoor() { throw problem }
         let credentials = try credentials(for: spec)
         let server = await tunnel.onHome { [tunnel, showReload] in
             let server = ServerEnd(

@@ -30,6 +30,8 @@ final class TunnelContext: Sendable {
         var returned: [ConnectionGroup] = []
         var serverEnd: NIOLoopBound<ServerEnd>?
         var door: ServerDoor
+        /// Where its clients come to.
+        var ports: [TunnelPort] = []
     }
 
     private let current: Mutex<Current>
@@ -100,6 +102,26 @@ final class TunnelContext: Sendable {
 
     /// By what its clients are distinguished from those of other servers at the same address.
     var door: ServerDoor { current.withLock { $0.door } }
+
+    func enters(_ port: TunnelPort) {
+        current.withLock { $0.ports.append(port) }
+    }
+
+    func leaves(_ port: TunnelPort) {
+        current.withLock { $0.ports.removeAll { $0 === port } }
+    }
+
+    /// Whether its ports take the door that its spec has now; why not, where others would be mistaken for it.
+    func renewDoor() -> TunnelError? {
+        let (ports, door) = current.withLock { ($0.ports, $0.door) }
+        return ports.lazy.compactMap { $0.renew(self, door) }.first
+    }
+
+    /// Other servers whose clients come to the same port; on the home loop only.
+    var neighbors: [ServerEnd] {
+        let ports = current.withLock { $0.ports }
+        return ports.flatMap(\.tunnels).filter { $0 !== self }.compactMap { $0.serverEnd?.value }
+    }
 
     /// Counts a connection to a server's tunnel port that was refused.
     func rejected(_ address: String, _ why: String) {

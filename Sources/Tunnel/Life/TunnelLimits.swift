@@ -163,6 +163,8 @@ package enum TunnelLimits {
     static let http2Streams = 4096
     /// Streams that a connection may open before one of them is proven, and what they are taken to need.
     static let http2UnprovenStreams = 64
+    /// What a connection that carries links may send until one of them is proven.
+    static let unprovenLinkBytes = 64 * 1024
     static let unprovenHTTP2Bytes = 128 * 1024
     /// Pings and settings, and streams reset, that a peer may send in such a time.
     ///

@@ -180,8 +180,8 @@ struct Listener: Sendable {
             guard let place = tunnel.descriptors.place(for: purpose) else { return false }
             prepare(connection, place) { try prepareUser(connection, .link(tunnel.entrance), for: tunnel) }
         case .links:
-            guard let door, let place = tunnel.descriptors.place(for: .link) else { return false }
-            prepare(connection, place) { try prepareTunnelPort(connection, door) }
+            guard let door, let place = door.descriptors.place(for: .link) else { return false }
+            prepare(connection, place) { try prepareTunnelPort(connection, door, place) }
         }
         return true
     }
@@ -223,12 +223,16 @@ struct Listener: Sendable {
         try channel.pipeline.syncOperations.addHandler(TCPAcceptHandler(tunnel: tunnel, way: way))
     }
 
-    private static func prepareTunnelPort(_ channel: any Channel, _ door: TunnelPort) throws {
+    private static func prepareTunnelPort(
+        _ channel: any Channel,
+        _ door: TunnelPort,
+        _ place: DescriptorPlace
+    ) throws {
         try channel.syncOptions?.setOption(
             .recvAllocator,
             value: FixedSizeRecvByteBufferAllocator(capacity: TunnelLimits.unprovenReadBytes)
         )
-        try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(port: door))
+        try channel.pipeline.syncOperations.addHandler(TunnelPortHandler(port: door, descriptor: place))
     }
 
     /// Links come over UDP with QUIC alone; without it a server that wants it does not start.

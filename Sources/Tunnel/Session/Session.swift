@@ -179,7 +179,7 @@ final class Session {
 
     /// The server's side: a channel that a transport delivered, and that is the peer's, becomes a link, or is
     /// closed; `early` came behind its proof.
-    func accept(_ carrier: LinkChannel, early: ByteBuffer = ByteBuffer()) {
+    func accept(_ carrier: LinkChannel, early: ByteBuffer) {
         assignID(carrier, early: early)
     }
 

@@ -58,10 +58,18 @@ extension TunnelPort {
 
     /// Makes a link, or several, of an accepted connection, which keeps its place until it is
     /// proven and has as long as a handshake to become one.
-    func admit(_ channel: any Channel, _ place: UnprovenPlace, _ opening: LinkOpening) {
+    func admit(
+        _ channel: any Channel,
+        _ place: UnprovenPlace,
+        _ descriptor: DescriptorPlace,
+        _ opening: LinkOpening
+    ) {
         let address = LinkChannel(channel: channel, fingerprint: nil).peerName
+        let limit = UnprovenByteLimit(limitBytes: TunnelLimits.unprovenLinkBytes) {
+            self.rejected(address, "it sent more than \(TunnelLimits.unprovenLinkBytes) bytes and proved no link")
+        }
         guard let acceptor = takers(ofLinksFrom: address).first?.end.acceptor(at: self.address.transport),
-            let entry = admit(from: address, place, cut: { channel.cut() })
+            let entry = admit(from: address, place, descriptor, cut: { channel.cut() }, proven: { limit.lift() })
         else {
             place.leave()
             return channel.close(promise: nil)
@@ -72,6 +80,7 @@ extension TunnelPort {
         )
         channel.closeFuture.assumeIsolated().whenComplete { _ in entry.closed() }
         place.grow(by: acceptor.openingBytes)
+        try? channel.pipeline.syncOperations.addHandler(limit, position: .first)
         acceptor.accept(channel, opening, for: entry.links, deliver: entry.deliver)
     }
 
@@ -90,6 +99,7 @@ extension TunnelPort {
     func admit(
         from address: String,
         _ place: UnprovenPlace,
+        _ descriptor: DescriptorPlace? = nil,
         cut: @escaping () -> Void,
         proven: @escaping () -> Void = {}
     ) -> UnprovenLinks? {
@@ -113,7 +123,7 @@ extension TunnelPort {
             reject: { why in if !isProven { self.rejected(address, why) } }
         )
         return UnprovenLinks(links: links) { carrier in
-            self.deliver(carrier, to: sessions) {
+            self.deliver(carrier, descriptor, to: sessions) {
                 isProven = true
                 deadline.cancel()
                 place.leave()
@@ -125,12 +135,22 @@ extension TunnelPort {
         }
     }
 
-    /// Gives a link to the session that it is proven to be of.
-    private func deliver(_ carrier: LinkChannel, to sessions: [Session], proven: @escaping () -> Void) {
-        if let session = sessions.first, !session.isProven {
+    /// Gives a link to the session that it is proven to be of, whose tunnel is charged with its descriptor.
+    private func deliver(
+        _ carrier: LinkChannel,
+        _ descriptor: DescriptorPlace?,
+        to sessions: [Session],
+        proven: @escaping () -> Void
+    ) {
+        func accept(_ session: Session, _ early: ByteBuffer) {
             proven()
-            return session.accept(carrier)
+            guard descriptor?.move(to: session.tunnel.descriptors, for: .link) != false else {
+                session.tunnel.refuseUser()
+                return carrier.channel.closeAtOnce()
+            }
+            session.accept(carrier, early: early)
         }
+        if let session = sessions.first, !session.isProven { return accept(session, ByteBuffer()) }
         let patience = TimeAmount(first.environment.handshakeTimeout)
         let reader = ExactReader(length: LinkProof.lengthBytes, within: patience) { result in
             // A channel that ended before is closed by the reader.
@@ -140,8 +160,7 @@ extension TunnelPort {
             guard let session, let proof, session.admits(proof, on: carrier) else {
                 return self.rejectForged(carrier, session?.tunnel ?? self.first)
             }
-            proven()
-            session.accept(carrier, early: rest)
+            accept(session, rest)
         }
         try? carrier.channel.pipeline.syncOperations.addHandler(reader)
     }

@@ -37,7 +37,9 @@ extension TunnelPort {
         from address: String
     ) -> Choice {
         guard ends.count > 1 else { return .end(ends[0]) }
-        let meant = ends.filter { $0.hasToken(request) }
+        // It answers so, whatever the key.
+        if let refusing = ends.first(where: { $0.refuses(address) }) { return .end(refusing) }
+        let meant = ends.filter { $0.takesToken(of: request) }
         guard let end = meant.first else {
             // Otherwise as many keys could be tried as there are servers.
             for end in ends.dropFirst() { end.noteFailure(of: address) }

@@ -9,43 +9,80 @@ final class TunnelPort: Sendable {
     let address: ListenAddress
     let home: any EventLoop
     private let opener: TunnelContext
-    private let members: Mutex<[TunnelContext]>
+    /// Of connections whose tunnel is not known yet, so that strangers take nothing of a tunnel's part.
+    let descriptors: TunnelDescriptors
+    private let members: Mutex<[Member]>
     private let opened: EventLoopPromise<Listener>
     private let closed: EventLoopPromise<Void>
 
-    init(_ address: ListenAddress, opener: TunnelContext) {
-        self.address = address
-        self.opener = opener
-        home = opener.home
-        members = Mutex([opener])
-        opened = home.makePromise()
-        closed = home.makePromise()
+    private struct Member {
+        let tunnel: TunnelContext
+        /// What it has come with; what it wants to have instead is compared with those of the others first.
+        var door: ServerDoor?
     }
 
-    /// The one that acts for all of them where none is meant: in the log, and for descriptors.
-    var first: TunnelContext { members.withLock { $0.first } ?? opener }
+    private let board: ListenBoard
 
-    var tunnels: [TunnelContext] { members.withLock { $0 } }
+    /// `board` has the names of tunnels.
+    init(_ address: ListenAddress, opener: TunnelContext, board: ListenBoard) {
+        self.address = address
+        self.opener = opener
+        self.board = board
+        home = opener.home
+        descriptors = TunnelDescriptors(opener.descriptors.budget)
+        members = Mutex([Member(tunnel: opener, door: address.door)])
+        opened = home.makePromise()
+        closed = home.makePromise()
+        opener.enters(self)
+    }
 
-    /// Adds a tunnel; why it cannot be here, where it cannot, with a name that the board has.
-    func add(_ tunnel: TunnelContext, _ door: ServerDoor?, _ board: ListenBoard) -> TunnelError? {
-        func taken(by other: TunnelContext, _ problem: String) -> TunnelError {
-            .taken(address, by: other.id, labeled: board.label(of: other.id), problem)
-        }
-        return members.withLock { members in
-            for other in members {
-                if let problem = door?.problem(beside: other.door) { return taken(by: other, problem) }
+    /// The one that acts for all of them where none is meant, as in the log.
+    var first: TunnelContext { members.withLock { $0.first?.tunnel } ?? opener }
+
+    var tunnels: [TunnelContext] { members.withLock { $0.map(\.tunnel) } }
+
+    /// Adds a tunnel; why it cannot be here, where it cannot.
+    func add(_ tunnel: TunnelContext, _ door: ServerDoor?) -> TunnelError? {
+        let problem = members.withLock { members -> TunnelError? in
+            if let problem = conflict(of: tunnel, door, among: members) { return problem }
+            guard tunnel.home === home else {
+                let owner = members.first?.tunnel ?? opener
+                return taken(by: owner, "restart this tunnel")
             }
-            guard tunnel.home === home else { return taken(by: opener, "restart this tunnel") }
-            members.append(tunnel)
+            members.append(Member(tunnel: tunnel, door: door))
+            return nil
+        }
+        if problem == nil { tunnel.enters(self) }
+        return problem
+    }
+
+    /// A tunnel that is here has another door from now on; why it cannot, where others would be mistaken for it.
+    func renew(_ tunnel: TunnelContext, _ door: ServerDoor) -> TunnelError? {
+        members.withLock { members in
+            guard let index = members.firstIndex(where: { $0.tunnel === tunnel }) else { return nil }
+            if let problem = conflict(of: tunnel, door, among: members) { return problem }
+            members[index].door = door
             return nil
         }
     }
 
+    private func conflict(of tunnel: TunnelContext, _ door: ServerDoor?, among members: [Member]) -> TunnelError? {
+        for other in members where other.tunnel !== tunnel {
+            guard let othersDoor = other.door, let problem = door?.problem(beside: othersDoor) else { continue }
+            return taken(by: other.tunnel, problem)
+        }
+        return nil
+    }
+
+    private func taken(by other: TunnelContext, _ problem: String) -> TunnelError {
+        .taken(address, by: other.id, labeled: board.label(of: other.id), problem)
+    }
+
     /// True when nobody is left.
     func remove(_ tunnel: TunnelContext) -> Bool {
-        members.withLock { members in
-            if let index = members.firstIndex(where: { $0 === tunnel }) { members.remove(at: index) }
+        tunnel.leaves(self)
+        return members.withLock { members in
+            if let index = members.firstIndex(where: { $0.tunnel === tunnel }) { members.remove(at: index) }
             return members.isEmpty
         }
     }
@@ -157,13 +194,13 @@ final class TunnelPorts: Sendable {
 
     private func arrive(_ address: ListenAddress, _ tunnel: TunnelContext) -> Arrival {
         // The system chooses another port each time.
-        guard address.endpoint.port != 0 else { return .opens(TunnelPort(address, opener: tunnel)) }
+        guard address.endpoint.port != 0 else { return .opens(TunnelPort(address, opener: tunnel, board: board)) }
         return entries.withLock { entries in
             switch entries[Place(address)] {
             case .closing(let port)?: return .waits(for: port)
-            case .open(let port)?: return port.add(tunnel, address.door, board).map { .refused($0) } ?? .joins(port)
+            case .open(let port)?: return port.add(tunnel, address.door).map { .refused($0) } ?? .joins(port)
             case nil:
-                let port = TunnelPort(address, opener: tunnel)
+                let port = TunnelPort(address, opener: tunnel, board: board)
                 entries[Place(address)] = .open(port)
                 return .opens(port)
             }

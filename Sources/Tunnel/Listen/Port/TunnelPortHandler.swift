@@ -9,6 +9,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias OutboundOut = ByteBuffer
 
     private let port: TunnelPort
+    private let descriptor: DescriptorPlace
     /// The server that a request is for.
     private var end: ServerEnd?
     private var place: UnprovenPlace?
@@ -33,8 +34,10 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         case done
     }
 
-    init(port: TunnelPort) {
+    /// `descriptor` is the connection's, of no tunnel yet.
+    init(port: TunnelPort, descriptor: DescriptorPlace) {
         self.port = port
+        self.descriptor = descriptor
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -182,7 +185,7 @@ final class TunnelPortHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.place = nil
         leave()
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        port.admit(context.channel, place, opening)
+        port.admit(context.channel, place, descriptor, opening)
     }
 
     private func reject(_ context: ChannelHandlerContext, _ why: String) {

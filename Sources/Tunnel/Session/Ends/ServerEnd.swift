@@ -103,11 +103,26 @@ final class ServerEnd {
 
     var takesSealed: Bool { policy != .compatible }
 
-    /// Whether the client has the key.
-    func hasToken(_ request: HandshakeRequest) -> Bool { judge.hasToken(request) }
+    /// Whether the client has the key, and may show it.
+    func takesToken(of request: HandshakeRequest) -> Bool {
+        judge.hasToken(request) && judge.takesPlain(knowledge)
+    }
 
-    /// Another server of the same port was asked with a key that neither has.
+    /// Another server of the same port was asked with what may be a guess.
     func noteFailure(of address: String) { judge.failed(address) }
+
+    /// It was none.
+    func noteSuccess(of address: String) { judge.proven(address) }
+
+    /// Whether an address has failed too often to be answered.
+    func refuses(_ address: String) -> Bool { !judge.admits(address, now: .now()) }
+
+    private var knowledge: HandshakeJudge.Knowledge {
+        HandshakeJudge.Knowledge(
+            isPeerSealed: tunnel.isSealed(),
+            hasSealedSession: current?.session.isSealed == true
+        )
+    }
 
     /// Has certificate files looked at; to be called for each connection with links at its port, whose server
     /// may be another with the same files.
@@ -160,10 +175,6 @@ final class ServerEnd {
     /// Why this request is refused, nil when it is not; counts, logs and reports it.
     private func judge(_ request: HandshakeRequest, from address: String) -> HandshakeRefusal? {
         guard !isStopped else { return .unavailable }
-        let knowledge = HandshakeJudge.Knowledge(
-            isPeerSealed: tunnel.isSealed(),
-            hasSealedSession: current?.session.isSealed == true
-        )
         guard
             case .refused(let refusal, let why, let reason) = judge.judge(
                 request,
@@ -224,6 +235,7 @@ final class ServerEnd {
     /// Judges a request for the sealed handshake.
     func accept(_ offer: SealedOffer, of request: HandshakeRequest, from address: String) -> OfferAnswer {
         if let refusal = judge(request, from: address) { return .refused(refusal) }
+        for neighbor in tunnel.neighbors { neighbor.noteFailure(of: address) }
         do {
             let loaded = try credentials?.current() ?? SelfSignedCertificate.ofThisProcess.get()
             return .accepted(SealedAcceptance(offer, loaded))
@@ -245,6 +257,7 @@ final class ServerEnd {
     /// `done` gets why it cannot be let in.
     func noteSealed(_ address: String, _ done: @escaping (HandshakeRefusal?) -> Void) {
         judge.proven(address)
+        for neighbor in tunnel.neighbors { neighbor.noteSuccess(of: address) }
         guard judge.remembers, !tunnel.isSealed() else { return done(nil) }
         tunnel.rememberSealed().assumeIsolated().whenComplete { result in
             guard case .failure(let error) = result else { return done(nil) }

@@ -83,7 +83,11 @@ struct HandshakeJudge {
         request.problem(token: token, at: place) == nil
     }
 
-    private func takesPlain(_ knowledge: Knowledge) -> Bool {
+    /// Whether requests of this address are judged at all.
+    func admits(_ address: String, now: NIODeadline) -> Bool { throttle.admits(address, now: now) }
+
+    /// Whether clients may show the key as those of v1.14 do.
+    func takesPlain(_ knowledge: Knowledge) -> Bool {
         switch policy {
         case .compatible: true
         case .sealed: false

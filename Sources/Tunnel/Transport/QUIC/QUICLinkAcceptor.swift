@@ -47,7 +47,7 @@ struct QUICLinkAcceptor: LinkAcceptor {
             accepts: { connection, address in
                 connection.isOfOwnPeer || Endpoint(address).host == Endpoint(connection.remoteAddress).host
             },
-            place: { port.first.descriptors.place(for: .link) }
+            place: { port.descriptors.place(for: .link) }
         )
     }
 
