@@ -124,7 +124,8 @@ struct StatusTests {
         }
         for end in [example.server, example.client] {
             let describe = try await Self.nodepass("describe", "web", on: end)
-            #expect(describe.output.contains(/Peer: +127\.0\.0\.1 \(nodepass, sealed, over tcp\), since/), "\(describe.output)")
+            let peer = /Peer: +127\.0\.0\.1 \(nodepass, sealed, over tcp\), since/
+            #expect(describe.output.contains(peer), "\(describe.output)")
             let status = try await Self.nodepass("status", on: end)
             #expect(status.code == 1 && status.output.contains("! web: target down"), "\(status.output)")
             let metrics = try await end.request("GET", "/metrics").text

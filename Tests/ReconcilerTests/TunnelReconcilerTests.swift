@@ -1,6 +1,7 @@
 import Config
 import FoundationEssentials
 import GRDB
+import Glibc
 import Logging
 import Synchronization
 import TestSupport
@@ -270,6 +271,21 @@ struct TunnelReconcilerTests {
             return true
         }
         #expect(begun.map(\.time) == [epoch])
+        try await daemon.stop()
+    }
+
+    @Test("a state that is deleted under the daemon is a problem, and takes no request that would be lost")
+    func deletedState() async throws {
+        let daemon = try RunningReconciler(directory: directory)
+        _ = try await daemon.create("web", port: 9001)
+        #expect(unlink(daemon.store.path) == 0)
+        let refused = await #expect(throws: MutationError.self) { try await daemon.create("api", port: 9002) }
+        guard case .storage(.gone(let path)) = refused else {
+            Issue.record("\(String(describing: refused))")
+            return
+        }
+        let problem = try #require(await daemon.reconciler.problems().first { $0.kind == .storage })
+        #expect(problem.text.contains(path) && problem.text.contains("nodepass export"))
         try await daemon.stop()
     }
 

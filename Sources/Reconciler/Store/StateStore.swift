@@ -27,6 +27,8 @@ package final class StateStore: Sendable {
     /// Text that was replaced is still in the log.
     let owesScrub = Atomic(false)
     private let lock: DirectoryLock
+    /// The file as it was opened.
+    private let opened: FileState?
 
     private init(
         directory: StateDirectory,
@@ -37,6 +39,7 @@ package final class StateStore: Sendable {
         self.directory = directory.path
         self.modeProblems = modeProblems
         self.path = directory.database
+        opened = FileState(path: directory.database)
         self.database = database
         self.lock = lock
     }
@@ -129,11 +132,18 @@ package final class StateStore: Sendable {
 
     /// Runs one transaction: all of it is on disk when this returns, or nothing of it is.
     func write<Value>(_ body: (Database) throws -> Value) throws(StateStoreError) -> Value {
+        try checkPlace()
         do {
             return try database.write(body)
         } catch {
             throw StateStore.translate(error, path: path)
         }
+    }
+
+    /// What is written to a file without a name is lost when the process ends.
+    private func checkPlace() throws(StateStoreError) {
+        guard let opened, FileState(path: path)?.isSameFile(as: opened) != true else { return }
+        throw .gone(path: path)
     }
 
     func read<Value>(_ body: (Database) throws -> Value) throws(StateStoreError) -> Value {
@@ -146,6 +156,7 @@ package final class StateStore: Sendable {
 
     /// As `write`, but waits without holding a thread of the caller's.
     func writeAsync(_ body: @escaping @Sendable (Database) throws -> Void) async throws(StateStoreError) {
+        try checkPlace()
         do {
             try await database.write(body)
         } catch {

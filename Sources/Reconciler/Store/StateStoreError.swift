@@ -11,6 +11,8 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
     /// Commits on this database would not be on the disk when they return.
     case notDurable(path: String, journalMode: String, synchronous: Int)
     case full(path: String)
+    /// The file was deleted, or another is in its place, while the daemon runs.
+    case gone(path: String)
     case notWritable(path: String, problem: String)
     case failed(path: String, problem: String)
 
@@ -33,6 +35,9 @@ package enum StateStoreError: Error, Sendable, Hashable, CustomStringConvertible
                 + "keep it on a local disk, or choose another with --state-dir"
         case .full(let path):
             "no space left to write \(path); free some and try again"
+        case .gone(let path):
+            "\(path) was deleted or replaced under the running daemon, so that nothing is kept any longer; "
+                + "save what runs with nodepass export, then start the daemon again"
         case .notWritable(let path, let problem):
             "cannot write \(path): \(problem); check its owner, its mode and that the disk is not read-only"
         case .failed(let path, let problem):
