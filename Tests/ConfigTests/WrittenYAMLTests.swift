@@ -157,6 +157,25 @@ struct WrittenYAMLTests {
         #expect(error?.problem == advice)
     }
 
+    @Test(
+        "a line is shown without what may be a secret, however it is written",
+        arguments: [
+            #"key: "abc}SECRET", mode: x"#, "key: 'abc, SECRET'", "key: 'ab''cd, SECRET'", #""key": SECRET"#,
+            "{key  :  SECRET}", "{? key : SECRET}", "kye: SECRET", "Key: SECRET", "url: server//SECRET@h:1/t:2",
+            "tunnel: SECRET@1.2.3.4:10", "{role: client, url: 'server://SECRET@h:1/t:2'}", "via: http://u:SECRET@p:1",
+        ]
+    )
+    func secrets(line: String) {
+        let shown = YAMLAdvice.shown(Substring(line))
+        #expect(!shown.contains("SECRET") && shown.contains("…"), "\(shown)")
+    }
+
+    @Test("a message about an address does not have what is before an @")
+    func secretAddress() throws {
+        let error = #expect(throws: Endpoint.ParseError.self) { try Endpoint("SECRET@1.2.3.4:10") }
+        #expect(error?.problem.contains("SECRET") == false && error?.problem.contains("…@1.2.3.4") == true)
+    }
+
     // MARK: What Windows adds
 
     private static let plain =

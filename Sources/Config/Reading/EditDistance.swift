@@ -10,7 +10,7 @@ package enum EditDistance {
 
     /// Insertions, deletions, replacements and swaps of adjacent letters that turn one word into the
     /// other.
-    private static func between(_ a: [Character], _ b: [Character]) -> Int {
+    static func between(_ a: [Character], _ b: [Character]) -> Int {
         var twoBack: [Int] = []
         var previous = Array(0...b.count)
         for i in a.indices {

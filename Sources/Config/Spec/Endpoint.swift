@@ -21,6 +21,16 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     ///
     /// Port 0 is accepted (the system picks one) because tests and ephemeral listeners need it.
     package init(_ text: String) throws(ParseError) {
+        do throws(ParseError) {
+            try self.init(parsing: text)
+        } catch {
+            guard let at = text.lastIndex(of: "@") else { throw error }
+            // What stands there is mostly the key of a URL.
+            throw ParseError(problem: error.problem.replacing(text[..<at], with: "…"))
+        }
+    }
+
+    private init(parsing text: String) throws(ParseError) {
         if let advice = Endpoint.advice(on: text) { throw ParseError(problem: advice) }
         let bytes = text.utf8
         guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")) else {

@@ -176,18 +176,33 @@ package struct YAMLAdvice {
 
     private static let longest = 120
 
-    /// A line for a message, without the values of keys.
+    /// A line for a message, without what may be a secret: all behind the word `key`, however it is written, and
+    /// all of a value before an `@`.
     package static func shown(_ line: Substring) -> String {
         var text = PlainText.line(String(line.drop { $0 == " " }))
-        if let range = text.firstRange(of: "key:") {
-            let end = text[range.upperBound...].firstIndex { ",}".contains($0) } ?? text.endIndex
-            let value = text[range.upperBound..<end].drop { $0 == " " }
-            let quote = value.first.map { "\"'".contains($0) ? String($0) : "" } ?? ""
-            text.replaceSubrange(range.upperBound..<end, with: " \(quote)…\(quote)")
+        if let at = text.lastIndex(of: "@") {
+            let value = text[(text[..<at].firstRange(of: ": ")?.upperBound ?? text.startIndex)..<at]
+            let secret = value.drop { "\"' ".contains($0) }
+            if !secret.isEmpty { text.replaceSubrange(secret.startIndex..<at, with: "…") }
         }
-        if let scheme = text.firstRange(of: "://"), let at = text[scheme.upperBound...].lastIndex(of: "@") {
-            text.replaceSubrange(scheme.upperBound..<at, with: "…")
+        if let end = endOfKeyWord(text) {
+            let rest = text[end...].drop { "\"' :".contains($0) }
+            let between = text[end..<rest.startIndex]
+            let quote = between.last.flatMap { "\"'".contains($0) ? String($0) : nil } ?? ""
+            if !rest.isEmpty { text.replaceSubrange(rest.startIndex..., with: "…\(quote)") }
         }
         return text.count > longest ? text.prefix(longest) + "…" : text
+    }
+
+    /// Where the first word ends that is `key`, or would be but for one slip of the finger.
+    private static func endOfKeyWord(_ text: String) -> String.Index? {
+        var rest = text[...]
+        while let start = rest.firstIndex(where: \.isLetter) {
+            let word = rest[start...].prefix(while: \.isLetter)
+            let isShort = word.count <= 4
+            if isShort, EditDistance.between(Array(word.lowercased()), Array("key")) <= 1 { return word.endIndex }
+            rest = rest[word.endIndex...]
+        }
+        return nil
     }
 }

@@ -62,8 +62,7 @@ extension TunnelReconciler {
     /// Accepts a peer again that offers less than it has before, and tries at once where the tunnel waits.
     package func forgetPeer(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> Instance {
         guard var record = state.records[id], let current = instance(id) else { throw .notFound }
-        let isSingle = current.spec.mode == .one || current.status?.resolvedMode == TunnelMode.one.rawValue
-        guard current.spec.role == .server || !isSingle else {
+        guard hasPeer(current) else {
             throw .invalid(message: "The tunnel connects to its target by itself: it has no peer", code: "no-peer")
         }
         guard !context.dryRun else { return current }
@@ -76,6 +75,13 @@ extension TunnelReconciler {
         if host.status(of: id)?.phase.isFailing == true { record.generation += 1 }
         try store(record, notice(of: .forgetPeer, record, context), context)
         return instance(id) ?? current
+    }
+
+    // A function of its own, because the optimizer of Swift 6.3.1 ends with an error on it inside `forgetPeer`.
+    @inline(never)
+    private func hasPeer(_ instance: Instance) -> Bool {
+        if instance.spec.role == .server { return true }
+        return instance.spec.mode != .one && instance.status?.resolvedMode != TunnelMode.one.rawValue
     }
 
     private func commit(
