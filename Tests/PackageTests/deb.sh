@@ -6,6 +6,8 @@ set -eu
 package=$1
 suite=${2-bookworm}
 root=${ROOT-$(mktemp -d)}
+# The root of a system, which every user of it may search.
+chmod 755 "$root"
 
 say() { echo "deb.sh: $*"; }
 fail() { echo "deb.sh: $*" >&2; exit 1; }

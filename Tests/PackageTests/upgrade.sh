@@ -8,6 +8,8 @@ set -eu
 package=$1
 suite=${2-bookworm}
 root=${ROOT-$(mktemp -d)}
+# The root of a system, which every user of it may search.
+chmod 755 "$root"
 here=$(cd "$(dirname "$0")" && pwd)
 # Without open connections a restart is the end of one process and the start of the next.
 limit_milliseconds=5000

@@ -17,6 +17,8 @@ final class RunningReconciler: Sendable {
     let reconciler: TunnelReconciler
     let events: EventSubscription
     let run: Task<Void, any Error>
+    /// Kept for as long as the state in it is used.
+    private let directory: TemporaryDirectory
 
     init(
         directory: TemporaryDirectory,
@@ -33,6 +35,7 @@ final class RunningReconciler: Sendable {
             logger: logger
         )
         let parts = try TestReconciler(store: store, host: host, settings: settings, render: \.words)
+        self.directory = directory
         self.store = store
         self.host = host
         self.wall = wall

@@ -35,9 +35,16 @@ enum PairLint {
 
     private static func problems(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> [PairProblem] {
         [
-            keys(server, client), handshakes(server, client), tls(server, client), protocols(server, client),
-            loop(server, client),
+            services(server, client), keys(server, client), handshakes(server, client), tls(server, client),
+            protocols(server, client), loop(server, client),
         ].compactMap { $0 }
+    }
+
+    private static func services(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {
+        guard server.spec.service != client.spec.service else { return nil }
+        let message =
+            "differs from that of the server '\(server.name)' at this address: the client would get no tunnel"
+        return PairProblem(path: "service", message: message + "; give both the same service")
     }
 
     private static func keys(_ server: TunnelDeclaration, _ client: TunnelDeclaration) -> PairProblem? {

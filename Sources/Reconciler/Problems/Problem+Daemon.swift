@@ -8,7 +8,11 @@ extension Problem {
         var problems = status.invalid.map { invalid in
             let id = state.records.values.first { $0.isLive && $0.name == invalid.name }?.id
             let stays = id == nil ? "it does not run" : "its last good form runs"
-            let what = "the declaration on disk is invalid, \(invalid.error?.placed ?? "see the manifest"); \(stays)"
+            // Its place is where it was before the file became unreadable.
+            let what =
+                status.rejection == nil
+                ? "the declaration on disk is invalid, \(invalid.error?.placed ?? "see the manifest"); \(stays)"
+                : "the declaration was invalid when the manifest could last be read; \(stays)"
             var problem = Problem(
                 .invalidDeclaration,
                 id: id,

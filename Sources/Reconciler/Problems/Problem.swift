@@ -84,9 +84,10 @@ extension Problem {
     /// From this age on an override may have been forgotten.
     package static let overrideAge: TimeInterval = 86_400
 
-    /// Urgent ones first, then by kind, name and address.
+    /// Urgent ones first, and of those the daemon's own; then by kind, name and address.
     static func precedes(_ a: Problem, _ b: Problem) -> Bool {
         if a.isUrgent != b.isUrgent { return a.isUrgent }
+        if (a.name == nil) != (b.name == nil) { return a.name == nil }
         let order = Kind.allCases
         let (first, second) = (order.firstIndex(of: a.kind) ?? 0, order.firstIndex(of: b.kind) ?? 0)
         if first != second { return first < second }

@@ -59,7 +59,7 @@ struct RetryPlan: Sendable {
     private mutating func delay(after reason: TunnelReason, _ random: inout some RandomNumberGenerator) -> Duration {
         switch reason {
         case .standby: return TunnelLimits.standbyInterval * Double.random(in: 0.8...1.2, using: &random)
-        case .peerUnreachable:
+        case .peerUnreachable, .serviceUnknown:
             // Eager for the first minutes, so that a server that was restarted is reached within a
             // second.
             let isEager = redial.failures < TunnelLimits.redialEagerAttempts
