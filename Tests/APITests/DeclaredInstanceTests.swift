@@ -62,7 +62,7 @@ struct DeclaredInstanceTests {
             let instances = await daemon.reconciler.instances()
             let id = try #require(instances.first { $0.name == "pair" }?.id)
             let single = try #require(instances.first { $0.name != "pair" }?.id)
-            for (path, status) in [(id, 200), (single, 400), ("********", 403), ("00000009", 404)] {
+            for (path, status) in [(id, 200), (single, 409), ("********", 403), ("00000009", 404)] {
                 let answer = try await daemon.send(.post, "/api/v1/instances/\(path)/forget-peer")
                 #expect(answer.status == status, "\(path)")
             }

@@ -25,7 +25,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
             try self.init(parsing: text)
         } catch {
             guard let at = text.lastIndex(of: "@") else { throw error }
-            // What stands there is mostly the key of a URL.
+            // Before it is mostly the key of a URL.
             throw ParseError(problem: error.problem.replacing(text[..<at], with: "…"))
         }
     }

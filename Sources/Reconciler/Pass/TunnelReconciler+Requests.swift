@@ -63,7 +63,7 @@ extension TunnelReconciler {
     package func forgetPeer(_ id: InstanceID, _ context: MutationContext) throws(MutationError) -> Instance {
         guard var record = state.records[id], let current = instance(id) else { throw .notFound }
         guard hasPeer(current) else {
-            throw .invalid(message: "The tunnel connects to its target by itself: it has no peer", code: "no-peer")
+            throw .conflict("The tunnel connects to its target by itself: it has no peer")
         }
         guard !context.dryRun else { return current }
         do throws(StateStoreError) {

@@ -164,9 +164,9 @@ extension InstanceRoutes {
             details:
                 "With `handshake: auto`, an end that has found its peer sealed once refuses one that is not "
                 + "(`PeerDowngraded`). A tunnel that waits because of that tries again at once. A client in mode single has "
-                + "no peer: 400 with the code `no-peer`.",
+                + "no peer: 409.",
             parameters: [.dryRun, .note],
-            answers: [.instance, .badRequest, .forbidden, .notFound, .unstored, .full],
+            answers: [.instance, .badRequest, .forbidden, .notFound, .conflict, .unstored, .full],
             handler: forgetPeer
         )
     }
