@@ -17,7 +17,7 @@ struct BehindNginxTests {
         let ports = try FreePorts.take(3)
         let web = try await Self.startNginx(listening: ports[1], tunnel: ports[0])
         try await carriesUsers(through: ports, to: target)
-        try await web.stop()
+        try web.stop()
     }
 
     @Test(
@@ -113,7 +113,7 @@ struct BehindNginxTests {
             try? await user.close()
         }
         try await example.stop()
-        try await web.stop()
+        try web.stop()
     }
 
     /// Runs nginx with the example's file; what it has at `/` is a page.

@@ -134,6 +134,6 @@ struct RecipesTests {
         let user = try await TestClient.connect(port: port)
         try await user.send("GET / HTTP/1.0\r\nHost: app.example.com\r\n\r\n")
         #expect(String(buffer: try await user.receiveAll()).hasSuffix("\r\n\r\npage"))
-        try await nginx.stop()
+        try nginx.stop()
     }
 }
