@@ -9,8 +9,7 @@ final class TunnelPort: Sendable {
     let address: ListenAddress
     let home: any EventLoop
     private let opener: TunnelContext
-    /// Of connections whose tunnel is not known yet, so that strangers take nothing of a tunnel's part.
-    let descriptors: TunnelDescriptors
+    private let unassigned: TunnelDescriptors
     private let members: Mutex<[Member]>
     private let opened: EventLoopPromise<Listener>
     private let closed: EventLoopPromise<Void>
@@ -29,7 +28,7 @@ final class TunnelPort: Sendable {
         self.opener = opener
         self.board = board
         home = opener.home
-        descriptors = TunnelDescriptors(opener.descriptors.budget)
+        unassigned = TunnelDescriptors(opener.descriptors.budget)
         members = Mutex([Member(tunnel: opener, door: address.door)])
         opened = home.makePromise()
         closed = home.makePromise()
@@ -38,6 +37,11 @@ final class TunnelPort: Sendable {
 
     /// The one that acts for all of them where none is meant, as in the log.
     var first: TunnelContext { members.withLock { $0.first?.tunnel } ?? opener }
+
+    /// Of connections whose tunnel is not known yet: where there are several, they take nothing of one's part.
+    var descriptors: TunnelDescriptors {
+        members.withLock { $0.count == 1 ? $0[0].tunnel.descriptors : unassigned }
+    }
 
     var tunnels: [TunnelContext] { members.withLock { $0.map(\.tunnel) } }
 
