@@ -158,6 +158,28 @@ struct DescriptorBudgetTests {
         #expect(tunnels[0].userAndTarget() != nil)
     }
 
+    @Test("a place that goes to another tunnel is counted once, and only as far as that tunnel's part allows")
+    func moves() throws {
+        let budget = DescriptorBudget(Self.plan)
+        let (port, tunnel) = (TunnelDescriptors(budget), TunnelDescriptors(budget))
+        var moved: [DescriptorPlace] = []
+        var isRefused = false
+        while let place = port.place(for: .link) {
+            guard place.move(to: tunnel, for: .link) else {
+                let part = budget.plan.fairPart(of: 2)
+                #expect(moved.count >= part && budget.figures.taken == moved.count + 1)
+                isRefused = true
+                break
+            }
+            moved.append(place)
+            #expect(budget.figures.taken == moved.count)
+        }
+        #expect(isRefused)
+        // What it could not have stayed with its former owner, and all of it comes back.
+        moved = []
+        #expect(budget.figures.taken == 0)
+    }
+
     @Test("refusals are counted, each; a line is written after 1, 2, 4 … s")
     func refusals() {
         let budget = DescriptorBudget(Self.plan)

@@ -71,6 +71,13 @@ extension TwoEnded {
             return all
         }
 
+        /// Two of them, the second with another key at its server.
+        private static func twoKeys() async throws -> [Shared] {
+            var all = try await shared(TunnelWay(.reverse, .tcp), count: 2)
+            all[1].ends.server.key = Secret("another key")
+            return all
+        }
+
         /// What the port answers a client of v1.14 that comes from this address with this key.
         private static func ask(_ port: Int, _ key: String, from host: String) async throws -> String {
             let link = try await ReferenceLink.connect(port: port, from: host)
@@ -165,9 +172,7 @@ extension TwoEnded {
 
         @Test("a key is proven to the service that was named, and to no other")
         func keys() async throws {
-            var all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
-            all[1].ends.server.key = Secret("another key")
-            let made = all
+            let made = try await Self.twoKeys()
             try await withKeptLog { engine, _ in
                 for tunnel in made { await tunnel.run(on: engine) }
                 try await made[0].ready(on: engine)
@@ -195,11 +200,9 @@ extension TwoEnded {
             }
         }
 
-        @Test("clients of v1.14 are told apart by their keys, and by their addresses")
+        @Test("clients of v1.14 are distinguished by their keys, and by their addresses")
         func original() async throws {
-            var all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
-            all[1].ends.server.key = Secret("another key")
-            let made = all
+            let made = try await Self.twoKeys()
             try await withKeptLog { engine, log in
                 for tunnel in made { await tunnel.runServer(on: engine) }
                 let port = Int(made[0].ends.server.tunnel.port)
@@ -214,9 +217,7 @@ extension TwoEnded {
 
         @Test("wrong keys are counted at every server of the port, so that none can be tried without end")
         func throttle() async throws {
-            var all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
-            all[1].ends.server.key = Secret("another key")
-            let made = all
+            let made = try await Self.twoKeys()
             try await withKeptLog { engine, _ in
                 for tunnel in made { await tunnel.runServer(on: engine) }
                 let port = Int(made[0].ends.server.tunnel.port)
@@ -245,9 +246,12 @@ extension TwoEnded {
             }
         }
 
-        @Test("an address has as many tries of sealed handshakes at all servers of the port together as at one")
-        func sealedTries() async throws {
-            let all = try await Self.shared(TunnelWay(.reverse, .tcp))
+        @Test(
+            "an address has as many tries of sealed handshakes at all servers of the port together as at one",
+            arguments: TwoEnded.transports
+        )
+        func sealedTries(_ transport: PoolTransport) async throws {
+            let all = try await Self.shared(TunnelWay(.reverse, transport))
             try await withKeptLog { engine, _ in
                 for tunnel in all { await tunnel.runServer(on: engine) }
                 var answered = 0
@@ -288,21 +292,6 @@ extension TwoEnded {
                 await before[0].runServer(on: engine)
                 try await before[0].ready(on: engine)
                 #expect(try await before[0].answer() == before[0].service)
-            }
-        }
-
-        @Test("a link is charged to the tunnel that it is of, whoever else is at the port")
-        func descriptors() async throws {
-            let all = try await Self.shared(TunnelWay(.reverse, .tcp), count: 2)
-            try await withKeptLog { engine, _ in
-                for tunnel in all { await tunnel.run(on: engine) }
-                for tunnel in all { try await tunnel.ready(on: engine) }
-                let other = TunnelDescriptors(engine.parts.descriptors)
-                let before = engine.parts.descriptors.figures.taken
-                let place = try #require(other.place(for: .link))
-                let owner = TunnelDescriptors(engine.parts.descriptors)
-                #expect(place.move(to: owner, for: .link) && engine.parts.descriptors.figures.taken == before + 1)
-                withExtendedLifetime(place) {}
             }
         }
     }

@@ -117,10 +117,11 @@ final class TunnelContext: Sendable {
         return ports.lazy.compactMap { $0.renew(self, door) }.first
     }
 
-    /// Other servers whose clients come to the same port; on the home loop only.
+    /// Other servers whose handshakes come to the same port; on the home loop only.
     var neighbors: [ServerEnd] {
-        let ports = current.withLock { $0.ports }
-        return ports.flatMap(\.tunnels).filter { $0 !== self }.compactMap { $0.serverEnd?.value }
+        // Links over QUIC have a port of their own beside it, with the same tunnels.
+        let port = current.withLock { $0.ports.first { $0.address.transport == .tcp } }
+        return (port?.tunnels ?? []).filter { $0 !== self }.compactMap { $0.serverEnd?.value }
     }
 
     /// Counts a connection to a server's tunnel port that was refused.

@@ -177,12 +177,6 @@ final class Session {
         verifier?.admits(proof, fingerprint: carrier.fingerprint) == true
     }
 
-    /// The server's side: a channel that a transport delivered, and that is the peer's, becomes a link, or is
-    /// closed; `early` came behind its proof.
-    func accept(_ carrier: LinkChannel, early: ByteBuffer) {
-        assignID(carrier, early: early)
-    }
-
     /// Whether another link would be given an id.
     ///
     /// Of those that are idle at an exit its peer may have taken some for users, and be dialling others,
@@ -191,7 +185,9 @@ final class Session {
         phase != .ended && table.pool.idle < (isEntry ? terms.max : 2 * terms.max + TunnelLimits.parallelLinkDials)
     }
 
-    private func assignID(_ carrier: LinkChannel, early: ByteBuffer) {
+    /// The server's side: a channel that a transport delivered, and that is the peer's, becomes a link, or is
+    /// closed; `early` came behind its proof.
+    func accept(_ carrier: LinkChannel, early: ByteBuffer) {
         guard hasRoom else { return carrier.channel.closeAtOnce() }
         // The first link is the control link. Ids of later ones are random, so that one cannot be
         // taken for another that ended a short while ago.

@@ -47,7 +47,7 @@ struct LinkSession {
     /// Whether a link of this connection has been proven to be the peer's.
     let isProven: () -> Bool
     /// Whether a request for a WebSocket belongs here.
-    var takesRequest: (HandshakeRequest) -> Bool = { _ in true }
+    let takesRequest: (HandshakeRequest) -> Bool
     /// Counts a connection that broke a rule before that, and says which.
     let reject: (String) -> Void
 }

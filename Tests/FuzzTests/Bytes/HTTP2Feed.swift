@@ -46,7 +46,7 @@ enum HTTP2Feed {
         var recorders: [Recorder] = []
         var outcome = Outcome()
         let terms = HandshakeTerms(flow: .reverse, max: 8, tls: 1, transport: .http2)
-        let session = LinkSession(terms: terms, hasRoom: { true }, isProven: { false }) {
+        let session = LinkSession(terms: terms, hasRoom: { true }, isProven: { false }, takesRequest: { _ in false }) {
             outcome.rejections.append($0)
         }
         let acceptor = HTTP2LinkAcceptor(stream: StreamLinkAcceptor(credentials: nil))

@@ -9,6 +9,8 @@ final class TunnelPort: Sendable {
     let address: ListenAddress
     let home: any EventLoop
     private let opener: TunnelContext
+    /// Has the names of tunnels.
+    private let board: ListenBoard
     private let unassigned: TunnelDescriptors
     private let members: Mutex<[Member]>
     private let opened: EventLoopPromise<Listener>
@@ -20,9 +22,6 @@ final class TunnelPort: Sendable {
         var door: ServerDoor?
     }
 
-    private let board: ListenBoard
-
-    /// `board` has the names of tunnels.
     init(_ address: ListenAddress, opener: TunnelContext, board: ListenBoard) {
         self.address = address
         self.opener = opener
@@ -122,9 +121,10 @@ final class TunnelPorts: Sendable {
         }
     }
 
-    private enum Entry {
-        case open(TunnelPort)
-        case closing(TunnelPort)
+    private struct Entry {
+        let port: TunnelPort
+        /// The last tunnel has left, and the address is about to be free.
+        var isClosing = false
     }
 
     private enum Arrival {
@@ -146,7 +146,7 @@ final class TunnelPorts: Sendable {
         guard spec.role == .server, spec.tunnel.port != 0 else { return nil }
         let place = Place(ListenAddress(spec.tunnel, .tcp))
         return entries.withLock { entries in
-            if case .open(let port)? = entries[place] { port.home } else { nil }
+            entries[place].flatMap { $0.isClosing ? nil : $0.port.home }
         }
     }
 
@@ -187,7 +187,7 @@ final class TunnelPorts: Sendable {
         let isLast = entries.withLock { entries in
             guard port.remove(tunnel) else { return false }
             let place = Place(port.address)
-            if case .open(port)? = entries[place] { entries[place] = .closing(port) }
+            if entries[place]?.port === port { entries[place]?.isClosing = true }
             return true
         }
         guard isLast, let listener = try? await port.listener() else { return }
@@ -200,29 +200,21 @@ final class TunnelPorts: Sendable {
         // The system chooses another port each time.
         guard address.endpoint.port != 0 else { return .opens(TunnelPort(address, opener: tunnel, board: board)) }
         return entries.withLock { entries in
-            switch entries[Place(address)] {
-            case .closing(let port)?: return .waits(for: port)
-            case .open(let port)?: return port.add(tunnel, address.door).map { .refused($0) } ?? .joins(port)
-            case nil:
+            let place = Place(address)
+            guard let entry = entries[place] else {
                 let port = TunnelPort(address, opener: tunnel, board: board)
-                entries[Place(address)] = .open(port)
+                entries[place] = Entry(port: port)
                 return .opens(port)
             }
+            if entry.isClosing { return .waits(for: entry.port) }
+            return entry.port.add(tunnel, address.door).map { .refused($0) } ?? .joins(entry.port)
         }
     }
 
     private func forget(_ port: TunnelPort) {
         entries.withLock { entries in
-            switch entries[Place(port.address)] {
-            case .open(port)?, .closing(port)?: entries[Place(port.address)] = nil
-            case .open?, .closing?, nil: break
-            }
+            let place = Place(port.address)
+            if entries[place]?.port === port { entries[place] = nil }
         }
     }
-}
-
-extension TunnelPort: Equatable {
-    static func == (a: TunnelPort, b: TunnelPort) -> Bool { a === b }
-
-    static func ~= (a: TunnelPort, b: TunnelPort) -> Bool { a === b }
 }
